@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# Five words for everyday, and each does its own set-up: demo, test, check, fix, bench. (And: docs, clean, lock.)
+
+PYTHON ?= python3
+override VENV := .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python
+
+# The environment is ours alone: nothing of the caller's Python leaks in.
+unexport PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help demo test check fix bench docs lock clean
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+$(READY): requirements/dev.txt pyproject.toml scripts/bootstrap.sh
+	@sh scripts/bootstrap.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+demo: $(READY) ## run notebooks/quickstart.ipynb, print its results and where the page is
+	@$(RUN) -m scripts.demo
+
+test: $(READY) ## run every test; ARGS="-k counter" chooses
+	@sh scripts/ensure_chromium.sh
+	@$(RUN) -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, import arrows, links
+	@sh scripts/check.sh $(VENV)
+
+fix: $(READY) ## format, and mend what ruff can mend
+	@$(RUN) -m ruff format --quiet .
+	@$(RUN) -m ruff check --fix --quiet .
+
+bench: $(READY) ## the same work on us and on the standard library's process pool, one table
+	@$(RUN) -m benchmarks $(ARGS)
+
+docs: $(READY) ## check every link, run every example of the README, tutorials and how-tos
+	@$(RUN) -m scripts.check_docs_links
+	@$(RUN) -m scripts.run_doc_examples
+
+lock: $(READY) ## resolve requirements/dev.txt anew (needs uv)
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade --quiet \
+		--no-emit-index-url --custom-compile-command "make lock" --output-file requirements/dev.txt
+
+clean: ## remove the environment and everything that was built
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

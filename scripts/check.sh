@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Everything about the sources that needs no run: check.sh VENV. Each check runs, also when one before it has failed.
+set -u
+venv=$1
+failed=
+
+"$venv/bin/ruff" format --check --quiet --output-format concise . || failed="$failed format (make fix mends it)"
+"$venv/bin/ruff" check --quiet --output-format concise . || failed="$failed lint"
+"$venv/bin/mypy" --no-error-summary || failed="$failed types"
+arrows=$("$venv/bin/lint-imports" --no-logo 2>&1) || {
+    echo "$arrows"
+    failed="$failed imports"
+}
+"$venv/bin/python" -m scripts.check_docs_links || failed="$failed links"
+
+if [ -n "$failed" ]; then
+    echo "make check: failed:$failed" >&2
+    exit 1
+fi
+echo "make check: format, lint, types, imports and links are in order"
