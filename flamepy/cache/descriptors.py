@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Room for many big values: each one holds a file descriptor, and many systems allow only 1,024 by default."""
+
+from __future__ import annotations
+
+import logging
+
+WANTED_DESCRIPTORS = 65_536  # results of a big map; the kernel spends about 1 KB on each one in use, none on the limit
+
+_log = logging.getLogger(__name__)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise this process's limit of open files as far as it may, up to WANTED_DESCRIPTORS; returns the limit.
+
+    Called once by whoever starts an engine or a worker. The low default exists for programs that call ``select()``
+    with descriptors above 1,023; those that do would fail before as well, when they ran out of descriptors.
+    """
+    import resource  # here, because Windows lacks it
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError) as error:  # macOS has a ceiling of its own below the hard limit
+        _log.debug("descriptor limit stays soft=%d wanted=%d error=%s", soft, wanted, error)
+        return soft
+    return wanted

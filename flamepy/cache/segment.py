@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared memory that leaves nothing behind: an anonymous file that lives as long as somebody holds it.
+
+On Linux a segment is a memfd: it has no name, is not limited by the size of /dev/shm, and its pages go when
+the last descriptor and the last mapping are gone, however their owners ended. Where memory is full, and where
+there is no memfd, it is an unlinked file in the temporary directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from flamepy.errors import FlameError, FlameErrorCode
+
+Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
+
+_CHUNK_BYTES = 1 << 30  # Linux writes at most 2 GiB - 4 KiB in one call
+_FULL = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EDQUOT, errno.EFBIG})
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+# Between the look at a segment's descriptor and the use of its number nobody may close it: the number could be another
+# file's by then. Re-entrant, because the garbage collector may close a segment inside any statement.
+_descriptors = threading.RLock()
+
+
+class Segment:
+    """One file descriptor of shared memory and its size. Closes itself when the last reference is gone."""
+
+    __slots__ = ("__weakref__", "_comparable", "_fd", "nbytes")
+
+    def __init__(self, fd: int, nbytes: int) -> None:
+        self._fd = fd
+        self._comparable: memoryview | None = None
+        self.nbytes = nbytes
+
+    @classmethod
+    def of(cls, parts: Iterable[bytes | memoryview], nbytes: int, *, places: Sequence[Place] | None = None) -> Segment:
+        """Make a segment that holds ``parts`` one after another; ``nbytes`` is their total.
+
+        places: tried in this order, the next one when one is full; None = memory, then the temporary directory.
+        Raises FlameError when all are full.
+        """
+        content = tuple(parts)
+        causes: list[OSError] = []
+        for place in default_places() if places is None else places:
+            try:
+                return cls(_filled(place, content, nbytes), nbytes)
+            except OSError as error:
+                causes.append(error)
+                if error.errno not in _FULL:
+                    break
+        raise FlameError(FlameErrorCode.INTERNAL, _explanation(nbytes, causes)) from causes[-1]
+
+    def fileno(self) -> int:
+        """The descriptor: valid while this object lives."""
+        return self._fd
+
+    def is_in_memory(self) -> bool:
+        """Does the content take memory? False for one that lies in a file on disk, or is closed."""
+        with _descriptors:
+            return self._fd >= 0 and os.fstat(self._fd).st_dev == _memory_device()
+
+    def map_private(self) -> memoryview:
+        """Map the segment copy-on-write: writing into the view never fails, and nobody else ever sees it."""
+        if self.nbytes == 0:  # an empty file cannot be mapped
+            return memoryview(bytearray())
+        return memoryview(self._map(mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
+
+    def view_for_comparison(self) -> memoryview:
+        """A view of the content, mapped once for all comparisons with it: nobody may write into it."""
+        view = self._comparable
+        if view is None:
+            view = self._comparable = self.map_private()
+        return view
+
+    def spill(self, directory: str | None = None) -> None:
+        """Move the content to an unlinked file in ``directory`` (None = TMPDIR); ``fileno()`` stays the same.
+
+        Descriptors that were sent elsewhere and existing mappings keep the old memory as long as they live.
+        Raises OSError; the segment is then as it was.
+        """
+        if self.nbytes == 0:
+            return
+        with contextlib.closing(self._map(mmap.MAP_SHARED, mmap.PROT_READ)) as source, memoryview(source) as content:
+            fd = _filled(functools.partial(on_disk, directory=directory), (content,), self.nbytes)
+        try:
+            with _descriptors:
+                if self._fd >= 0:
+                    os.dup2(fd, self._fd, inheritable=False)
+                    self._comparable = None  # it holds the old memory
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Give the descriptor back. Mappings stay valid. Idempotent."""
+        with _descriptors:
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError, TypeError):  # the last two: the interpreter is ending
+            self.close()
+
+    def _map(self, flags: int, prot: int) -> mmap.mmap:
+        with _descriptors:
+            if self._fd < 0:  # mmap would take -1 for a wish for fresh zeros
+                raise ValueError("this segment is closed: keep the blob that holds it for as long as it is read.")
+            if sys.version_info >= (3, 13):
+                return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot, trackfd=False)
+            return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot)  # costs a descriptor while it lives
+
+
+def _renew_lock() -> None:
+    """In a forked child the thread that held the lock does not exist."""
+    global _descriptors
+    _descriptors = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def in_memory(nbytes: int) -> int:
+    """Make a memfd of ``nbytes`` zeros and return its descriptor. Raises OSError."""
+    return _sized(os.memfd_create("flame", os.MFD_CLOEXEC), nbytes)
+
+
+def on_disk(nbytes: int, *, directory: str | None = None) -> int:
+    """Make a nameless file of ``nbytes`` zeros in ``directory`` (None = TMPDIR). Raises OSError."""
+    import tempfile  # here, because it loads twenty modules, and few processes come here
+
+    fd, path = tempfile.mkstemp(prefix="flame-", dir=directory)
+    os.unlink(path)
+    return _sized(fd, nbytes)
+
+
+def default_places() -> tuple[Place, ...]:
+    return (in_memory, on_disk) if hasattr(os, "memfd_create") else (on_disk,)
+
+
+@functools.cache
+def _memory_device() -> int | None:
+    """The device number that all memfds share; None where there are none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    fd = in_memory(0)
+    try:
+        return os.fstat(fd).st_dev
+    finally:
+        os.close(fd)
+
+
+def _sized(fd: int, nbytes: int) -> int:
+    try:
+        os.ftruncate(fd, nbytes)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _filled(place: Place, parts: Iterable[bytes | memoryview], nbytes: int) -> int:
+    """A new file in ``place`` with ``parts`` in it. A write into a memfd is faster than faulting in a fresh mapping."""
+    fd = place(nbytes)
+    try:
+        for part in parts:
+            view = memoryview(part).cast("B")
+            while view:
+                view = view[os.write(fd, view[:_CHUNK_BYTES]) :]
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _explanation(nbytes: int, causes: Sequence[OSError]) -> str:
+    size = f"{nbytes:,} bytes"
+    if causes[-1].errno in _NO_DESCRIPTORS:
+        return (
+            f"cannot store a value of {size}: this process has too many open files, one for each big value. "
+            "Drop results that are no longer needed, or raise the limit with 'ulimit -n'."
+        )
+    return (
+        f"cannot store a value of {size}, neither in memory nor in the temporary directory: {causes[-1].strerror}. "
+        "Drop results that are no longer needed, set FLAME_MEMORY_LIMIT so that they move to disk earlier, "
+        "or set TMPDIR to a directory with more room."
+    )

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frames between the embedded engine and its workers: fixed heads, shared by both ends.
+
+Calls go down one packet socket per worker. Results come back through one pipe that all workers share: a frame of
+at most PIPE_BUF bytes is written atomically, so frames never mix and a killed worker never leaves half a frame.
+What is larger, or carries descriptors, follows on the worker's own socket ("away") and the pipe only announces it.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+PIPE_FRAME_BYTES = 4096  # PIPE_BUF on Linux; POSIX guarantees that writes up to it are atomic
+PACKET_BYTES = 96 * 1024  # the largest message on a worker's socket; longer bodies travel in a segment
+FDS_PER_PACKET = 250  # the kernel takes at most 253 (SCM_MAX_FD)
+OUTPUT_TAIL_BYTES = 64 * 1024  # what is kept of one call's output: the end is what people need
+
+# Waking a process on another processor takes 20 us and more, several times what a small call takes. Whoever got its
+# last message within HOT_S looks for the next one for SPIN_S before it sleeps; who waits for longer sleeps at once.
+HOT_S = 150e-6
+SPIN_S = 80e-6
+
+# engine -> worker
+CALL, LEAVE, FORGET = 1, 2, 3
+HAS_DEFINITION, HAS_CHECKPOINT, BODY_AWAY = 1, 2, 4
+CALL_HEAD = struct.Struct("<BBxxIQI")  # kind, flags, session number, call number, number of dependencies
+
+# worker (or zygote) -> engine
+RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH or BIRTH is the pid
+OK, FAILED, CANCELLED = 0, 1, 2
+HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT = 1, 2, 4
+RESULT_HEAD = struct.Struct("<HBBBxxxIQd")  # frame length, kind, status, flags, worker id, call number, duration in s
+
+WAKE_FRAME = RESULT_HEAD.pack(RESULT_HEAD.size, WAKE, 0, 0, 0, 0, 0.0)
+
+# the board: one slot per worker in shared memory
+BOARD_SLOTS = 1024
+SLOT = struct.Struct("<QQ")  # the call that the worker has begun (0 = none), the call that it must interrupt
+WORD = struct.Struct("<Q")
+
+
+class ResultHead(NamedTuple):
+    length: int
+    kind: int
+    status: int
+    flags: int
+    worker_id: int
+    call_number: int
+    duration_s: float
+
+
+def split_frames(data: bytes) -> tuple[list[tuple[ResultHead, bytes]], bytes]:
+    """Cut what was read from the result pipe into (head, body) frames and the incomplete rest."""
+    frames = []
+    offset = 0
+    while len(data) - offset >= RESULT_HEAD.size:
+        head = ResultHead._make(RESULT_HEAD.unpack_from(data, offset))
+        if len(data) - offset < head.length:
+            break
+        frames.append((head, data[offset + RESULT_HEAD.size : offset + head.length]))
+        offset += head.length
+    return frames, data[offset:]

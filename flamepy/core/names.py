@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of applications and sessions: how they are made and which are allowed."""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+
+from flamepy.errors import InvalidArgument
+
+MAX_APPLICATION_NAME_BYTES = 253  # the reference server's limit (protocol dossier, section 2.4)
+_ALPHABET = string.ascii_letters + string.digits
+_APPLICATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+
+
+def short_name(prefix: str, length: int = 6) -> str:
+    """Return ``<prefix>-`` and ``length`` random letters and digits."""
+    return f"{prefix}-" + "".join(random.choices(_ALPHABET, k=length))
+
+
+def checked_application_name(name: str) -> str:
+    """Return ``name`` when every engine accepts it; raises InvalidArgument with the rule that it breaks."""
+    if not isinstance(name, str) or not name:
+        raise InvalidArgument("application name cannot be empty: give the Runner a name such as 'my-app'.")
+    if len(name.encode()) > MAX_APPLICATION_NAME_BYTES:
+        raise InvalidArgument(
+            f"application name exceeds maximum length of {MAX_APPLICATION_NAME_BYTES} characters: "
+            f"shorten {name[:20]!r}..."
+        )
+    if ".." in name or not _APPLICATION_NAME.match(name):
+        suggestion = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.-]+", "-", name)).lstrip(".-") or "my-app"
+        raise InvalidArgument(
+            f"application name {name!r} is not allowed: only ASCII letters, digits, '-', '_' and single '.', "
+            f"not starting with '.' or '-'. Try {suggestion!r}."
+        )
+    return name

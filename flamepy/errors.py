@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error that flamepy raises on purpose: one root, one class per cause, each message ends with the cure.
+
+The class says who can fix it. ``args`` are the constructor's arguments, so that every error survives
+pickling; whoever raises keeps the foreign cause with ``from``.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import pickle
+import signal
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from flamepy.core.failure import FrameInfo
+
+__all__ = [
+    "AlreadyExists",
+    "CallCancelled",
+    "CallTimeout",
+    "DependencyFailed",
+    "EngineForked",
+    "FlameError",
+    "FlameErrorCode",
+    "InvalidArgument",
+    "InvalidConfig",
+    "InvalidState",
+    "NotFound",
+    "NotPicklable",
+    "PackageError",
+    "RunnerClosed",
+    "StateLost",
+    "StreamLost",
+    "TaskFailed",
+    "WorkerLost",
+]
+
+
+class FlameErrorCode(IntEnum):
+    """The coarse kind of an error, as 0.6 numbers it (protocol dossier, section 8.2)."""
+
+    INVALID_CONFIG = 0
+    INVALID_STATE = 1
+    INVALID_ARGUMENT = 2
+    INTERNAL = 3
+    ALREADY_EXISTS = 4
+    NOT_FOUND = 5
+
+
+class FlameError(Exception):
+    """The root. ``code`` is the coarse kind, ``message`` says what, where and how to get out."""
+
+    code: FlameErrorCode
+    message: str
+
+    def __init__(self, code: FlameErrorCode, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class _Kind(FlameError):
+    """An error whose class fixes its code; its only argument is the message."""
+
+    kind: ClassVar[FlameErrorCode] = FlameErrorCode.INTERNAL
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.kind, message)
+        self.args = (message,)
+
+
+class InvalidConfig(_Kind):
+    """The configuration file or the environment is wrong: the person who wrote it can fix it."""
+
+    kind = FlameErrorCode.INVALID_CONFIG
+
+
+class InvalidState(_Kind):
+    """The call comes at the wrong time: something is closed, or not open yet."""
+
+    kind = FlameErrorCode.INVALID_STATE
+
+
+class InvalidArgument(_Kind):
+    """The caller passed something that cannot work."""
+
+    kind = FlameErrorCode.INVALID_ARGUMENT
+
+
+class AlreadyExists(_Kind):
+    """The name is taken."""
+
+    kind = FlameErrorCode.ALREADY_EXISTS
+
+
+class NotFound(_Kind):
+    """No application, session, task or object of that name."""
+
+    kind = FlameErrorCode.NOT_FOUND
+
+
+class RunnerClosed(InvalidState):
+    """A call on a Runner, a service or a future after ``close()``."""
+
+
+class EngineForked(InvalidState):
+    """The process was forked: the child cannot use the parent's workers."""
+
+
+class PackageError(InvalidArgument):
+    """The project directory cannot be packaged or stored."""
+
+
+class NotPicklable(InvalidArgument, pickle.PicklingError):
+    """A value cannot travel to a worker or back. The message names the culprit."""
+
+
+class CallTimeout(_Kind, TimeoutError):
+    """``get`` or ``wait`` gave up; the call itself goes on."""
+
+
+class TaskFailed(FlameError):
+    """A call ended with an error.
+
+    call: the function or ``Class.method``; type_name: of the exception in the worker; detail: its message;
+    traceback_text: the worker's traceback ("" when there is none); frames: its frames in the user's code, outermost
+    first, each a ``core.failure.FrameInfo``.
+    """
+
+    frames: tuple[FrameInfo, ...] = ()
+
+    def __init__(self, call: str, type_name: str, detail: str, traceback_text: str = "") -> None:
+        super().__init__(FlameErrorCode.INTERNAL, "")
+        self.args = (call, type_name, detail, traceback_text)
+        self.call = call
+        self.type_name = type_name
+        self.detail = detail
+        self.traceback_text = traceback_text
+        self.message = f"{call} raised {type_name}" + (f": {detail}" if detail else "")
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DependencyFailed(TaskFailed):
+    """The call never ran, because a call whose result it takes as an argument failed (see ``__cause__``)."""
+
+    def __init__(self, call: str, type_name: str, detail: str, traceback_text: str = "") -> None:
+        super().__init__(call, type_name, detail, traceback_text)
+        self.message = f"{call} did not run: a call that it takes its argument from failed with {type_name}" + (
+            f": {detail}" if detail else ""
+        )
+
+
+class WorkerLost(TaskFailed):
+    """The worker process ended while it ran the call. ``exit_code`` is negative for a signal."""
+
+    def __init__(self, call: str, pid: int, exit_code: int) -> None:
+        super().__init__(call, "WorkerLost", "")
+        self.args = (call, pid, exit_code)
+        self.pid = pid
+        self.exit_code = exit_code
+        self.message = (
+            f"worker {pid} ended ({describe_exit(exit_code)}) while it ran {call}. {cure_for_exit(exit_code)}"
+        )
+
+
+class StateLost(TaskFailed):
+    """A stateful service lost its worker, and its state could not be saved before."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(service, "StateLost", reason)
+        self.args = (service, reason)
+        self.message = (
+            f"the state of {service} is lost: its worker ended, and the state could not be saved because {reason}. "
+            "Create the service again; leave such values out of the state with __getstate__ to have it saved."
+        )
+
+
+class StreamLost(TaskFailed):
+    """The generator behind a stream is gone, so that it cannot give the parts that are still to come."""
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(call, "StreamLost", reason)
+        self.args = (call, reason)
+        self.reason = reason
+        self.message = (
+            f"the stream of {call} cannot go on: {reason} A generator does not resume where it was: call it again; "
+            "give it an argument that says where to begin if the parts that you have must not be made twice."
+        )
+
+
+class CallCancelled(_Kind, concurrent.futures.CancelledError):
+    """The call was cancelled before it had a result."""
+
+    kind = FlameErrorCode.INVALID_STATE
+
+
+def describe_exit(exit_code: int) -> str:
+    """Name an exit status as ``subprocess`` counts it: negative = killed by that signal."""
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
+
+
+def cure_for_exit(exit_code: int) -> str:
+    """Say what most often causes this exit, and what to do about it."""
+    if exit_code == -signal.SIGKILL:
+        return "Most often the machine ran out of memory: use fewer workers (FLAME_WORKERS) or smaller pieces."
+    if exit_code in (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE):
+        return "Native code crashed: call the function in this process with the same arguments to find where."
+    if exit_code >= 0:
+        return "The code, or a library that it calls, ended the process (os._exit): raise an exception instead."
+    return "Something outside stopped the process: look at the system's log, then call again."
