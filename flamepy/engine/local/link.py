@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's end of one worker: a packet socket that calls go down, and that big results come up.
+
+The engine keeps the worker's end too: it can take back calls that the worker has not picked up yet.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+from flamepy.cache.blob import Blob
+from flamepy.cache.segment import Segment
+from flamepy.codec import frames
+from flamepy.engine.local.quick_io import send_now
+
+_ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(slots=True)
+class Report:
+    """What a worker says about a call. body: its value or Failure."""
+
+    body: Blob
+    new_state: Blob | None
+    warning: str
+    output: bytes
+
+
+class WorkerLink:
+    """Never blocks. Used by the engine's thread only, but for ``output_tail``."""
+
+    def __init__(self, ours: socket.socket, theirs: socket.socket, output_fd: int) -> None:
+        self._ours = ours
+        self._theirs = theirs
+        self._output_fd = output_fd
+        self._fd = ours.fileno()
+        ours.setblocking(False)
+
+    def send_call(
+        self,
+        call_number: int,
+        session_number: int,
+        request: Blob,
+        dependencies: list[Blob],
+        definition: Blob | None,
+        checkpoint: Blob | None,
+    ) -> bool:
+        """Hand over one call; False when the socket is full or the worker is gone: keep it, and try again later."""
+        flags = 0
+        blobs = [request, *dependencies]
+        if checkpoint is not None:
+            flags |= frames.HAS_CHECKPOINT
+            blobs.insert(0, checkpoint)
+        if definition is not None:
+            flags |= frames.HAS_DEFINITION
+            blobs.insert(0, definition)
+        if sum(blob.segment is not None for blob in blobs) > frames.FDS_PER_PACKET - 1:
+            blobs = [blob.in_place() for blob in blobs]  # more descriptors than one packet carries
+        parts: list[bytes] = [b""]
+        fds: list[int] = []
+        for blob in blobs:
+            blob.write_to(parts, fds)
+        length = sum(map(len, parts))
+        segment = None
+        if length > frames.PACKET_BYTES - frames.CALL_HEAD.size:
+            flags |= frames.BODY_AWAY
+            segment = Segment.of(parts, length)
+            parts = [b"", frames.WORD.pack(length)]
+            fds.insert(0, segment.fileno())
+        parts[0] = frames.CALL_HEAD.pack(frames.CALL, flags, session_number, call_number, len(dependencies))
+        return self._send(b"".join(parts), fds)
+
+    def _send(self, frame: bytes, fds: list[int]) -> bool:
+        try:
+            if not fds:
+                return send_now(self._fd, frame)
+            socket.send_fds(self._ours, [frame], fds)
+        except OSError:  # full (EAGAIN), or closed at the other end
+            return False
+        return True
+
+    def send_leave(self) -> None:
+        self._send(bytes([frames.LEAVE]), [])
+
+    def send_forget(self, session_number: int) -> bool:
+        return self._send(frames.CALL_HEAD.pack(frames.FORGET, 0, session_number, 0, 0), [])
+
+    def take_back(self) -> list[int]:
+        """Take calls out of the socket that the worker has not picked up; returns their numbers, oldest first.
+
+        Forgotten sessions among the messages are lost; the caller sends those again.
+        """
+        numbers: list[int] = []
+        while True:
+            try:
+                frame, ancillary, _, _ = self._theirs.recvmsg(
+                    frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+                )
+            except OSError:
+                return numbers
+            if not frame:
+                return numbers
+            _close_all(ancillary)
+            if frame[0] == frames.CALL:
+                numbers.append(frames.CALL_HEAD.unpack_from(frame)[3])
+
+    def read_report(self, head: frames.ResultHead, body: bytes) -> Report:
+        """Read a report whose frame came through the pipe. Raises OSError when what it announces is not there."""
+        fds: list[int] = []
+        view: bytes | memoryview = body
+        if head.kind == frames.RESULT_AWAY:
+            view = self._receive_away(fds)
+        blob, offset, next_fd = Blob.read_from(view, 0, fds, 0)
+        new_state = None
+        if head.flags & frames.HAS_NEW_STATE:
+            new_state, offset, next_fd = Blob.read_from(view, offset, fds, next_fd)
+        warning = output = b""
+        if head.flags & frames.HAS_WARNING:
+            warning, offset = _read_text(view, offset)
+        if head.flags & frames.HAS_OUTPUT:
+            output, offset = _read_text(view, offset)
+        return Report(blob, new_state, warning.decode(errors="replace"), output)
+
+    def _receive_away(self, fds: list[int]) -> bytes | memoryview:
+        frame, ancillary, _, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        for _, _, data in ancillary:
+            fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+        if frame[:1] == b"\1":
+            fd = fds.pop(0)
+            return Segment(fd, os.fstat(fd).st_size).map_private()
+        return frame[1:]
+
+    def output_tail(self) -> bytes:
+        """What the running call has printed so far (its end). From any thread."""
+        try:
+            size = os.fstat(self._output_fd).st_size
+            return os.pread(self._output_fd, frames.OUTPUT_TAIL_BYTES, max(0, size - frames.OUTPUT_TAIL_BYTES))
+        except OSError:  # closed meanwhile
+            return b""
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+        os.close(self._output_fd)
+        self._output_fd = -1
+
+
+def _read_text(view: bytes | memoryview, offset: int) -> tuple[bytes, int]:
+    length = _LENGTH.unpack_from(view, offset)[0]
+    start = offset + _LENGTH.size
+    return bytes(view[start : start + length]), start + length
+
+
+def _close_all(ancillary: list[tuple[int, int, bytes]]) -> None:
+    for _, _, data in ancillary:
+        for fd in struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]):
+            os.close(fd)

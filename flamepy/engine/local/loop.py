@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's turns: the one writer of tasks, sessions and workers.
+
+Everybody leaves commands in the inbox. Whoever leads (leadership.py: the engine's thread, or a thread that waits for
+a result) sleeps in one poll on the result pipe (reports and deaths of workers, wake-ups), the zygote and the uplink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from flamepy.cache.budget import SegmentBudget
+from flamepy.codec import frames
+from flamepy.engine.api import Completion, look_up_at
+from flamepy.engine.local.dispatcher import Dispatcher
+from flamepy.engine.local.leadership import HeldBackInterrupt, Leadership, may_lead
+from flamepy.engine.local.pool import Pool
+from flamepy.engine.local.quick_io import Reader
+from flamepy.engine.local.uplink_host import UplinkHost
+from flamepy.errors import FlameError, FlameErrorCode, InvalidState
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
+_PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
+SHUT_DOWN = "flamepy was shut down: create the Runner again."
+_Answer = TypeVar("_Answer")
+
+
+class Loop:
+    """Starts the thread and the zygote. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
+
+    def __init__(self, *, limit: int, scratch: Path, uplink: UplinkHost, budget: SegmentBudget) -> None:
+        self._results_read, self._results_write = os.pipe()
+        os.set_blocking(self._results_read, False)
+        self._reader = Reader(self._results_read, _READ_BYTES)
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(self._results_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self.pool = Pool(limit=limit, results_fd=self._results_write, scratch=scratch, uplink=uplink.address)
+        self.dispatcher = Dispatcher(self.pool, budget, self._call_back_later)
+        self._inbox: deque[Callable[[], object]] = deque()
+        self._is_asleep = False
+        self._is_stopping = False
+        self.has_ended = False  # then nobody reads the inbox any more
+        self.failure: FlameError | None = None  # why it has ended, when nobody asked for that
+        self._rest = b""
+        self._is_hot = False  # did the last events come soon?
+        self._poller = select.poll()
+        self._poller.register(self._results_read, select.POLLIN)
+        self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+        self._poller.register(uplink, select.POLLIN)
+        self._uplink = uplink
+        self.leadership = Leadership(self.wake)
+        self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
+        self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
+        self._thread.start()
+
+    # --- from any thread -------------------------------------------------------------------------------------------
+
+    def post(self, command: Callable[[], object]) -> None:
+        """Have the engine's thread run ``command``. Appending is one step: an interrupt loses nothing."""
+        self._inbox.append(command)
+        if self._is_asleep:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have whoever leads look into the inbox."""
+        self._is_asleep = False
+        os.write(self._results_write, frames.WAKE_FRAME)
+
+    def step(self) -> None:
+        """Handle the inbox here and now, when nobody leads and this thread may: saves a change of thread."""
+        if may_lead():
+            with HeldBackInterrupt(self.wake):  # before the baton is taken: an interrupt must not leave with it
+                if self.leadership.take_for_a_step():
+                    self._lead_until(lambda: True, 0.0)
+
+    def wait(self, completion: Completion, timeout_s: float | None) -> bool:
+        """Wait until the call has ended, running turns in this thread where it may lead.
+
+        False when ``timeout_s`` passed first. Raises what an interrupt raises.
+        """
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        is_engine = threading.get_ident() == self._thread.ident  # a callback waits
+        while completion.outcome is None:
+            if may_lead():
+                with HeldBackInterrupt(self.wake) as interrupt:  # before the baton is taken, see step
+                    if self.leadership.take_to_wait(is_engine=is_engine):
+                        self._lead_until(
+                            lambda: (
+                                completion.outcome is not None
+                                or interrupt.is_pending
+                                or (bool(self._callbacks) and not is_engine)
+                            ),  # they are the engine's thread's to run
+                            deadline_s,
+                        )
+                if completion.outcome is not None:
+                    break
+            if deadline_s is not None and time.monotonic() >= deadline_s:
+                return False
+            self._follow(completion, look_up_at(deadline_s))
+        return True
+
+    def _follow(self, completion: Completion, until_s: float) -> None:
+        """Wait for somebody else's turns, for a moment: whoever leads may stop to."""
+        me = threading.get_ident()
+        self.leadership.followers[me] = None
+        try:
+            self.leadership.call_engine()
+            completion.block(until_s - time.monotonic())
+        finally:
+            self.leadership.followers.pop(me, None)
+
+    def _lead_until(self, is_over: Callable[[], bool], deadline_s: float | None) -> None:
+        """With the baton: run turns, and give it back."""
+        try:
+            if self._inbox:
+                self._run_inbox()
+                self.dispatcher.dispatch()
+            while not is_over() and not self._is_stopping:
+                if deadline_s is not None and time.monotonic() >= deadline_s:
+                    break
+                self._turn(look_up_at(deadline_s))
+        except BaseException as error:  # noqa: BLE001 - told to everybody who waits
+            self._fail(_as_failure(error))
+        finally:
+            self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
+
+    def ask(self, command: Callable[[], _Answer]) -> _Answer:
+        """Have whoever leads run ``command``, and wait for its answer. Raises what the command raises.
+
+        Not from inside a turn: it would wait for itself.
+        """
+        answers: list[_Answer] = []
+        errors: list[FlameError] = []
+        answered = threading.Lock()
+        answered.acquire()
+
+        def run() -> None:
+            try:
+                answers.append(command())
+            except FlameError as error:
+                errors.append(error)
+            finally:
+                answered.release()
+
+        self.post(run)
+        if not answers and not errors:
+            self.step()
+        if self.has_ended:
+            with contextlib.suppress(ValueError):  # the thread has taken it just before its end
+                self._inbox.remove(run)
+                raise (self.failure or InvalidState(SHUT_DOWN)).with_traceback(None)
+        answered.acquire()
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def stop(self, timeout_s: float) -> None:
+        """Cancel everything, end every process, then the thread itself. Once."""
+        self.post(self._stop)
+        self._thread.join(timeout_s)
+        for fd in (self._results_read, self._results_write):
+            os.close(fd)
+
+    def abandon(self) -> None:
+        """In a forked child: close copies of descriptors, so that processes of the parent see its end, not ours."""
+        self.pool.abandon()
+        for fd in (self._results_read, self._results_write):
+            os.close(fd)
+
+    # --- the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping:
+                with self.leadership.engine_leads():
+                    while not self._is_stopping and not self.leadership.is_wanted and not self._callbacks:
+                        self._turn(None)
+                self._run_callbacks()  # without the baton: other people's code may wait for other calls
+        except BaseException as error:  # noqa: BLE001 - told to everybody who waits
+            self._fail(_as_failure(error))
+        finally:
+            with self.leadership.engine_leads():
+                self._run_inbox()
+                self.dispatcher.end_all(None)
+                self.has_ended = True
+                self._run_inbox()  # what was posted before the flag was seen
+                self.dispatcher.end_all(None)
+                self.pool.close()
+            self._run_callbacks()
+
+    def _run_callbacks(self) -> None:
+        if self._callbacks:
+            while self._callbacks:
+                self._callbacks.popleft()()
+            self.leadership.call_engine()  # go on at once, if nobody else leads
+
+    def _fail(self, error: FlameError) -> None:
+        self._is_stopping = True
+        self.failure = error
+        self.dispatcher.end_all(error)
+
+    def _turn(self, until_s: float | None) -> None:
+        """Sleep until something happens, at most until ``until_s`` (monotonic), then handle all of it."""
+        self._is_asleep = True
+        events = self._next_events(until_s)
+        self._is_asleep = False
+        for fd, _ in events:
+            if fd == self._results_read:
+                self._read_results()
+            elif fd == self.pool.zygote_fileno():
+                self._replace_zygote(fd)
+            else:
+                self._uplink.accept()
+        self._run_inbox()
+        self._meet_deadlines()
+        self.dispatcher.resolve()
+        self.dispatcher.dispatch()
+
+    def _next_events(self, until_s: float | None) -> list[tuple[int, int]]:
+        sleep_ms = self._sleep_ms(until_s)
+        if sleep_ms == 0.0:
+            return self._poller.poll(0)
+        began_s = now_s = time.perf_counter()
+        spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
+        while now_s < spin_until_s:
+            events = self._poller.poll(0)
+            if events:
+                return events
+            now_s = time.perf_counter()
+        events = self._poller.poll(sleep_ms)
+        self._is_hot = time.perf_counter() - began_s < frames.HOT_S
+        return events
+
+    def _sleep_ms(self, until_s: float | None) -> float | None:
+        if self._inbox or self._callbacks or self.dispatcher.has_resolved() or self.leadership.is_wanted:
+            return 0.0
+        deadlines = [
+            at_s for at_s in (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s) if at_s is not None
+        ]
+        # one more millisecond: poll rounds down, and waking too early would spin
+        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+
+    def _run_inbox(self) -> None:
+        while self._inbox:
+            self._inbox.popleft()()
+
+    def _meet_deadlines(self) -> None:
+        now_s = time.monotonic()
+        self.pool.tend(now_s)
+        recheck_at_s = self.dispatcher.recheck_at_s
+        if recheck_at_s is not None and now_s >= recheck_at_s:
+            self.dispatcher.take_over_backlogs(now_s)
+
+    def _read_results(self) -> None:
+        while True:
+            data = self._reader.read()
+            found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
+            for head, body in found:
+                if head.kind == frames.DEATH:
+                    self._bury(head)
+                elif head.kind == frames.BIRTH:
+                    self.pool.set_pid(head.worker_id, head.call_number)
+                elif head.kind != frames.WAKE:
+                    self.dispatcher.take_report(head, body)
+            if len(data) < _READ_BYTES:
+                return
+
+    def _bury(self, head: frames.ResultHead) -> None:
+        death = self.pool.bury(head.worker_id, pid=head.call_number, exit_code=int(head.duration_s))
+        if death is not None:
+            self.dispatcher.handle_death(death)
+
+    def _replace_zygote(self, fd: int) -> None:
+        self._read_results()  # what the workers reported before they were ended with it
+        self._poller.unregister(fd)
+        for death in self.pool.replace_zygote():
+            self.dispatcher.handle_death(death)
+        self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+
+    def _call_back_later(self, callback: Callable[[], object]) -> None:
+        self._callbacks.append(callback)
+
+
+def _as_failure(error: BaseException) -> FlameError:
+    """Why the engine cannot go on. A bug must not leave callers waiting for ever."""
+    if isinstance(error, FlameError):
+        return error
+    logger.error("engine failed", exc_info=error)
+    message = f"the engine failed: {error!r}. Call flamepy.shutdown() and start again."
+    return FlameError(FlameErrorCode.INTERNAL, message)

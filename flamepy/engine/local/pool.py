@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workers of the embedded engine: started, interrupted, let go, buried. Used by the engine's thread only."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flamepy.core.binding import Binding
+from flamepy.engine.local import schedule
+from flamepy.engine.local.board import Board
+from flamepy.engine.local.launcher import Launcher
+from flamepy.engine.local.link import WorkerLink
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+from flamepy.engine.local.registry import Installed
+from flamepy.errors import FlameError, FlameErrorCode
+
+logger = logging.getLogger(__name__)
+
+KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start (design decision 16)
+_TICK_S = 1.0  # how often idle workers are looked at, while there is more than one
+CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
+MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
+
+
+@dataclass(frozen=True)
+class Death:
+    """A worker has ended. victim: the call that it had begun; others: calls that it had not."""
+
+    worker: WorkerRecord
+    pid: int
+    exit_code: int
+    output: bytes
+    victim: CallRecord | None
+    others: list[CallRecord]
+
+
+class Pool:
+    """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
+
+    def __init__(self, *, limit: int, results_fd: int, scratch: Path, uplink: str) -> None:
+        self.limit = limit
+        self.shared: dict[int, WorkerRecord] = {}
+        self.pinned: dict[int, WorkerRecord] = {}
+        self._results_fd = results_fd
+        self._scratch = scratch
+        self._uplink = uplink
+        self._kill_at_s: dict[int, float] = {}
+        self._tick_at_s = 0.0
+        self._next_worker = 1
+        self._zygote_failures = 0  # since it last started a worker
+        self._board = Board()
+        self._launcher = Launcher(results_fd, self._board.fileno(), str(scratch))
+
+    def zygote_fileno(self) -> int:
+        """Becomes readable when the zygote has ended."""
+        return self._launcher.fileno()
+
+    def all(self) -> Iterator[WorkerRecord]:
+        yield from list(self.shared.values())
+        yield from list(self.pinned.values())
+
+    def has_idle(self) -> bool:
+        """A guess, from any thread: would a call that comes now run at once?"""
+        return any(not worker.in_flight for worker in list(self.shared.values()))
+
+    def get(self, worker_id: int) -> WorkerRecord | None:
+        return self.shared.get(worker_id) or self.pinned.get(worker_id)
+
+    def start(self, installed: Installed, session: SessionRecord | None = None) -> WorkerRecord | None:
+        """Fork a worker of the application, for one stateful session or for all others; None when the board is full."""
+        slot = self._board.take()
+        if slot is None:
+            return None
+        worker_id, self._next_worker = self._next_worker, self._next_worker + 1
+        output_fd = _unlinked_file(self._scratch)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        worker = WorkerRecord(worker_id, slot, installed, WorkerLink(ours, theirs, output_fd), session)
+        environ = {**os.environ, **installed.environ}
+        binding = Binding(installed.name, worker_id, installed.root, _import_path(), environ, self._uplink)
+        (self.shared if session is None else self.pinned)[worker_id] = worker
+        try:
+            self._launcher.fork(worker_id, slot, binding, [theirs.fileno(), output_fd])
+        except OSError as error:  # the zygote is gone; its end is handled in the next turn, and this worker with it
+            logger.debug("fork failed worker=%d error=%s", worker_id, error)
+        logger.debug("worker start worker=%d application=%s", worker_id, installed.name)
+        return worker
+
+    def start_pinned(self, session: SessionRecord) -> WorkerRecord | None:
+        """The worker of a stateful session; None when there are as many as there may be."""
+        if session.worker is None and len(self.pinned) < MAX_STATEFUL:
+            session.worker = self.start(session.installed, session)
+        return session.worker
+
+    def warm_up(self, installed: Installed, wanted: int) -> None:
+        """See that there are ``wanted`` workers of the application, as far as the limit allows."""
+        counted = [worker for worker in self.shared.values() if not worker.is_leaving]
+        mine = sum(1 for worker in counted if worker.installed is installed)
+        for _ in range(min(wanted - mine, self.limit - len(counted))):
+            self.start(installed)
+
+    def let_go(self, worker: WorkerRecord) -> None:
+        """The worker ends by itself after the calls that it has; its end is seen later."""
+        worker.is_leaving = True
+        if not worker.in_flight:
+            worker.link.send_leave()
+
+    def tend(self, now_s: float) -> None:
+        """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
+        if self._kill_at_s:
+            self._kill_overdue(now_s)
+        if now_s >= self._tick_at_s and len(self.shared) > 1:
+            self._tick_at_s = now_s + _TICK_S
+            self._retire_idle(now_s)
+
+    def _retire_idle(self, now_s: float) -> None:
+        for worker in schedule.to_retire(self.shared.values(), now_s=now_s, keep_warm_s=KEEP_WARM_S):
+            self.let_go(worker)
+
+    def interrupt(self, worker: WorkerRecord, call_number: int) -> None:
+        """Interrupt this call; kill the worker when the call has not ended after CANCEL_GRACE_S."""
+        self._board.ask_to_interrupt(worker.slot, call_number)
+        self._launcher.signal(worker.id, signal.SIGINT)
+        self._kill_at_s[worker.id] = time.monotonic() + CANCEL_GRACE_S
+
+    def kill(self, worker: WorkerRecord) -> None:
+        self._launcher.signal(worker.id, signal.SIGKILL)
+
+    def _kill_overdue(self, now_s: float) -> None:
+        for worker_id, at_s in list(self._kill_at_s.items()):
+            if now_s >= at_s:
+                del self._kill_at_s[worker_id]
+                logger.debug("cancel kill worker=%d", worker_id)
+                self._launcher.signal(worker_id, signal.SIGKILL)
+
+    def has_answered(self, worker: WorkerRecord) -> None:
+        """A call of this worker has ended: it need not be killed any more."""
+        worker.has_begun = True
+        worker.is_waiting = False
+        self._kill_at_s.pop(worker.id, None)
+
+    def next_deadline_s(self) -> float | None:
+        """When something is due here (monotonic), None = nothing."""
+        if self._kill_at_s:
+            return min(self._kill_at_s.values())
+        return self._tick_at_s if len(self.shared) > 1 else None
+
+    def set_pid(self, worker_id: int, pid: int) -> None:
+        worker = self.get(worker_id)
+        self._zygote_failures = 0
+        if worker is not None:
+            worker.pid = pid
+
+    def bury(self, worker_id: int, *, pid: int, exit_code: int) -> Death | None:
+        """A worker has ended, and everything that it reported has been read."""
+        worker = self.shared.pop(worker_id, None) or self.pinned.pop(worker_id, None)
+        if worker is None:
+            return None
+        logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
+        output = worker.link.output_tail()
+        victim, others = schedule.split_by_death(worker.in_flight, self._board.begun(worker.slot))
+        worker.in_flight.clear()
+        worker.link.close()
+        self._board.give_back(worker.slot)
+        self._kill_at_s.pop(worker_id, None)
+        return Death(worker, pid, exit_code, output, victim, others)
+
+    def replace_zygote(self) -> list[Death]:
+        """The zygote ended by itself, and all workers with it. Start another; returns what happened to the workers.
+
+        Raises FlameError when it ends again and again without having started a worker.
+        """
+        logger.debug("zygote lost pid=%d", self._launcher.pid)
+        self._launcher.close()
+        self._zygote_failures += 1
+        if self._zygote_failures >= schedule.START_FAILURES:
+            raise FlameError(
+                FlameErrorCode.INTERNAL,
+                f"the process that starts workers ended {self._zygote_failures} times in a row "
+                f"({self._launcher.last_words()}). "
+                f"See whether {sys.executable} -c 'import flamepy.worker.zygote' works.",
+            )
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._launcher = Launcher(self._results_fd, self._board.fileno(), str(self._scratch))
+        deaths = []
+        for worker in self.all():
+            worker.has_begun = True  # their end is no fault of the application
+            death = self.bury(worker.id, pid=0, exit_code=-signal.SIGKILL)
+            if death is not None:
+                deaths.append(death)
+        return deaths
+
+    def resize(self, limit: int) -> None:
+        """Change the limit; idle workers beyond it leave, busy ones when their calls have ended."""
+        self.limit = limit
+        staying = [worker for worker in self.shared.values() if not worker.is_leaving]
+        for worker in sorted(staying, key=lambda worker: len(worker.in_flight))[: max(0, len(staying) - limit)]:
+            self.let_go(worker)
+
+    def remove_directories(self, paths: list[str]) -> None:
+        for path in paths:
+            self._launcher.remove(path)
+
+    def close(self) -> None:
+        """End every process, and the zygote, which removes the scratch directory."""
+        self._launcher.close()
+        for worker in self.all():
+            worker.link.close()
+        self.shared.clear()
+        self.pinned.clear()
+        self._board.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close copies of descriptors, so that processes of the parent see its end."""
+        self._launcher.abandon()
+        for worker in self.all():
+            worker.link.close()
+        self._board.close()
+
+
+def _import_path() -> tuple[str, ...]:
+    """The caller's import path without its working directory: workers import from the package instead."""
+    here = os.getcwd()
+    return tuple(path for path in sys.path if path and os.path.abspath(path) != here)
+
+
+def _unlinked_file(directory: Path) -> int:
+    path = directory / f"output-{time.monotonic_ns()}"
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.unlink(path)
+    return fd

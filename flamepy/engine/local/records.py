@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine's thread knows about sessions, calls and workers. Only that thread writes these records."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+from flamepy.cache.blob import Blob
+from flamepy.core.session import Event, SessionState, SessionView
+from flamepy.core.task import Task, TaskState
+from flamepy.engine.api import Completion, SessionSpec, TaskIds, WorkerView
+from flamepy.engine.local.registry import Installed
+from flamepy.errors import FlameError
+
+if TYPE_CHECKING:
+    from flamepy.engine.local.link import WorkerLink
+
+HISTORY_TASKS = 1000  # ended tasks that a session still lists; a notebook makes millions
+# Weight of the newest duration in what a session's next call is expected to take. A call that was merely off its
+# processor for a while must not make the others look slow; when one really is, its backlog is taken back.
+_SMOOTHING_DOWN, _SMOOTHING_UP = 0.5, 0.05
+
+
+class CallRecord:
+    """One call between submit and its outcome. ``unresolved``: arguments that are not there yet."""
+
+    __slots__ = (
+        "attempt", "carried_definition", "completion", "dependencies", "expected_s", "input", "is_cancel_asked",
+        "number", "request", "retries", "session", "unresolved", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        number: int,
+        completion: Completion,
+        session: SessionRecord,
+        request: Blob,
+        dependencies: list[Completion | Blob],
+        retries: int,
+        task_input: bytes | None,
+    ) -> None:
+        self.number = number
+        self.completion = completion
+        self.session = session
+        self.request = request
+        self.dependencies = dependencies
+        self.retries = retries
+        self.input = task_input
+        self.attempt = 0
+        self.unresolved = 0
+        self.worker: WorkerRecord | None = None
+        self.carried_definition = False
+        self.expected_s: float | None = None  # as known when it was sent
+        self.is_cancel_asked = False
+
+    def blobs(self) -> list[Blob]:
+        """The encoded arguments that the call takes from other calls and from the cache; all are there by now."""
+        return [_value_of(dependency) for dependency in self.dependencies]
+
+
+def _value_of(dependency: Completion | Blob) -> Blob:
+    if isinstance(dependency, Blob):
+        return dependency
+    outcome = dependency.outcome
+    if outcome is None or outcome.value is None:
+        raise AssertionError(f"task {dependency.task_id} of {dependency.session_id} has no value yet")
+    return outcome.value
+
+
+class SessionRecord:
+    """One service. ``waiting`` holds calls that no worker has yet: for a stateful session in their order."""
+
+    def __init__(self, number: int, session_id: str, spec: SessionSpec, installed: Installed, definition: Blob) -> None:
+        self.number = number
+        self.id = session_id
+        self.spec = spec
+        self.installed = installed
+        self.definition = definition
+        self.state = SessionState.OPEN
+        self.created_s = time.time()
+        self.completed_s = 0.0
+        self.task_ids = TaskIds()
+        self.waiting: deque[CallRecord] = deque()
+        self.live: dict[str, CallRecord] = {}
+        self.kept: dict[str, tuple[Completion, bytes | None]] = {}  # asked for by name later: plain tasks, handles
+        self.history: deque[Ended] = deque(maxlen=HISTORY_TASKS)
+        self.ended = {TaskState.SUCCEED: 0, TaskState.FAILED: 0, TaskState.CANCELLED: 0}
+        self.is_ready = False  # is it in the loop's round of sessions with waiting calls?
+        self.expected_s: float | None = None  # None until the first call has ended
+        # of a stateful session
+        self.worker: WorkerRecord | None = None
+        self.checkpoint: Blob | None = None
+        self.unsaved_because = ""
+        self.lost_because = ""
+
+    def learn_duration(self, duration_s: float) -> None:
+        known = self.expected_s
+        if known is None:
+            self.expected_s = duration_s
+        else:
+            weight = _SMOOTHING_DOWN if duration_s < known else _SMOOTHING_UP
+            self.expected_s = known + weight * (duration_s - known)
+
+    def running_count(self) -> int:
+        return sum(1 for record in list(self.live.values()) if record.completion.state is TaskState.RUNNING)
+
+    def view(self) -> SessionView:
+        running = self.running_count()
+        return SessionView(
+            id=self.id,
+            application=self.spec.application,
+            state=self.state,
+            creation_time=moment(self.created_s),
+            completion_time=moment(self.completed_s) if self.completed_s else None,
+            pending=len(self.live) - running,
+            running=running,
+            succeed=self.ended[TaskState.SUCCEED],
+            failed=self.ended[TaskState.FAILED],
+            cancelled=self.ended[TaskState.CANCELLED],
+        )
+
+
+class WorkerRecord:
+    """One worker process. ``in_flight``: calls sent to it, oldest first; the first is the one that runs."""
+
+    def __init__(
+        self, worker_id: int, slot: int, installed: Installed, link: WorkerLink, session: SessionRecord | None
+    ) -> None:
+        self.id = worker_id
+        self.slot = slot
+        self.pid = 0  # known when the zygote has forked it
+        self.installed = installed
+        self.link = link
+        self.session = session  # the one stateful session that it serves, None for a worker of the pool
+        self.in_flight: deque[CallRecord] = deque()
+        self._unknown = 0
+        self._backlog_s = 0.0
+        self.known: set[int] = set()  # numbers of sessions whose definition it has
+        self.idle_since_s = time.monotonic()
+        self.head_since_s = 0.0
+        self.is_waiting = False  # its call waits for other calls: it does not count against the limit
+        self.is_leaving = False
+        self.has_begun = False
+
+    def add(self, record: CallRecord) -> None:
+        """A call was sent to it."""
+        record.worker = self
+        record.expected_s = record.session.expected_s
+        self.in_flight.append(record)
+        self._count(record, 1)
+
+    def answered(self) -> CallRecord:
+        """Its oldest call has ended."""
+        record = self.in_flight.popleft()
+        self._count(record, -1)
+        return record
+
+    def taken_back(self, numbers: set[int]) -> list[CallRecord]:
+        """Calls of these numbers are not in flight any more; oldest first."""
+        taken = [record for record in self.in_flight if record.number in numbers]
+        if taken:
+            self.in_flight = deque(record for record in self.in_flight if record.number not in numbers)
+            for record in taken:
+                self._count(record, -1)
+                record.worker = None
+        return taken
+
+    def _count(self, record: CallRecord, sign: int) -> None:
+        if record.expected_s is None:
+            self._unknown += sign
+        else:
+            self._backlog_s += sign * record.expected_s
+
+    def backlog_s(self) -> float:
+        """How long until it has worked off what it has; infinite when that is unknown."""
+        return float("inf") if self._unknown else self._backlog_s
+
+    def view(self) -> WorkerView:
+        running = self.in_flight[0].completion.name if self.in_flight else None
+        state = "leaving" if self.is_leaving else "waiting" if self.is_waiting else "busy" if running else "idle"
+        session_id = None if self.session is None else self.session.id
+        return WorkerView(self.id, self.pid, self.installed.name, session_id, running, state)
+
+    def sessions_in_flight(self) -> Iterator[SessionRecord]:
+        return (record.session for record in self.in_flight)
+
+
+class Ended(NamedTuple):
+    """What is remembered of a call that has ended: little, because there are millions."""
+
+    task_id: str
+    session_id: str
+    state: TaskState
+    created_s: float
+    started_s: float
+    finished_s: float
+    input: bytes | None
+    error: FlameError | None
+
+    @classmethod
+    def of(cls, completion: Completion, task_input: bytes | None) -> Ended:
+        outcome = completion.outcome
+        return cls(
+            completion.task_id, completion.session_id, completion.state, completion.created_s, completion.started_s,
+            completion.finished_s, task_input, None if outcome is None else outcome.error,
+        )  # fmt: skip
+
+    def view(self) -> Task:
+        return Task(
+            id=self.task_id,
+            session_id=self.session_id,
+            state=self.state,
+            creation_time=moment(self.created_s),
+            input=self.input,
+            completion_time=moment(self.finished_s),
+            events=tuple(_events(self)),
+        )
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=timezone.utc)
+
+
+def task_view(completion: Completion, task_input: bytes | None) -> Task:
+    """A completion as clients of plain sessions see it."""
+    outcome = completion.outcome
+    task = Ended.of(completion, task_input).view()
+    output = None if outcome is None or outcome.value is None else bytes(outcome.value.payload().data)
+    return replace(task, output=output, completion_time=task.completion_time if outcome is not None else None)
+
+
+def _events(ended: Ended) -> Iterator[Event]:
+    """The events that the reference server records (protocol dossier, section 2.8)."""
+    yield Event(TaskState.PENDING, "Task was created with state <Pending>", moment(ended.created_s))
+    if ended.started_s:
+        yield Event(TaskState.RUNNING, "Task state was updated to <Running>", moment(ended.started_s))
+    if ended.state is TaskState.SUCCEED:
+        yield Event(TaskState.SUCCEED, "Task was completed with state <Succeed>", moment(ended.finished_s))
+    elif ended.state is TaskState.FAILED:
+        message = str(ended.error) if ended.error else "Task failed with state <Failed>"
+        yield Event(TaskState.FAILED, message, moment(ended.finished_s))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applications of the embedded engine: registered under a name, unpacked where workers can run them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
+
+from flamepy.core.application import Application, ApplicationAttributes, ApplicationState
+from flamepy.core.names import checked_application_name
+from flamepy.errors import AlreadyExists, NotFound
+
+RUNNER_TEMPLATE = ApplicationAttributes(
+    description="Runs Python functions and objects for a Runner.",
+    command="python",
+    arguments=["-m", "flamepy.worker"],
+    installer="python",
+)
+BUILT_IN = {"flmrun": RUNNER_TEMPLATE}  # what 0.6 programs look for (protocol dossier, section 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Installed:
+    """An application and the directory that its workers run in, None when it has no package.
+
+    environ: what its author wants in the environment of its workers.
+    """
+
+    application: Application
+    root: str | None
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.application.name
+
+
+class Registry:
+    """Names to installed applications. Each method is one short step under a lock; installing happens before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._installed = {
+            name: Installed(_application(name, attributes), None) for name, attributes in BUILT_IN.items()
+        }
+
+    def check_free(self, name: str) -> None:
+        """Raises InvalidArgument, AlreadyExists."""
+        if checked_application_name(name) in self._installed:
+            raise AlreadyExists(f"application {name!r} already exists: use another name, or unregister it first.")
+
+    def add(self, name: str, attributes: ApplicationAttributes, root: str | None) -> Application:
+        """Raises InvalidArgument, AlreadyExists."""
+        application = _application(name, attributes)
+        with self._lock:
+            self.check_free(name)
+            self._installed[name] = Installed(application, root, dict(attributes.environments or {}))
+        return application
+
+    def find(self, name: str) -> Installed | None:
+        return self._installed.get(name)
+
+    def get(self, name: str) -> Installed:
+        """Raises NotFound."""
+        installed = self._installed.get(name)
+        if installed is None:
+            known = ", ".join(sorted(self._installed))
+            raise NotFound(
+                f"application {name!r} not found: there are {known}. Register it, or open a Runner({name!r})."
+            )
+        return installed
+
+    def remove(self, name: str) -> Installed:
+        """Raises NotFound."""
+        with self._lock:
+            installed = self.get(name)
+            del self._installed[name]
+        return installed
+
+    def all(self) -> list[Application]:
+        return [installed.application for installed in list(self._installed.values())]
+
+
+def _application(name: str, attributes: ApplicationAttributes) -> Application:
+    given = {f.name: getattr(attributes, f.name) for f in fields(attributes) if getattr(attributes, f.name) is not None}
+    return Application(
+        id=name, name=name, state=ApplicationState.ENABLED, creation_time=datetime.now(timezone.utc), **given
+    )

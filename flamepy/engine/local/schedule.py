@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decisions of the embedded engine, without effects: where a call goes, who has to leave, whom a death has hit.
+
+The functions read records and return a choice; the loop acts on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+
+# Work handed to a busy worker ahead of time: one switch interval of the caller's interpreter (5 ms), which is how
+# long the engine's thread may have to wait for its turn, and what the turn itself takes.
+AHEAD_S = 0.008
+AHEAD_CALLS = 64  # and at most this many, so that a wrong guess stays cheap
+STATEFUL_AHEAD_CALLS = 64  # order is fixed there, depth costs nothing but socket buffer
+START_FAILURES = 3  # in a row, of a worker before its first call, or of the zygote: it cannot start
+
+
+@dataclass(frozen=True)
+class StartWorker:
+    """There is no worker to take the call, and room for a new one."""
+
+
+@dataclass(frozen=True)
+class Evict:
+    """An idle worker of another application stands in the way: it leaves, a new one comes."""
+
+    worker: WorkerRecord
+
+
+Placement = WorkerRecord | StartWorker | Evict | None
+
+
+def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int) -> Placement:
+    """Choose for the next call of a stateless session; None = nowhere now.
+
+    workers: of the pool, all applications. An idle worker that has the code comes first, then any idle one, then a
+    new one, then the least busy one as long as its backlog is expected to be short.
+    """
+    idle: WorkerRecord | None = None
+    stranger: WorkerRecord | None = None
+    busy: WorkerRecord | None = None
+    busy_s = AHEAD_S
+    counted = serving = 0
+    is_bounded = session.spec.max_instances is not None
+    for worker in workers:
+        if worker.is_leaving or worker.is_waiting:
+            continue
+        counted += 1
+        if worker.installed is not session.installed:
+            if not worker.in_flight and (stranger is None or worker.idle_since_s < stranger.idle_since_s):
+                stranger = worker
+            continue
+        serves = is_bounded and any(other is session for other in worker.sessions_in_flight())
+        serving += serves
+        if not worker.in_flight:
+            if idle is None or session.number in worker.known:
+                idle = worker
+        elif len(worker.in_flight) < AHEAD_CALLS and (serves or not is_bounded):
+            backlog_s = worker.backlog_s()
+            if backlog_s < busy_s:
+                busy, busy_s = worker, backlog_s
+    if session.spec.max_instances is None or serving < session.spec.max_instances:
+        if idle is not None:
+            return idle
+        if counted < limit:
+            return StartWorker()
+        if stranger is not None:
+            return Evict(stranger)
+    # an unknown duration may be a long one: nothing is queued behind it
+    return busy if session.expected_s is not None else None
+
+
+def is_uneven(workers: Iterable[WorkerRecord]) -> bool:
+    """Is one idle while another has calls waiting in its socket?"""
+    has_idle = has_backlog = False
+    for worker in workers:
+        if len(worker.in_flight) > 1:
+            has_backlog = True
+        elif not worker.in_flight and not worker.is_leaving:
+            has_idle = True
+    return has_idle and has_backlog
+
+
+def straggling(idle: WorkerRecord, workers: Iterable[WorkerRecord], *, now_s: float) -> WorkerRecord | None:
+    """The worker whose backlog ``idle`` could take over: its running call takes longer than was expected."""
+    candidates = [
+        worker
+        for worker in workers
+        if worker is not idle
+        and worker.installed is idle.installed
+        and len(worker.in_flight) > 1
+        and now_s - worker.head_since_s > AHEAD_S
+    ]
+    return max(candidates, key=lambda worker: len(worker.in_flight), default=None)
+
+
+def to_retire(workers: Iterable[WorkerRecord], *, now_s: float, keep_warm_s: float) -> list[WorkerRecord]:
+    """Workers of the pool that have been idle for too long; the one that was used last stays as a spare."""
+    idle = sorted(
+        (worker for worker in workers if not worker.in_flight and not worker.is_leaving and not worker.is_waiting),
+        key=lambda worker: worker.idle_since_s,
+    )
+    return [worker for worker in idle[:-1] if now_s - worker.idle_since_s >= keep_warm_s]
+
+
+def split_by_death(in_flight: Sequence[CallRecord], begun: int) -> tuple[CallRecord | None, list[CallRecord]]:
+    """Of a dead worker's calls: the one that it had begun, and those that it had not (they can run elsewhere).
+
+    begun: the call number that the worker noted on the board last. Results are read before a death is handled, so a
+    call that is still in flight has not been answered.
+    """
+    victim = next((record for record in in_flight if record.number == begun), None)
+    return victim, [record for record in in_flight if record is not victim]

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's end of the uplink: calls that run on the engine may use it themselves (design decision 17).
+
+A worker connects when its call first needs the engine; each connection has a thread that serves requests in turn
+and one that sends answers, because the engine's own thread, which reports ends of calls, must not block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flamepy.cache.api import StoredObject
+from flamepy.cache.blob import Blob
+from flamepy.core.cache import ObjectRef
+from flamepy.engine.api import Call, Completion, SessionSpec
+from flamepy.engine.uplink.wire import receive_message, send_message, short_address, without_blobs
+from flamepy.errors import FlameError, FlameErrorCode
+
+if TYPE_CHECKING:
+    from flamepy.engine.local.engine import EmbeddedEngine
+
+logger = logging.getLogger(__name__)
+
+_Message = tuple[tuple[Any, ...], list[Blob]]
+
+
+class UplinkHost:
+    """Listens; ``accept`` is called by the engine's thread when somebody connects."""
+
+    def __init__(self, engine: EmbeddedEngine, address: str) -> None:
+        self.address = address
+        self._engine = engine
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with short_address(address) as name:
+            self._listener.bind(name)
+        self._listener.listen(128)
+        self._listener.setblocking(False)
+        self._connections: set[_Connection] = set()
+        self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):
+            peer, _ = self._listener.accept()
+            peer.setblocking(True)
+            connection = _Connection(self._engine, peer, self._forget)
+            with self._lock:
+                self._connections.add(connection)
+            connection.start()
+
+    def _forget(self, connection: _Connection) -> None:
+        with self._lock:
+            self._connections.discard(connection)
+
+    def close(self) -> None:
+        """Close the listener and every connection, and wait for their threads."""
+        self._listener.close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close copies of descriptors only."""
+        self._listener.close()
+        for connection in self._connections:
+            connection.abandon()
+
+
+class _Connection:
+    """One worker's (or its child's) way into the engine."""
+
+    def __init__(self, engine: EmbeddedEngine, peer: socket.socket, on_end: Callable[[_Connection], None]) -> None:
+        self._engine = engine
+        self._peer = peer
+        self._on_end = on_end
+        self._worker_id = 0
+        self._held: dict[tuple[str, str], Completion] = {}  # what the other end still has futures of
+        self._outbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._serve, name="flame-uplink-reader", daemon=True)
+        self._writer = threading.Thread(target=self._send, name="flame-uplink-writer", daemon=True)
+
+    def start(self) -> None:
+        self._reader.start()
+        self._writer.start()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._peer.shutdown(socket.SHUT_RDWR)
+        for thread in (self._reader, self._writer):
+            thread.join(5.0)
+
+    def abandon(self) -> None:
+        self._peer.close()
+
+    def _send(self) -> None:
+        while (message := self._outbox.get()) is not None:
+            try:
+                send_message(self._peer, *message)
+            except (OSError, FlameError) as error:  # the worker has ended, or there is no room for the answer
+                logger.debug("uplink send failed worker=%d error=%s", self._worker_id, error)
+                with contextlib.suppress(OSError):
+                    self._peer.shutdown(socket.SHUT_RDWR)
+                return
+
+    def _serve(self) -> None:
+        while (received := receive_message(self._peer)) is not None:
+            (request_id, method, arguments), blobs = received
+            out: list[Blob] = []
+            message: tuple[Any, ...]
+            try:
+                answer = getattr(self, f"_do_{method}")(blobs, out, *arguments)
+                message = (request_id, None, answer)
+            except FlameError as error:
+                message = (request_id, error, None)
+            except Exception as error:  # noqa: BLE001 - a bug here must reach the caller, who would wait for ever
+                message = (request_id, FlameError(FlameErrorCode.INTERNAL, f"{method} failed: {error!r}"), None)
+            if request_id:
+                self._outbox.put((message, out))
+        self._held.clear()
+        self._outbox.put(None)
+        self._writer.join(5.0)
+        self._peer.close()
+        self._on_end(self)
+
+    # --- requests: (blobs in, blobs out, arguments) -> answer ------------------------------------------------------
+
+    def _do_hello(self, _in: list[Blob], _out: list[Blob], worker_id: int) -> tuple[str, str, str]:
+        self._worker_id = worker_id
+        return self._engine.name, self._engine.cache.endpoint, self._engine.package_store
+
+    def _do_engine(self, _in: list[Blob], _out: list[Blob], method: str, *arguments: Any) -> Any:
+        """The methods that take and give plain records."""
+        return getattr(self._engine, method)(*arguments)
+
+    def _do_session_spec(self, _in: list[Blob], _out: list[Blob], session_id: str) -> SessionSpec:
+        return replace(self._engine.session_spec(session_id), definition=None)
+
+    def _do_create_session(self, blobs: list[Blob], _out: list[Blob], session_id: str, spec: SessionSpec) -> Any:
+        return self._engine.create_session(session_id, _with_definition(spec, blobs))
+
+    def _do_open_session(self, blobs: list[Blob], _out: list[Blob], session_id: str, spec: SessionSpec | None) -> Any:
+        return self._engine.open_session(session_id, None if spec is None else _with_definition(spec, blobs))
+
+    def _do_close_session(self, _in: list[Blob], _out: list[Blob], session_id: str, cancel: bool) -> Any:
+        return self._engine.close_session(session_id, cancel=cancel)
+
+    def _do_submit(
+        self,
+        blobs: list[Blob],
+        _out: list[Blob],
+        session_id: str,
+        dependencies: list[tuple[str, str] | ObjectRef],
+        name: str,
+        retries: int,
+        task_input: bytes | None,
+    ) -> str:
+        resolved = [
+            dependency if isinstance(dependency, ObjectRef) else self._completion(*dependency)
+            for dependency in dependencies
+        ]
+        call = Call(blobs[0].payload(), resolved, name, retries, task_input)
+        return self._hold(self._engine.submit(session_id, call))
+
+    def _do_find(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> str:
+        completion = self._completion(session_id, task_id)
+        self._hold(completion)
+        return completion.name
+
+    def _do_release(self, _in: list[Blob], _out: list[Blob], names: list[tuple[str, str]]) -> None:
+        for name in names:
+            self._held.pop(name, None)
+
+    def _do_keep(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> None:
+        self._engine.keep(self._completion(session_id, task_id))
+
+    def _do_cancel(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> bool:
+        return self._engine.cancel(self._completion(session_id, task_id))
+
+    def _do_output(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> bytes:
+        return self._engine.output(self._completion(session_id, task_id))
+
+    def _do_waiting(self, _in: list[Blob], _out: list[Blob], is_waiting: bool) -> None:
+        self._engine.set_worker_waiting(self._worker_id, is_waiting)
+
+    def _do_cache_put(self, blobs: list[Blob], _out: list[Blob], key: str) -> ObjectRef:
+        return self._engine.cache.put(key, blobs[0])
+
+    def _do_cache_patch(self, blobs: list[Blob], _out: list[Blob], ref: ObjectRef) -> ObjectRef:
+        return self._engine.cache.patch(ref, blobs[0])
+
+    def _do_cache_delete(self, _in: list[Blob], _out: list[Blob], prefix: str) -> None:
+        self._engine.cache.delete(prefix)
+
+    def _do_cache_get(self, _in: list[Blob], out: list[Blob], ref: ObjectRef) -> int:
+        stored: StoredObject = self._engine.cache.get(ref)
+        out += [stored.base, *stored.patches]
+        return stored.version
+
+    # --- futures of the other end ----------------------------------------------------------------------------------
+
+    def _hold(self, completion: Completion) -> str:
+        self._held[completion.session_id, completion.task_id] = completion
+        completion.on_change(lambda: self._tell_state(completion))
+        self._tell_state(completion)
+        completion.on_done(lambda: self._tell_end(completion), is_ours=True)
+        return completion.task_id
+
+    def _completion(self, session_id: str, task_id: str) -> Completion:
+        held = self._held.get((session_id, task_id))
+        return self._engine.find(session_id, task_id) if held is None else held
+
+    def _tell_state(self, completion: Completion) -> None:
+        if completion.outcome is None:
+            times = (completion.created_s, completion.started_s, 0.0)
+            self._outbox.put(((0, (completion.session_id, completion.task_id), (completion.state, times)), []))
+
+    def _tell_end(self, completion: Completion) -> None:
+        if completion.outcome is None:
+            return
+        blobs: list[Blob] = []
+        outcome = without_blobs(completion.outcome, blobs)
+        times = (completion.created_s, completion.started_s, completion.finished_s)
+        self._outbox.put(((0, (completion.session_id, completion.task_id), (outcome, times)), blobs))
+
+
+def _with_definition(spec: SessionSpec, blobs: list[Blob]) -> SessionSpec:
+    return replace(spec, definition=blobs[0].payload()) if blobs else spec

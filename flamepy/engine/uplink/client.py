@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's end of the uplink: implements ``Engine`` by asking the host engine that runs this call."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import socket
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from flamepy.cache.api import StoredObject
+from flamepy.cache.blob import Blob
+from flamepy.core.application import Application, ApplicationAttributes
+from flamepy.core.cache import ObjectRef
+from flamepy.core.session import SessionView
+from flamepy.core.task import Task, TaskState
+from flamepy.engine.api import Call, Completion, Outcome, SessionSpec, WorkerView
+from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
+from flamepy.errors import FlameError, InvalidState
+
+_GONE = "the engine that runs this call is gone: nothing can be called from here any more."
+
+
+class _Answer:
+    """A place for one answer, and a gate that opens when it is there."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.error: FlameError | None = None
+        self.value: Any = None
+        self.blobs: list[Blob] = []
+
+
+class UplinkStore:
+    """Implements ``ObjectStore`` with the host's cache."""
+
+    def __init__(self, engine: UplinkEngine, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._engine = engine
+
+    def put(self, key: str, blob: Blob) -> ObjectRef:
+        ref: ObjectRef = self._engine.ask("cache_put", key, blobs=[blob]).value
+        return ref
+
+    def get(self, ref: ObjectRef) -> StoredObject:
+        answer = self._engine.ask("cache_get", ref)
+        return StoredObject(answer.value, answer.blobs[0], tuple(answer.blobs[1:]))
+
+    def patch(self, ref: ObjectRef, blob: Blob) -> ObjectRef:
+        new_ref: ObjectRef = self._engine.ask("cache_patch", ref, blobs=[blob]).value
+        return new_ref
+
+    def delete(self, prefix: str) -> None:
+        self._engine.ask("cache_delete", prefix)
+
+
+class UplinkEngine:
+    """One connection to the host; a thread of its own takes answers in. Safe from any thread."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with short_address(address) as name:
+                self._socket.connect(name)
+        except OSError as error:
+            self._socket.close()
+            raise InvalidState(_GONE) from error
+        self._sending = threading.Lock()
+        self._ids = itertools.count(1)
+        self._answers: dict[int, _Answer] = {}
+        self._completions: weakref.WeakValueDictionary[tuple[str, str], Completion] = weakref.WeakValueDictionary()
+        # somebody may have left a callback and nothing else: until its end a call lives without anybody's future
+        self._unfinished: dict[tuple[str, str], Completion] = {}
+        self._early: dict[tuple[str, str], tuple[Outcome | TaskState, tuple[float, float, float], list[Blob]]] = {}
+        self._naming = threading.Lock()
+        self._released: deque[tuple[str, str]] = deque()
+        self._callbacks: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._caller: threading.Thread | None = None
+        self._is_closed = False
+        self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
+        self._reader.start()
+        self.name, endpoint, self.package_store = self.ask("hello", int(os.environ.get("FLAME_WORKER_ID", "0"))).value
+        self.cache = UplinkStore(self, endpoint)
+
+    # --- requests and answers --------------------------------------------------------------------------------------
+
+    def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> _Answer:
+        """Ask the host and wait for the answer. Raises the FlameError that the host raised."""
+        request_id, answer = next(self._ids), _Answer()
+        self._answers[request_id] = answer
+        try:
+            self._tell(request_id, method, arguments, blobs or [])
+            answer.gate.acquire()
+        finally:
+            self._answers.pop(request_id, None)
+        if answer.error is not None:
+            raise answer.error
+        return answer
+
+    def _tell(self, request_id: int, method: str, arguments: tuple[Any, ...], blobs: list[Blob]) -> None:
+        if self._is_closed:
+            raise InvalidState(_GONE)
+        try:
+            with self._sending:
+                if self._released:
+                    names = [self._released.popleft() for _ in range(len(self._released))]
+                    send_message(self._socket, (0, "release", (names,)))
+                send_message(self._socket, (request_id, method, arguments), blobs)
+        except OSError as error:
+            raise InvalidState(_GONE) from error
+
+    def _read(self) -> None:
+        while (received := receive_message(self._socket)) is not None:
+            (request_id, first, second), blobs = received
+            if request_id == 0:
+                self._take_news(first, *second, blobs=blobs)
+                continue
+            answer = self._answers.pop(request_id, None)  # a gate opens once
+            if answer is not None:
+                answer.error, answer.value, answer.blobs = first, second, blobs
+                answer.gate.release()
+        self._is_closed = True
+        while self._answers:
+            _, answer = self._answers.popitem()
+            answer.error = InvalidState(_GONE)
+            answer.gate.release()
+
+    def _take_news(
+        self, name: tuple[str, str], news: Outcome | TaskState, times: tuple[float, float, float], *, blobs: list[Blob]
+    ) -> None:
+        """A call has entered another state, or ended."""
+        with self._naming:
+            completion = self._completions.get(name)
+            if completion is None:  # the news are here before the answer to submit was looked at
+                self._early[name] = (news, times, blobs)
+                return
+        self._apply(completion, news, times, blobs)
+
+    def _apply(
+        self, completion: Completion, news: Outcome | TaskState, times: tuple[float, float, float], blobs: list[Blob]
+    ) -> None:
+        completion.created_s, completion.started_s, _ = times
+        if isinstance(news, Outcome):
+            completion.complete(with_blobs(news, blobs), self._call_back_later)
+            self._unfinished.pop((completion.session_id, completion.task_id), None)
+        elif completion.state is not news:
+            completion.enter(news)
+
+    def _call_back_later(self, callback: Callable[[], object]) -> None:
+        """Other people's code may wait for other calls, so it must not run in the thread that reads of their end."""
+        self._callbacks.put(callback)
+        if self._caller is None:
+            self._caller = threading.Thread(target=self._run_callbacks, name="flame-uplink-callbacks", daemon=True)
+            self._caller.start()
+
+    def _run_callbacks(self) -> None:
+        while (callback := self._callbacks.get()) is not None:
+            callback()
+
+    def _hold(self, session_id: str, task_id: str, name: str) -> Completion:
+        key = (session_id, task_id)
+        with self._naming:
+            known = self._completions.get(key)
+            if known is not None:
+                return known
+            completion = self._completions[key] = self._unfinished[key] = Completion(session_id, task_id, name)
+            early = self._early.pop(key, None)
+        weakref.finalize(completion, self._released.append, key).atexit = False
+        if early is not None:
+            self._apply(completion, *early)
+        return completion
+
+    def _records(self, method: str, *arguments: Any) -> Any:
+        return self.ask("engine", method, *arguments).value
+
+    # --- Engine ----------------------------------------------------------------------------------------------------
+
+    def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
+        application: Application = self._records("register_application", name, attributes)
+        return application
+
+    def unregister_application(self, name: str) -> None:
+        self._records("unregister_application", name)
+
+    def get_application(self, name: str) -> Application | None:
+        application: Application | None = self._records("get_application", name)
+        return application
+
+    def list_applications(self) -> list[Application]:
+        applications: list[Application] = self._records("list_applications")
+        return applications
+
+    def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
+        packed, blobs = _packed(spec)
+        view: SessionView = self.ask("create_session", session_id, packed, blobs=blobs).value
+        return view
+
+    def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
+        packed, blobs = (None, []) if spec is None else _packed(spec)
+        view: SessionView = self.ask("open_session", session_id, packed, blobs=blobs).value
+        return view
+
+    def get_session(self, session_id: str) -> SessionView:
+        view: SessionView = self._records("get_session", session_id)
+        return view
+
+    def list_sessions(self) -> list[SessionView]:
+        views: list[SessionView] = self._records("list_sessions")
+        return views
+
+    def session_spec(self, session_id: str) -> SessionSpec:
+        spec: SessionSpec = self.ask("session_spec", session_id).value
+        return spec
+
+    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
+        view: SessionView = self.ask("close_session", session_id, cancel).value
+        return view
+
+    def submit(self, session_id: str, call: Call) -> Completion:
+        dependencies = [
+            dependency if isinstance(dependency, ObjectRef) else (dependency.session_id, dependency.task_id)
+            for dependency in call.dependencies
+        ]
+        task_id = self.ask(
+            "submit", session_id, dependencies, call.name, call.retries, call.input, blobs=[Blob.of(call.request)]
+        ).value
+        return self._hold(session_id, task_id, call.name or session_id)
+
+    def find(self, session_id: str, task_id: str) -> Completion:
+        return self._hold(session_id, task_id, self.ask("find", session_id, task_id).value)
+
+    def keep(self, completion: Completion) -> None:
+        self.ask("keep", completion.session_id, completion.task_id)
+
+    def get_task(self, session_id: str, task_id: str) -> Task:
+        task: Task = self._records("get_task", session_id, task_id)
+        return task
+
+    def list_tasks(self, session_id: str) -> list[Task]:
+        tasks: list[Task] = self._records("list_tasks", session_id)
+        return tasks
+
+    def watch(self, session_id: str, task_id: str) -> Iterator[Task]:
+        completion = self.find(session_id, task_id)
+        task = self.get_task(session_id, task_id)
+        if not task.state.is_terminal():
+            yield task
+            completion.wait()
+            task = self.get_task(session_id, task_id)
+        yield task
+
+    def cancel(self, completion: Completion) -> bool:
+        is_cancelled: bool = self.ask("cancel", completion.session_id, completion.task_id).value
+        return is_cancelled
+
+    def output(self, completion: Completion) -> bytes:
+        if completion.outcome is not None:
+            return completion.outcome.output
+        output: bytes = self.ask("output", completion.session_id, completion.task_id).value
+        return output
+
+    def waiting(self, is_waiting: bool) -> None:
+        self._tell(0, "waiting", (is_waiting,), [])
+
+    def workers(self) -> list[WorkerView]:
+        views: list[WorkerView] = self._records("workers")
+        return views
+
+    def close(self, *, grace_s: float = 5.0) -> None:
+        """Close the connection. The host engine goes on."""
+        self._is_closed = True
+        with contextlib.suppress(OSError):  # the host has gone first
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join(grace_s)
+        self._callbacks.put(None)
+        if self._caller is not None:
+            self._caller.join(grace_s)
+        self._socket.close()
+
+    def abandon_in_child(self) -> None:
+        """In a forked child: the connection is the parent's."""
+        self._is_closed = True
+        self._socket.close()
+
+
+def _packed(spec: SessionSpec) -> tuple[SessionSpec, list[Blob]]:
+    if spec.definition is None:
+        return spec, []
+    return replace(spec, definition=None), [Blob.of(spec.definition)]

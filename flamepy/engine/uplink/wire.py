@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of the uplink: a pickled tuple of our own records, and the blobs that it refers to by position.
+
+One packet per message; what is too long for a packet travels in a segment, big blobs as descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flamepy.cache.blob import Blob
+from flamepy.cache.segment import Segment
+from flamepy.codec import frames
+from flamepy.engine.api import Outcome
+
+_HEAD = struct.Struct("<BII")  # 1 = the body is in the first descriptor; bytes of the pickle; number of blobs
+_MAX_ADDRESS_BYTES = 100
+_ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
+
+
+@contextlib.contextmanager
+def short_address(path: str) -> Iterator[str]:
+    """A name for the socket at ``path`` that fits into a socket address (104 to 108 bytes); TMPDIR may be deep."""
+    if len(os.fsencode(path)) < _MAX_ADDRESS_BYTES:
+        yield path
+        return
+    directory, name = os.path.split(path)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{name}"
+    finally:
+        os.close(fd)
+
+
+def send_message(to: socket.socket, message: tuple[Any, ...], blobs: Sequence[Blob] = ()) -> None:
+    """Send one message; blocks while the other end does not read. Raises OSError when it is gone."""
+    if sum(blob.segment is not None for blob in blobs) > frames.FDS_PER_PACKET - 1:
+        blobs = [blob.in_place() for blob in blobs]
+    data = pickle.dumps(message, protocol=5)
+    parts: list[bytes] = [data]
+    fds: list[int] = []
+    for blob in blobs:
+        blob.write_to(parts, fds)
+    length = sum(map(len, parts))
+    is_away = length > frames.PACKET_BYTES - _HEAD.size
+    head = _HEAD.pack(is_away, len(data), len(blobs))
+    if is_away:
+        segment = Segment.of(parts, length)
+        socket.send_fds(to, [head + frames.WORD.pack(length)], [segment.fileno(), *fds])
+    else:
+        socket.send_fds(to, [b"".join([head, *parts])], fds)
+
+
+def receive_message(source: socket.socket) -> tuple[tuple[Any, ...], list[Blob]] | None:
+    """Wait for one message; None when the other end is gone."""
+    try:
+        packet, ancillary, _, _ = source.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+    except OSError:
+        return None
+    if not packet:
+        return None
+    fds: list[int] = []
+    for _, _, data in ancillary:
+        fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+    is_away, data_length, blob_count = _HEAD.unpack_from(packet)
+    body: bytes | memoryview = packet
+    offset, next_fd = _HEAD.size, 0
+    if is_away:
+        body = Segment(fds[0], frames.WORD.unpack_from(packet, offset)[0]).map_private()
+        offset, next_fd = 0, 1
+    message = pickle.loads(body[offset : offset + data_length])
+    offset += data_length
+    blobs = []
+    for _ in range(blob_count):
+        blob, offset, next_fd = Blob.read_from(body, offset, fds, next_fd)
+        blobs.append(blob)
+    return message, blobs
+
+
+@dataclass(frozen=True)
+class _BlobAt:
+    """Stands for a blob in a pickled record: descriptors cannot be pickled."""
+
+    index: int
+
+
+def without_blobs(outcome: Outcome, blobs: list[Blob]) -> Outcome:
+    """The outcome with its blobs moved to ``blobs``, also those of the outcome that it failed because of."""
+
+    def moved(blob: Blob | None) -> Any:
+        if blob is None:
+            return None
+        blobs.append(blob)
+        return _BlobAt(len(blobs) - 1)
+
+    because = None if outcome.because is None else without_blobs(outcome.because, blobs)
+    return replace(outcome, value=moved(outcome.value), failure=moved(outcome.failure), because=because)
+
+
+def with_blobs(outcome: Outcome, blobs: Sequence[Blob]) -> Outcome:
+    """The reverse of ``without_blobs``."""
+
+    def back(place: Any) -> Blob | None:
+        return blobs[place.index] if isinstance(place, _BlobAt) else None
+
+    because = None if outcome.because is None else with_blobs(outcome.because, blobs)
+    return replace(outcome, value=back(outcome.value), failure=back(outcome.failure), because=because)

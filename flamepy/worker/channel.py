@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker's two ways to the engine: calls come in on its socket, reports leave through the shared pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from flamepy.cache.blob import Blob
+from flamepy.cache.segment import Segment
+from flamepy.codec import frames
+from flamepy.worker.outcome import Report
+
+_LENGTH = struct.Struct("<I")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
+
+
+@dataclass(frozen=True)
+class CallFrame:
+    """A call as it arrives. definition: only with the first call of a session in this worker."""
+
+    number: int
+    session_number: int
+    request: Blob
+    dependencies: list[Blob]
+    definition: Blob | None = None
+    checkpoint: Blob | None = None
+
+
+@dataclass(frozen=True)
+class Forget:
+    """The session is closed: drop what it left here."""
+
+    session_number: int
+
+
+class Channel:
+    """Blocking; used by the worker's main thread only."""
+
+    def __init__(self, worker_id: int, calls: socket.socket, results_fd: int) -> None:
+        self._worker_id = worker_id
+        self._calls = calls
+        self._results_fd = results_fd
+        self._is_hot = False  # did the last message come soon?
+        self._poller = select.poll()
+        self._poller.register(calls, select.POLLIN)
+
+    def has_message(self, timeout_s: float) -> bool:
+        """Is there a message, or will there be one within ``timeout_s``?"""
+        return bool(self._poller.poll(timeout_s * 1000))
+
+    def receive(self) -> CallFrame | Forget | None:
+        """The next message; None when the engine has gone or asks to leave."""
+        frame, ancillary = self._next_packet()
+        if not frame or frame[0] == frames.LEAVE:
+            return None
+        if frame[0] == frames.FORGET:
+            return Forget(frames.CALL_HEAD.unpack_from(frame)[2])
+        fds: list[int] = []
+        for _, _, data in ancillary:
+            fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+        return _read_call(frame, fds)
+
+    def _next_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        began_s = now_s = time.perf_counter()
+        spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
+        while now_s < spin_until_s:
+            try:
+                packet = self._calls.recvmsg(
+                    frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+                )
+            except BlockingIOError:
+                now_s = time.perf_counter()
+            else:
+                return packet[0], packet[1]
+        packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        self._is_hot = time.perf_counter() - began_s < frames.HOT_S
+        return packet[0], packet[1]
+
+    def report(self, call_number: int, report: Report, output: bytes, duration_s: float) -> None:
+        """Tell how a call ended: value or failure, new state and output in one message, so all are known or none."""
+        flags = 0
+        parts: list[bytes] = []
+        fds: list[int] = []
+        report.body.write_to(parts, fds)
+        if report.new_state is not None:
+            flags |= frames.HAS_NEW_STATE
+            report.new_state.write_to(parts, fds)
+        for flag, text in ((frames.HAS_WARNING, report.warning.encode()), (frames.HAS_OUTPUT, output)):
+            if text:
+                flags |= flag
+                parts += [_LENGTH.pack(len(text)), text]
+        body = b"".join(parts)
+        length = frames.RESULT_HEAD.size + len(body)
+        if fds or length > frames.PIPE_FRAME_BYTES:
+            self._send_away(body, fds)
+            kind, length, body = frames.RESULT_AWAY, frames.RESULT_HEAD.size, b""
+        else:
+            kind = frames.RESULT
+        head = frames.RESULT_HEAD.pack(length, kind, report.status, flags, self._worker_id, call_number, duration_s)
+        os.write(self._results_fd, head + body)
+
+    def _send_away(self, body: bytes, fds: list[int]) -> None:
+        if len(body) > frames.PACKET_BYTES:
+            segment = Segment.of([body], len(body))
+            socket.send_fds(self._calls, [b"\1"], [segment.fileno(), *fds])
+        else:
+            socket.send_fds(self._calls, [b"\0" + body], fds)
+
+
+def _read_call(frame: bytes, fds: list[int]) -> CallFrame:
+    _, flags, session_number, call_number, dependency_count = frames.CALL_HEAD.unpack_from(frame)
+    body: bytes | memoryview = frame
+    offset = frames.CALL_HEAD.size
+    next_fd = 0
+    if flags & frames.BODY_AWAY:
+        body, offset, next_fd = Segment(fds[0], frames.WORD.unpack_from(frame, offset)[0]).map_private(), 0, 1
+    blobs = []
+    for _ in range(dependency_count + 1 + bool(flags & frames.HAS_DEFINITION) + bool(flags & frames.HAS_CHECKPOINT)):
+        blob, offset, next_fd = Blob.read_from(body, offset, fds, next_fd)
+        blobs.append(blob)
+    definition = blobs.pop(0) if flags & frames.HAS_DEFINITION else None
+    checkpoint = blobs.pop(0) if flags & frames.HAS_CHECKPOINT else None
+    return CallFrame(call_number, session_number, blobs[0], blobs[1:], definition, checkpoint)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker's loop: receive a call, run it, report how it ended. One call at a time, in the main thread.
+
+The main thread, because a cancel is an interrupt (SIGINT), and Python runs signal handlers there.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import socket
+import sys
+import time
+import types
+
+from flamepy.cache.descriptors import raise_descriptor_limit
+from flamepy.cache.mappings import KeptMappings
+from flamepy.core.binding import Binding
+from flamepy.worker.channel import CallFrame, Channel, Forget
+from flamepy.worker.interrupt import Interrupt
+from flamepy.worker.outcome import Report, cancelled, failed
+from flamepy.worker.output import OutputCapture
+from flamepy.worker.service import decode_or_explain
+from flamepy.worker.services import Services
+
+KEEP_MAPPINGS_S = 0.1  # the calls of one batch follow each other faster; an idle worker holds no memory of values
+
+
+def run(
+    worker_id: int, slot: int, binding: Binding, calls: socket.socket, output_fd: int, results_fd: int, board: mmap.mmap
+) -> int:
+    """Serve calls until the engine closes the socket or says leave. Returns the exit code."""
+    output = OutputCapture(output_fd)
+    raise_descriptor_limit()
+    _bind(binding)
+    channel = Channel(worker_id, calls, results_fd)
+    interrupt = Interrupt(board, slot)
+    services = Services()
+    mappings = KeptMappings()
+    gc.enable()
+    while True:
+        if mappings and not channel.has_message(KEEP_MAPPINGS_S):
+            mappings.clear()
+        message = channel.receive()
+        if message is None:
+            return 0
+        if isinstance(message, Forget):
+            services.forget(message.session_number)
+            continue
+        interrupt.begin(message.number)
+        began = time.perf_counter()
+        report = _run_call(message, services, mappings, interrupt)
+        duration_s = time.perf_counter() - began
+        interrupt.end()
+        channel.report(message.number, report, output.take(), duration_s)
+        del message, report  # big arguments and results must not outlive their call while the worker waits
+        mappings.settle()
+
+
+def _bind(binding: Binding) -> None:
+    """Become a worker of this application: its environment, its working directory, its modules."""
+    os.environ.clear()
+    os.environ.update(binding.environ)
+    os.environ["FLAME_UPLINK"] = binding.uplink  # a Runner in a call uses the engine that runs the call
+    os.environ["FLAME_WORKER_ID"] = str(binding.worker_id)
+    sys.path[:] = [*([binding.root] if binding.root else []), *binding.sys_path]
+    sys.argv[:] = [""]
+    # what the zygote ran as __main__ is no business of the user's code; a service's class is put in here (state.py)
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    if binding.root is not None:
+        os.chdir(binding.root)
+
+
+def _run_call(call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt) -> Report:
+    service = None
+    services.take_definition(call)
+    try:
+        with interrupt.allowed():
+            service = services.of(call)
+            arguments = [decode_or_explain(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
+            request = decode_or_explain(call.request.payload(mappings.map), "the call", arguments)
+            return service.commit(service.invoke(request))
+    except BaseException as error:  # noqa: BLE001 - whatever user code raises belongs to the caller, not to this loop
+        if service is not None:
+            service.roll_back()
+        return cancelled() if interrupt.was_asked(call.number) else failed(error)

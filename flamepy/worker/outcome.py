@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a call ended, encoded for the way back."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+
+from flamepy.cache.blob import Blob
+from flamepy.codec import frames
+from flamepy.codec.payload import Payload
+from flamepy.codec.pickling import decode, encode
+from flamepy.core.failure import Failure, FrameInfo
+
+_OUR_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_TRACEBACK_CHARS = 64 * 1024  # a recursion error of thousands of frames must not fill a notebook
+_MESSAGE_CHARS = 16 * 1024
+_PLAIN_MODULES = ("builtins", "__main__", "flamepy.errors")  # whose names are told without the module
+
+
+@dataclass(frozen=True)
+class Report:
+    """status: OK, FAILED or CANCELLED; body: the value or the Failure.
+
+    new_state: of a stateful service, when it changed; warning: when it cannot be saved.
+    """
+
+    status: int
+    body: Blob
+    new_state: Blob | None = None
+    warning: str = ""
+
+
+def succeeded(value: object) -> Blob:
+    """Encode a result. Raises NotPicklable."""
+    return Blob.of(encode(value, what="the result"))
+
+
+def cancelled() -> Report:
+    return Report(frames.CANCELLED, Blob.of(Payload(b"")))
+
+
+def failed(error: BaseException) -> Report:
+    """Encode an exception of the user's code, with everything about it that can travel."""
+    exception, why = _exception_bytes(error)
+    failure = Failure(
+        type_name=_type_name(error),
+        message=_message(error)[:_MESSAGE_CHARS],
+        frames=_user_frames(error.__traceback__),
+        traceback_text=_traceback_text(error),
+        exception=exception,
+        why=why,
+    )
+    return Report(frames.FAILED, Blob.of(encode(failure)))
+
+
+def _exception_bytes(error: BaseException) -> tuple[bytes | None, str]:
+    """Pickle the exception, and prove that it can be read again: many exception classes can do only the first."""
+    try:
+        payload = encode(error)
+        data = bytes(payload.data)
+        if payload.buffers:
+            return None, "it holds big buffers"
+        decode(Payload(data))
+    except Exception as reason:  # noqa: BLE001 - __reduce__ and __init__ of user classes may raise anything
+        return None, f"{type(reason).__name__}: {reason}"
+    return data, ""
+
+
+def _type_name(error: BaseException) -> str:
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ in _PLAIN_MODULES else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as reason:  # noqa: BLE001 - a broken __str__ must not hide the error
+        return f"<its message cannot be shown: {type(reason).__name__}>"
+
+
+def _user_frames(tb: TracebackType | None) -> tuple[FrameInfo, ...]:
+    frames_: list[FrameInfo] = []
+    for frame, lineno in traceback.walk_tb(tb):
+        code = frame.f_code
+        if code.co_filename.startswith(_OUR_DIRECTORY):
+            continue
+        qualname = getattr(code, "co_qualname", code.co_name)  # Python 3.11 and newer know it
+        line = linecache.getline(code.co_filename, lineno, frame.f_globals).strip()
+        frames_.append(FrameInfo(code.co_filename, lineno, code.co_name, qualname, line))
+    return tuple(frames_[-100:])
+
+
+def _traceback_text(error: BaseException) -> str:
+    """The traceback as Python prints it, causes included, without the frames of the worker's own loop."""
+    try:
+        shown = traceback.TracebackException(type(error), error, error.__traceback__)
+        _drop_our_frames(shown)
+        text = "".join(shown.format())
+    except Exception:  # noqa: BLE001 - see _message
+        text = f"{_type_name(error)}: {_message(error)}\n"
+    if len(text) > _TRACEBACK_CHARS:
+        half = _TRACEBACK_CHARS // 2
+        text = f"{text[:half]}\n  [... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+    return text
+
+
+def _drop_our_frames(shown: traceback.TracebackException) -> None:
+    seen: list[traceback.TracebackException | None] = [shown]
+    while seen:
+        part = seen.pop()
+        if part is not None:
+            kept = [frame for frame in part.stack if not frame.filename.startswith(_OUR_DIRECTORY)]
+            part.stack[:] = kept
+            seen += [part.__cause__, part.__context__]

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker must not outlive its parent, however that ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent ends; leave at once when that has happened already.
+
+    The signal fires when the *thread* that forked ends: safe only because the zygote has a single thread.
+    The parent is compared with its known pid, never with 1: containers and systemd reparent elsewhere.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(0)
