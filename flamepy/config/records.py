@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a configuration says, whatever it was read from. Values are checked before they get here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flamepy.errors import InvalidConfig
+
+DEFAULT_EXCLUDES = (".venv", "__pycache__", ".gitignore", "*.pyc")
+DEFAULT_TEMPLATE = "flmrun"
+
+
+@dataclass(frozen=True)
+class FlameContextTls:
+    """ca_file: the authority that signed the server's certificate; None = those of the system."""
+
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True)
+class FlameContextCache:
+    """Where a cluster keeps objects. storage: a local directory that they are written through to."""
+
+    endpoint: str | None = None
+    tls: FlameContextTls | None = None
+    storage: str | None = None
+
+
+@dataclass(frozen=True)
+class FlamePackage:
+    """How a Runner's project directory is packed.
+
+    storage: URL of the directory that takes the archives; None = a private store of the engine.
+    excludes: patterns of what stays at home; a configuration file adds its own to the default ones.
+    """
+
+    storage: str | None = None
+    excludes: list[str] = field(default_factory=lambda: list(DEFAULT_EXCLUDES))
+
+
+@dataclass(frozen=True)
+class FlameContextRunner:
+    """template: the registered application that a Runner's own is copied from."""
+
+    template: str = DEFAULT_TEMPLATE
+
+
+@dataclass(frozen=True)
+class ContextFields:
+    """One selected context (or cluster), environment included.
+
+    name: of the context, None without a file. source: the file. schema: ``contexts``, ``clusters`` or ``""``.
+    endpoint: of the cluster; None = the embedded engine.
+    workers, memory_limit_bytes: of the embedded engine; None = it decides.
+    """
+
+    name: str | None = None
+    source: str | None = None
+    schema: str = ""
+    endpoint: str | None = None
+    tls: FlameContextTls | None = None
+    cache: FlameContextCache = field(default_factory=FlameContextCache)
+    package: FlamePackage | None = None
+    runner: FlameContextRunner = field(default_factory=FlameContextRunner)
+    workers: int | None = None
+    memory_limit_bytes: int | None = None
+
+    @property
+    def cache_endpoint(self) -> str | None:
+        return self.cache.endpoint
+
+    @property
+    def cache_tls(self) -> FlameContextTls | None:
+        return self.cache.tls
+
+    def required_package(self) -> FlamePackage:
+        """The package settings of a Runner. Raises InvalidConfig when a file of the ``clusters:`` schema has none.
+
+        The other schema and no file at all mean a private store with the default excludes.
+        """
+        if self.package is not None:
+            return self.package
+        if self.schema != "clusters":
+            return FlamePackage()
+        raise InvalidConfig(
+            f"cluster {self.name!r} in {self.source} has no 'package' section, and a Runner needs one to store its "
+            "code. Add 'package: {storage: \"file:///opt/flame/packages\"}' to it."
+        )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One project directory over time: what it holds now, and which archive holds the same already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flamepy.packaging.digests import Contents, Reading, read_contents, tree_digest
+from flamepy.packaging.limits import check_extra, check_size
+from flamepy.packaging.manifest import Entry, Kind, Manifest, Row, Stamp
+from flamepy.packaging.options import PackageOptions
+from flamepy.packaging.pyproject import PYPROJECT, has_project_file, pyproject_for
+from flamepy.packaging.scan import Scanner
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a project held at one time. added: files that only the archive has; identities: path -> what it is."""
+
+    sha: str
+    entries: tuple[Entry, ...]
+    added: Mapping[str, bytes]
+    notes: tuple[str, ...]
+    identities: Mapping[str, bytes]
+
+
+class Project:
+    """The memory of one directory under one set of options. Its owner holds a lock around every call.
+
+    archives_in: real paths of directories that hold finished packages. newest: the archive packed last, by sha.
+    """
+
+    def __init__(self, root: str, options: PackageOptions, now_ns: Callable[[], int]) -> None:
+        self.root = root
+        self.options = options
+        self.archives_in: frozenset[str] = frozenset()
+        self.newest: tuple[str, Path] | None = None
+        self._scanner = Scanner(root, options)
+        self._contents = Contents()
+        self._now_ns = now_ns
+
+    def scan(self) -> Manifest:
+        """Raises PackageError for what cannot be listed, and for too many files."""
+        return self._scanner.scan(archives_in=self.archives_in)
+
+    def rows(self) -> list[Row]:
+        """Every path and why it is packed or not. Raises as ``scan``."""
+        rows: list[Row] = []
+        self._scanner.scan(archives_in=self.archives_in, on_row=rows.append)
+        return rows
+
+    def check(self, manifest: Manifest, extra: Mapping[str, bytes]) -> None:
+        """Raises PackageError for too many bytes, before any is read, and for an extra file that hides another."""
+        check_extra(extra, manifest.entries, root=self.root)
+        added = (Entry(path, Kind.FILE, "", Stamp(len(extra[path]), 0, 0, 0, 0)) for path in extra)
+        check_size((*manifest.entries, *added), root=self.root, max_bytes=self.options.max_bytes)
+
+    def archive_of(self, sha: str) -> Path | None:
+        """The archive with this content, if it is the newest one and still there."""
+        if self.newest is None or self.newest[0] != sha or not self.newest[1].exists():
+            return None
+        return self.newest[1]
+
+    def snapshot(self, manifest: Manifest, extra: Mapping[str, bytes]) -> Snapshot:
+        """Read what is not known yet, and only that. Raises PackageError."""
+        unknown = self._contents.unknown(manifest.entries)
+        readings = read_contents(unknown, self._now_ns)
+        gone = {entry.path for entry in unknown} - readings.keys()
+        left = [entry for entry in manifest.entries if entry.path not in gone]
+        return self.snapshot_of(left, manifest, readings, extra)
+
+    def snapshot_of(
+        self,
+        entries: Sequence[Entry],
+        manifest: Manifest,
+        readings: Mapping[str, Reading],
+        extra: Mapping[str, bytes],
+    ) -> Snapshot:
+        """Put together what was read just now with what was known."""
+        self._contents.learn(readings)
+        # the mode belongs to the content that was read, not to the walk before
+        read = tuple(
+            entry._replace(stamp=readings[entry.path].stamp) if entry.path in readings else entry for entry in entries
+        )
+        added, notes = self.added_to(manifest, extra)
+        identities = {entry.path: self._contents.identity(entry) for entry in read}
+        identities.update({path: b"+" + content for path, content in added.items()})
+        return Snapshot(tree_digest(identities), read, added, (*manifest.notes, *notes), identities)
+
+    def added_to(self, manifest: Manifest, extra: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """The files that only the archive gets, and a note where a wish could not be met."""
+        added, project = dict(extra), self.options.project
+        if project is None:
+            return added, ()
+        paths = [entry.path for entry in manifest.entries if entry.kind is not Kind.DIRECTORY]
+        if not has_project_file((*paths, *extra)):
+            return {**added, PYPROJECT: pyproject_for(project)}, ()
+        if project.dependencies:
+            return added, ("dependencies are ignored: the project has metadata of its own, add them there",)
+        return added, ()
