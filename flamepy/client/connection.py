@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection: applications and sessions of one engine, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from flamepy.client.attributes import application_attributes, session_spec
+from flamepy.client.session import Session
+from flamepy.config import FlameContextTls
+from flamepy.core.application import Application, ApplicationAttributes
+from flamepy.core.names import short_name
+from flamepy.core.resources import ResourceRequirement
+from flamepy.core.session import SessionAttributes, SessionView
+from flamepy.engine.api import Engine, WorkerView
+from flamepy.engine.current import current_engine
+from flamepy.engine.select import no_cluster
+from flamepy.errors import InvalidState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Connection:
+    """Talks to one engine. Closing it leaves the engine, and what runs there, alone (design decision 26)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._open_engine: Engine | None = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Idempotent. Sessions that were opened through it go on."""
+        self._open_engine = None
+
+    @property
+    def _engine(self) -> Engine:
+        if self._open_engine is None:
+            raise InvalidState("this connection is closed: make another one with flamepy.connect().")
+        return self._open_engine
+
+    def register_application(self, name: str, app_attrs: ApplicationAttributes | Mapping[str, Any]) -> None:
+        """``app_attrs`` may be a mapping of the record's fields. Raises AlreadyExists, InvalidArgument."""
+        self._engine.register_application(name, application_attributes(app_attrs))
+
+    def unregister_application(self, name: str) -> None:
+        """Raises NotFound; InvalidState while sessions are open."""
+        self._engine.unregister_application(name)
+
+    def get_application(self, name: str) -> Application | None:
+        """None when there is no such application."""
+        return self._engine.get_application(name)
+
+    def list_applications(self) -> list[Application]:
+        return self._engine.list_applications()
+
+    def list_executors(self) -> list[WorkerView]:
+        """The worker processes as they are now."""
+        return self._engine.workers()
+
+    def create_session(self, attrs: SessionAttributes) -> Session:
+        """Raises NotFound (application), AlreadyExists (session id), InvalidArgument (common data)."""
+        session_id = short_name(attrs.application) if attrs.id is None else attrs.id
+        return self._session(self._engine.create_session(session_id, session_spec(attrs)))
+
+    def open_session(self, session_id: str, spec: SessionAttributes | None = None) -> Session:
+        """The session of that name; with ``spec``, made if there is none. Raises NotFound, InvalidArgument (closed)."""
+        return self._session(self._engine.open_session(session_id, None if spec is None else session_spec(spec)))
+
+    def list_sessions(self) -> list[Session]:
+        return [self._session(view) for view in self._engine.list_sessions()]
+
+    def get_session(self, session_id: str) -> Session:
+        """Raises NotFound."""
+        return self._session(self._engine.get_session(session_id))
+
+    def close_session(self, session_id: str) -> Session:
+        """No new tasks in it; waiting ones are cancelled. Idempotent. Raises NotFound."""
+        return self._session(self._engine.close_session(session_id))
+
+    def _session(self, view: SessionView) -> Session:
+        return Session(self, self._engine, view)
+
+
+def connect(addr: str | None = None, tls_config: FlameContextTls | None = None) -> Connection:
+    """A connection to the configured engine. ``addr``, ``tls_config``: a cluster's; raises InvalidArgument."""
+    if addr is not None:
+        raise no_cluster(addr, "call connect() without an address")
+    if tls_config is not None:
+        raise no_cluster("(no address)", "call connect() without tls_config")
+    return Connection(current_engine())
+
+
+def create_session(
+    application: str,
+    common_data: bytes | None = None,
+    session_id: str | None = None,
+    min_instances: int = 0,
+    max_instances: int | None = None,
+    batch_size: int = 1,
+    resreq: ResourceRequirement | None = None,
+) -> Session:
+    """Open a new session of ``application``; its id is made up unless given. See ``Connection.create_session``."""
+    attributes = SessionAttributes(
+        application, session_id, common_data, min_instances, max_instances, batch_size, resreq
+    )
+    return connect().create_session(attributes)
+
+
+def open_session(session_id: str, spec: SessionAttributes | None = None) -> Session:
+    """See ``Connection.open_session``."""
+    return connect().open_session(session_id, spec)
+
+
+def register_application(name: str, app_attrs: ApplicationAttributes | Mapping[str, Any]) -> None:
+    """See ``Connection.register_application``."""
+    connect().register_application(name, app_attrs)
+
+
+def unregister_application(name: str) -> None:
+    """See ``Connection.unregister_application``."""
+    connect().unregister_application(name)
+
+
+def get_application(name: str) -> Application | None:
+    """None when there is no such application."""
+    return connect().get_application(name)
+
+
+def list_applications() -> list[Application]:
+    """Every registered application, the built-in ones too."""
+    return connect().list_applications()
+
+
+def list_executors() -> list[WorkerView]:
+    """The worker processes as they are now."""
+    return connect().list_executors()
+
+
+def list_sessions() -> list[Session]:
+    """Every session, closed ones too."""
+    return connect().list_sessions()
+
+
+def get_session(session_id: str) -> Session:
+    """Raises NotFound."""
+    return connect().get_session(session_id)
+
+
+def close_session(session_id: str) -> Session:
+    """See ``Connection.close_session``."""
+    return connect().close_session(session_id)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow one task: an iterator over its states, and what wants to be told about them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from flamepy.core.task import Task
+from flamepy.errors import CallTimeout, FlameError
+
+
+class TaskInformer(Protocol):
+    """Told by ``Session.invoke`` how its task gets on, in the calling thread."""
+
+    def on_update(self, task: Task) -> None:
+        """The task has a new state; the last one is terminal."""
+        ...
+
+    def on_error(self, error: FlameError) -> None:
+        """The task has no output; ``invoke`` raises ``error`` next."""
+        ...
+
+
+class TaskWatcher(Iterator[Task]):
+    """The task at each change of state, up to a terminal one. Raises CallTimeout ``timeout_s`` after it was made.
+
+    The engine's iterator blocks without a bound. With one, a thread reads it and hands over; it ends with the task.
+    """
+
+    def __init__(self, changes: Iterator[Task], *, timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
+        self._next: Callable[[], Task | None]
+        if timeout_s is None:
+            self._next = lambda: next(changes, None)
+            return
+        self._deadline_s = time.monotonic() + timeout_s
+        self._handed_over: queue.SimpleQueue[Task | FlameError | None] = queue.SimpleQueue()
+        self._next = self._next_in_time
+        threading.Thread(target=self._hand_over, args=(changes,), name="flame-watch", daemon=True).start()
+
+    def __iter__(self) -> TaskWatcher:
+        return self
+
+    def __next__(self) -> Task:
+        task = self._next()
+        if task is None:
+            self._next = lambda: None
+            raise StopIteration
+        return task
+
+    def _next_in_time(self) -> Task | None:
+        try:
+            change = self._handed_over.get(timeout=max(0.0, self._deadline_s - time.monotonic()))
+        except queue.Empty:
+            raise CallTimeout(
+                f"the watched task did not end within {self._timeout_s} s: watch it longer, or close its session."
+            ) from None
+        if isinstance(change, FlameError):
+            raise change
+        return change
+
+    def _hand_over(self, changes: Iterator[Task]) -> None:
+        try:
+            for task in changes:
+                self._handed_over.put(task)
+        except FlameError as error:
+            self._handed_over.put(error)
+        finally:
+            self._handed_over.put(None)

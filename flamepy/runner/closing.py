@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How services end: no new calls, then wait for the calls that are out, or cancel them; each wait has a bound.
+
+Which calls are out is asked of the engine, so that making a call costs nothing for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from flamepy.core.session import SessionState
+from flamepy.engine.api import Completion, Engine
+from flamepy.errors import InvalidArgument, InvalidState, NotFound
+
+logger = logging.getLogger(__name__)
+
+# A cancelled call ends at the latest when the engine's grace period (5 s) is over and its worker is killed; this is
+# for an engine that has lost its way, so that even then nobody hangs for ever.
+CANCEL_BOUND_S = 30.0
+
+
+def finish_sessions(
+    engine: Engine,
+    session_ids: Sequence[str],
+    *,
+    wait: bool,
+    timeout_s: float | None,
+    cancel: bool,
+    then: Callable[[], object] = lambda: None,
+) -> None:
+    """Close sessions, and undo the rest with ``then``, which runs in any case and last.
+
+    Without ``wait`` this returns at once; calls that are not cancelled go on, and a thread does the rest after them.
+    """
+
+    def finish() -> None:
+        with contextlib.ExitStack() as last:
+            last.callback(then)
+            close_sessions(engine, session_ids, wait=wait or not cancel, timeout_s=timeout_s, cancel=cancel)
+
+    if wait or cancel:
+        finish()
+    else:
+        # a daemon: at the interpreter's exit the engine cancels what is left
+        threading.Thread(target=finish, name="flame-close", daemon=True).start()
+
+
+def close_sessions(
+    engine: Engine, session_ids: Sequence[str], *, wait: bool, timeout_s: float | None, cancel: bool
+) -> None:
+    """Close sessions of one engine, newest first.
+
+    wait: return when their calls have ended. timeout_s: how long calls may go on by themselves before they are
+    cancelled; None = as long as they take. cancel: do not let them, cancel at once. An interrupt while waiting
+    cancels too, and is raised again.
+    """
+    if wait and not cancel:
+        try:
+            cancel = not _wait_for_calls(engine, session_ids, timeout_s)
+        except BaseException:
+            close_sessions(engine, session_ids, wait=True, timeout_s=None, cancel=True)
+            raise
+    running = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)] if wait else []
+    for session_id in reversed(session_ids):
+        _close_session(engine, session_id, cancel)
+    _wait_for_all(engine, running, time.monotonic() + CANCEL_BOUND_S)
+
+
+def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
+    """The calls of a session that have not ended; none when the session is gone."""
+    try:
+        view = engine.get_session(session_id)
+        tasks = engine.list_tasks(session_id) if view.pending + view.running else []
+    except (NotFound, InvalidState):  # its Runner, or the engine itself, has ended
+        return
+    for task in tasks:
+        if not task.state.is_terminal():
+            with contextlib.suppress(NotFound):  # it has ended, and nobody holds it any more
+                yield engine.find(session_id, task.id)
+
+
+def _wait_for_calls(engine: Engine, session_ids: Sequence[str], timeout_s: float | None) -> bool:
+    """Wait until nothing is out, calls that running calls make meanwhile included; False when the time is over."""
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        out = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)]
+        if not out:
+            return True
+        if not _wait_for_all(engine, out, deadline_s):
+            return False
+
+
+def _wait_for_all(engine: Engine, calls: Sequence[Completion], deadline_s: float | None) -> bool:
+    if all(each.is_done() for each in calls):
+        return True
+    engine.waiting(True)
+    try:
+        return all(each.wait(None if deadline_s is None else deadline_s - time.monotonic()) for each in calls)
+    finally:
+        engine.waiting(False)
+
+
+def _close_session(engine: Engine, session_id: str, cancel: bool) -> None:
+    try:
+        if engine.get_session(session_id).state is SessionState.OPEN:
+            engine.close_session(session_id, cancel=cancel)
+    except (NotFound, InvalidState, InvalidArgument) as error:
+        # closed by hand, or the engine itself has ended: what was wanted is so
+        logger.debug("session close skipped session=%s reason=%s", session_id, error)

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runner: deploys a project directory, turns functions and objects into services, undoes everything at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from flamepy.cache.objects import put_object
+from flamepy.codec.pickling import encode
+from flamepy.config import ContextFields, FlameContext
+from flamepy.core.cache import ObjectKey, ObjectRef
+from flamepy.core.names import checked_application_name, short_name
+from flamepy.core.resources import ResourceRequirement
+from flamepy.engine.api import Engine, Resizable, SessionSpec
+from flamepy.engine.current import current_engine
+from flamepy.engine.select import is_inside_worker, select_engine
+from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
+from flamepy.runner.closing import finish_sessions
+from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
+from flamepy.runner.environment import check_environment
+from flamepy.runner.failures import note_other_failures
+from flamepy.runner.futures import ObjectFuture
+from flamepy.runner.iterators import ObjectFutureIterator
+from flamepy.runner.link import ServiceLink, ServiceView
+from flamepy.runner.methods import check_constructor, interface_of
+from flamepy.runner.progress import wait_for_all
+from flamepy.runner.service import RESERVED_NAMES, RunnerService
+from flamepy.runner.types import RunnerContext, SessionContext
+from flamepy.runner.waits import waiting_for
+
+if TYPE_CHECKING:  # see deployment.py
+    from flamepy.packaging import Package
+
+
+class StaleCodeWarning(UserWarning):
+    """Files changed after services were opened: those go on with the old code."""
+
+
+class Runner:
+    """Runs functions and objects on workers, with the files of a directory beside them.
+
+    Deploys at once, so it can be used with or without ``with``. name: of the application; Runners of one name and the
+    same content share it. fail_if_exists: raise AlreadyExists instead. dependencies, python_version: what workers need;
+    the embedded engine installs nothing and says when something is missing. context: configuration, else
+    ``flame.yaml`` and the environment. engine: else the current one. root: the directory to package, else the working
+    directory. excludes, includes: patterns beyond the configured ones; includes win. max_package_bytes: how much the
+    package may hold unpacked, else 100 MiB. extra_files: path -> content of files that only the package gets, and no
+    directory; a function that gives them is asked again at each service.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fail_if_exists: bool = False,
+        dependencies: Sequence[str] | None = None,
+        python_version: str | None = None,
+        *,
+        context: ContextFields | None = None,
+        engine: Engine | None = None,
+        root: str | os.PathLike[str] | None = None,
+        excludes: Iterable[str] = (),
+        includes: Iterable[str] = (),
+        max_package_bytes: int | None = None,
+        extra_files: Mapping[str, bytes] | Callable[[], Mapping[str, bytes]] | None = None,
+    ) -> None:
+        self.name = checked_application_name(name)
+        self._lock = threading.Lock()
+        self._links: list[ServiceLink] = []
+        self._told_stale: weakref.WeakSet[ServiceLink] = weakref.WeakSet()
+        self._is_closed = False
+        is_nested = is_inside_worker(os.environ)
+        if context is None:
+            # in a worker, whatever configuration file lies around has no say
+            context = ContextFields() if is_nested else FlameContext()
+        settings = context.required_package()  # before anything is started (design decision 21)
+        check_environment(dependencies, python_version)
+        if engine is None:
+            if context.endpoint is not None and not is_nested:
+                select_engine(context, os.environ)  # raises: names the cluster and the cure
+            engine = current_engine(context)
+        self._engine = engine
+        self._project = ProjectRequest(
+            name=name,
+            root=os.path.abspath(os.fspath(root) if root is not None else os.getcwd()),
+            context=context,
+            settings=settings,
+            excludes=tuple(excludes),
+            includes=tuple(includes),
+            max_bytes=max_package_bytes,
+            python_version=python_version,
+            around=application_around(name, os.environ) if is_nested else None,
+            extra=extra_files if callable(extra_files) else dict(extra_files or {}).copy,
+        )
+        with contextlib.ExitStack() as undo:
+            self._deployment = self._first_deployment = deploy(
+                engine, self._project, undo, fail_if_exists=fail_if_exists
+            )
+            self._undo = undo.pop_all()
+
+    # -- services
+
+    def service(
+        self,
+        execution_object: Any,
+        autoscale: bool | None = None,
+        warmup: int = 0,
+        resreq: ResourceRequirement | str | None = None,
+        *,
+        name: str | None = None,
+        retries: int = 0,
+    ) -> RunnerService:
+        """Open a service of a function, a class or an object; call the handle, or its methods, to make calls.
+
+        A function runs on any worker. A class becomes one object, made without arguments in the worker that keeps it;
+        it is stateful like an instance: one copy of the state, calls one at a time, in order. autoscale=True on a
+        class: one object per worker and no shared state. The call of a generator gives an ObjectStream, an iterator of
+        the futures of its parts. warmup: workers to start at once. resreq: what one worker needs, ``"cpu=1,mem=2g"``.
+        name: for people. retries: how often a call is started again when its worker is lost; for services without
+        state, and not for generators.
+
+        Raises InvalidArgument (ConstructorNeedsArguments, a clash of names), ValueError (a combination without
+        meaning), NotPicklable, RunnerClosed.
+        """
+        self._check_open("open a service")
+        context = RunnerContext(execution_object, autoscale=autoscale, warmup=warmup)
+        interface = interface_of(execution_object, reserved=RESERVED_NAMES, name=name)
+        if interface.kind == "class":
+            check_constructor(execution_object)
+        _check_retries(retries, is_stateful=bool(context.stateful), name=interface.name)
+        definition = encode(context, what=f"the {interface.kind} {interface.name}")
+        self._redeploy_if_changed()
+        application = self._deployment.application
+        spec = SessionSpec(
+            application=application,
+            definition=definition,
+            is_stateful=bool(context.stateful),
+            min_instances=context.min_instances,
+            max_instances=context.max_instances,
+            warmup=warmup,
+            resreq=ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq,
+            name=interface.name,
+        )
+        chosen_id = _chosen_session_id(execution_object)
+        session_id = chosen_id or short_name(application)
+        if chosen_id:
+            self._engine.open_session(session_id, spec)  # joins a session that is open under this id
+        else:
+            self._engine.create_session(session_id, spec)
+        link = ServiceLink(
+            self._engine,
+            application,
+            session_id,
+            interface,
+            retries=retries,
+            definition=None if context.stateful or not interface.streams else definition,
+        )
+        with self._lock:
+            self._links = [each for each in self._links if not each.closed_because]
+            if not self._is_closed:
+                self._links.append(link)
+                return RunnerService(link)
+        self._engine.close_session(session_id, cancel=True)  # another thread has closed this Runner meanwhile
+        self._check_open("open a service")
+        raise AssertionError("unreachable: a Runner never opens again")
+
+    def services(self) -> list[ServiceView]:
+        """The open services, in the order in which they were opened."""
+        return [each.view() for each in list(self._links) if not each.closed_because]
+
+    # -- many futures at once
+
+    def get(self, futures: Iterable[ObjectFuture]) -> list[Any]:
+        """The values, in the order of ``futures``. Raises the first error in that order, which tells of the others."""
+        waited = _checked(futures)
+        with waiting_for(waited):
+            try:
+                return [each.get() for each in waited]
+            except FlameError as error:
+                note_other_failures(error, waited)
+                raise
+
+    def wait(self, futures: Iterable[ObjectFuture], timeout: float | None = None, progress: bool = False) -> None:
+        """Return when all calls have ended, however they ended. Raises CallTimeout after ``timeout`` seconds.
+
+        progress: show how far they are when it takes longer than half a second: a bar in a terminal, a live view in a
+        notebook.
+        """
+        waited = _checked(futures)
+        if not wait_for_all(waited, timeout, progress=progress):
+            out = [each for each in waited if not each.done()]
+            first = f", the first is {out[0]!r}" if out else ""
+            raise CallTimeout(
+                f"{len(out)} of {len(waited)} calls have not ended after {timeout} s{first}. "
+                "They go on: wait longer, or end them with cancel()."
+            )
+
+    def select(self, futures: Iterable[ObjectFuture]) -> ObjectFutureIterator:
+        """Iterate over the futures in the order in which their calls end, with ``for`` or ``async for``."""
+        return ObjectFutureIterator(self._engine, _checked(futures))
+
+    def ref(self, futures: Iterable[ObjectFuture]) -> list[ObjectRef]:
+        """Where the values lie in the object cache, in the order of ``futures``; waits for them."""
+        waited = _checked(futures)
+        with waiting_for(waited):
+            return [each.ref() for each in waited]
+
+    def put_object(self, obj: Any) -> ObjectRef:
+        """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""
+        self._check_open("put an object")
+        # below the first application: it stays until the end, whatever is packaged meanwhile
+        return put_object(self._engine.cache, ObjectKey.for_shared(self._first_deployment.application).to_prefix(), obj)
+
+    # -- the deployment
+
+    @property
+    def application(self) -> str:
+        """The application that new services use: the name, or ``NAME.<sha8>`` when that has other content."""
+        return self._deployment.application
+
+    @property
+    def package(self) -> Package | None:
+        """What was packaged; None when an application was joined that no Runner of this process registered."""
+        return self._deployment.package
+
+    def drift(self) -> list[str]:
+        """The files that changed since they were packaged; the next service takes them in."""
+        return changed_paths(self._engine, self._project, self._deployment)
+
+    # -- the workers
+
+    @property
+    def worker_limit(self) -> int | None:
+        """How many workers of the embedded engine run calls at one time; None where another process decides that."""
+        return self._engine.worker_limit if isinstance(self._engine, Resizable) else None
+
+    def resize(self, workers: int) -> None:
+        """Change the limit of workers, for all Runners of the engine. Raises InvalidArgument, InvalidState."""
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise InvalidArgument(f"workers must be a whole number from 1 on, got {workers!r}.")
+        self._check_open("change its workers")
+        if not isinstance(self._engine, Resizable):
+            raise InvalidState(
+                f"the engine {self._engine.name!r} of the Runner {self.name!r} cannot be resized from here: "
+                "set the number of workers in the program that started it (FLAME_WORKERS)."
+            )
+        self._engine.resize(workers)
+
+    # -- the end
+
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def close(self, wait: bool = True, timeout: float | None = None, cancel: bool = False) -> None:
+        """End the services and undo the deployment. Idempotent.
+
+        wait: return when the calls that are out have ended; False returns at once, the rest happens behind them.
+        timeout: seconds until calls that are still out are cancelled; None = never. cancel: cancel them at once.
+        """
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            links, self._links = self._links, []
+        for each in links:
+            each.refuse(self._closed_because())
+        session_ids = [session_id for each in links for session_id in each.session_ids()]
+        finish_sessions(self._engine, session_ids, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close)
+
+    def __enter__(self) -> Runner:
+        self._check_open("enter it")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(cancel=error is not None)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"open, {len(self.services())} services"
+        return f"<Runner {self.name} ({state}) on {self._engine.name}>"
+
+    def _check_open(self, what: str) -> None:
+        if self._is_closed:
+            raise RunnerClosed(f"cannot {what}: {self._closed_because()}")
+
+    def _closed_because(self) -> str:
+        return f"the Runner {self.name!r} is closed. Open a new one: Runner({self.name!r})."
+
+    def _redeploy_if_changed(self) -> None:
+        """A new service never runs old code: package the directory again when its files have changed."""
+        changed = self.drift()
+        if not changed:
+            return
+        before = self._deployment
+        with self._lock, contextlib.ExitStack() as undo:
+            self._check_open("open a service")
+            self._deployment = deploy(self._engine, self._project, undo)
+            self._undo.push(undo.pop_all())
+        code = [path for path in changed if path.endswith(".py")]  # data changes all the time
+        if not code or self._deployment.application == before.application:
+            return
+        stale = [each for each in list(self._links) if not each.closed_because and each not in self._told_stale]
+        if stale:  # each service is named once: its user knows from then on
+            self._told_stale.update(stale)
+            names = ", ".join(dict.fromkeys(each.interface.name for each in stale))
+            shown = ", ".join(code[:3]) + (f" and {len(code) - 3} more" if len(code) > 3 else "")
+            warnings.warn(
+                f"{shown} changed: new services use the new files, but {names} still run the old ones. "
+                "Open those services again to have them use the new files.",
+                StaleCodeWarning,
+                stacklevel=3,
+            )
+
+
+def _check_retries(retries: int, *, is_stateful: bool, name: str) -> None:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ValueError(f"retries must be a non-negative integer, got {retries!r}.")
+    if retries and is_stateful:
+        raise ValueError(
+            f"retries={retries} does not fit {name}, which is stateful: starting a call again could repeat its effect. "
+            "Leave retries out."
+        )
+
+
+def _chosen_session_id(execution_object: Any) -> str | None:
+    """The id in the object's ``_session_context``, as in 0.6. Looked up without running properties."""
+    chosen = inspect.getattr_static(execution_object, "_session_context", None)
+    if chosen is None:
+        return None
+    if not isinstance(chosen, SessionContext):
+        warnings.warn(
+            f"_session_context is a {type(chosen).__name__}, not a flamepy.runner.SessionContext: it is ignored.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return None
+    return chosen.session_id
+
+
+def _checked(futures: Iterable[ObjectFuture]) -> list[ObjectFuture]:
+    if isinstance(futures, ObjectFuture):
+        raise InvalidArgument("this takes a list of futures: give [future], or use the future's own get() and wait().")
+    checked = list(futures)
+    for position, each in enumerate(checked):
+        if not isinstance(each, ObjectFuture):
+            raise InvalidArgument(f"futures[{position}] is {type(each).__name__}, not an ObjectFuture: leave it out.")
+    return checked

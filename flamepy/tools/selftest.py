@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor's own calls: does a worker start, is its flamepy this one, and how long does a call take?"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from flamepy.errors import CallTimeout, FlameError
+from flamepy.tools.findings import Finding, Level
+
+GROUP = "Self-test"
+TIMEOUT_S = 20.0  # a start takes well under two seconds; a machine that needs ten times that has another problem
+_ROUND_TRIPS = 50  # enough for a median, a few milliseconds altogether
+_SLOW_START_S = 2.0
+
+
+class WorkerFacts(NamedTuple):
+    """What a worker says of itself."""
+
+    pid: int
+    executable: str
+    flamepy: str
+
+
+def facts_of_worker() -> WorkerFacts:
+    """Runs on the worker. Imported there, not sent: so that it also shows that the worker has this very flamepy."""
+    import flamepy
+
+    return WorkerFacts(os.getpid(), sys.executable, str(flamepy.__file__))
+
+
+def run_self_test(timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
+    """Start a Runner over an empty directory, make calls, take the time."""
+    from flamepy.runner import Runner
+
+    began_s = time.perf_counter()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="flame-doctor-") as root,
+            Runner(f"doctor-{uuid.uuid4().hex[:8]}", root=root) as runner,
+        ):
+            look = runner.service(facts_of_worker, name="_doctor")
+            try:
+                facts = look().get(timeout_s)
+            except CallTimeout:
+                runner.close(cancel=True)
+                cure = "Something keeps workers from starting: run it again with nothing else running, then report it."
+                yield Finding(GROUP, "first call", f"no answer after {timeout_s:g} s", Level.WRONG, cure)
+                return
+            first_s = time.perf_counter() - began_s
+            rounds = [_seconds_of(lambda: look().get(timeout_s)) for _ in range(_ROUND_TRIPS)]
+    except (FlameError, OSError) as error:
+        yield Finding.of_error(GROUP, "first call", error)
+        return
+    if first_s > _SLOW_START_S:
+        cure = "The machine is busy, or its disk is slow: try TMPDIR on a faster one."
+        yield Finding(GROUP, "first call", f"after {first_s:.2f} s, with the start", Level.NOTE, cure)
+    else:
+        yield Finding(GROUP, "first call", f"after {first_s * 1000:.0f} ms, with the start")
+    yield Finding(GROUP, "next calls", f"{statistics.median(rounds) * 1000:.2f} ms each, there and back")
+    yield _same_flamepy(facts)
+
+
+def _seconds_of(work: Callable[[], object]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return time.perf_counter() - began_s
+
+
+def _same_flamepy(facts: WorkerFacts) -> Finding:
+    import flamepy
+
+    if facts.flamepy == flamepy.__file__:
+        return Finding(GROUP, "worker", f"process {facts.pid}, {facts.executable}, the same flamepy")
+    cure = "Take the other one out of PYTHONPATH, or reinstall: pip install --force-reinstall --no-deps flame-jupyter."
+    return Finding(GROUP, "worker", f"has another flamepy, {facts.flamepy}", Level.WRONG, cure)
