@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notebook side of Flame: ``%load_ext flame_jupyter`` adds ``%flame_runner`` and ``%%flame_service``.
+
+Imports nothing heavy: what the extension needs is loaded when IPython asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flame_jupyter.display import inspect as inspect
+    from flame_jupyter.display import progress as progress
+
+__all__ = ["inspect", "load_ipython_extension", "progress", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What ``%load_ext flame_jupyter`` calls. A second call changes nothing."""
+    from flame_jupyter.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """What ``%unload_ext flame_jupyter`` calls: closes the notebook's Runner and takes everything back."""
+    from flame_jupyter.extension import unload
+
+    unload(shell)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("inspect", "progress"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("flame_jupyter.display"), name)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words to the user: warnings that point at the user's own line, and lists that do not get too long."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from types import FrameType
+
+_OURS = frozenset({"flame_jupyter", "flamepy", "IPython", "ipykernel"})
+MAX_NAMED = 3
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b, c and 4 more``"""
+    more = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn as if the nearest line that is the user's own had done it."""
+    level = 2  # whoever called us
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level if frame is not None else 2)

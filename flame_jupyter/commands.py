@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the magics do: call the notebook, say in a line what happened, turn mistakes into one line with the cure.
+
+One method of ``_Commands`` is one subcommand of ``%flame_runner``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.core.error import UsageError
+from IPython.display import display
+
+from flame_jupyter import calls
+from flame_jupyter.arguments import ExportLine, RunnerLine, ServiceLine
+from flame_jupyter.execution import parsed_body, run_body
+from flame_jupyter.export.directive import Directive
+from flame_jupyter.export.module import DEFAULT_MODULE
+from flame_jupyter.plan import PackagePlan
+from flame_jupyter.status import ServiceTable
+
+if TYPE_CHECKING:
+    from flame_jupyter.contexts import ContextTable
+    from flame_jupyter.display.inspector import Inspector
+    from flame_jupyter.doctor import Checkup
+    from flame_jupyter.export.table import CellTable
+    from flame_jupyter.notebook import Notebook
+    from flamepy import Runner
+    from flamepy.runner import RunnerService
+
+_Shown = TypeVar("_Shown")
+MAX_LINES = 3  # that a command prints; what is longer is a display
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Show an error of flamepy without a traceback: its message says what to do. Not for errors of the user's calls."""
+    from flamepy import FlameError, TaskFailed
+
+    try:
+        yield
+    except TaskFailed:
+        raise
+    except FlameError as error:
+        raise UsageError(str(error)) from error
+
+
+def run(notebook: Notebook, asked: RunnerLine, *, is_quiet: bool) -> Any:
+    """Do what the line of ``%flame_runner`` says; the value is what the magic returns."""
+    with one_line_errors():
+        return getattr(_Commands(notebook, asked, is_quiet), asked.subcommand)()
+
+
+def define(notebook: Notebook, asked: ServiceLine, cell: str, *, is_quiet: bool) -> None:
+    """Run the cell and serve what it defines, on the notebook's Runner, started when there is none."""
+
+    def runner() -> Runner:
+        with one_line_errors():
+            runner, is_new = notebook.runner_on_demand(asked.runner, asked.context)
+        if is_new and not is_quiet:
+            _say(notebook.status().start_text())
+        return runner
+
+    if asked.export is not None or asked.no_run:
+        notebook.capture.ask(Directive(asked.export or None, cell, 2))
+    if asked.no_run:
+        text = f"exported: workers import it from {asked.export or DEFAULT_MODULE}; nothing was run here."
+    else:
+        text = notebook.services.define(asked, cell, runner)
+    if not is_quiet:
+        _say(text)
+
+
+def export(notebook: Notebook, asked: ExportLine, cell: str, *, is_quiet: bool) -> None:
+    """Run the cell, and export it when it has succeeded."""
+    notebook.capture.ask(Directive(asked.module, cell, 2))
+    run_body(notebook.shell, parsed_body(notebook.shell, cell))
+    if not is_quiet:
+        _say(f"exported: workers import it from {asked.module or DEFAULT_MODULE}.")
+
+
+@dataclass(frozen=True)
+class _Commands:
+    """One method a subcommand, of the same name."""
+
+    notebook: Notebook
+    asked: RunnerLine
+    is_quiet: bool
+
+    def start(self) -> Runner | None:
+        """The Runner; None when nothing is to be shown (``--as`` still binds it)."""
+        return self._shown(self.notebook.start(self.asked))
+
+    def restart(self) -> Runner | None:
+        runner, text = self.notebook.restart(self.asked)
+        lines = text.splitlines()
+        if len(lines) > MAX_LINES:
+            lines[MAX_LINES - 1 :] = [f"and {len(lines) - MAX_LINES + 1} more services, all redefined"]
+        self._say("\n".join(lines))
+        return self._shown(runner)
+
+    def stop(self) -> None:
+        name = self.notebook.stop(cancel=self.asked.cancel, wait_s=self.asked.wait_s)
+        self._say("Flame: no Runner is open." if name is None else f"Flame: Runner {name} stopped.")
+
+    def status(self) -> None:
+        if self.asked.as_json:
+            _say(self.notebook.status().as_json())
+        elif not self.is_quiet:
+            display(self.notebook.runner or self.notebook.status())
+
+    def services(self) -> ServiceTable:
+        return ServiceTable(tuple(self.notebook.services.views()))
+
+    def package(self) -> PackagePlan | Path:
+        """The plan with ``--dry-run``, else the archive that a Runner would ship, or ships."""
+        return self.notebook.plan(self.asked) if self.asked.dry_run else self.notebook.archive(self.asked)
+
+    def cells(self) -> CellTable | None:
+        exports, asked = self.notebook.exports, self.asked
+        if asked.write is not None:
+            self._say(exports.write(Path(asked.write), self.notebook.known_root()))
+        elif asked.drop is not None or asked.clear:
+            self._say(exports.clear() if asked.drop is None else exports.drop(asked.drop))
+        else:
+            return exports.table()
+        return None
+
+    def attach(self) -> RunnerService | None:
+        return self._shown(self.notebook.attach(self.asked.operands[0], self.asked.bind_as))
+
+    def wait(self) -> None:
+        futures = calls.meant(self.notebook.shell.user_ns, self.asked.operands)
+        calls.wait_for(futures, self.asked.timeout_s, progress=not self.is_quiet)
+        self._say(calls.ended_text(futures))
+
+    def logs(self) -> None:
+        _say(calls.logs_text(self.notebook.shell.user_ns, self.asked.operands, self.notebook.settings.log_bytes))
+
+    def inspect(self) -> Inspector:
+        from flame_jupyter.display import inspect
+
+        return inspect(calls.the_one(self.notebook.shell.user_ns, self.asked.operands[0]))
+
+    def use(self) -> None:
+        before = self.notebook.runner
+        context = self.notebook.use(self.asked.operands[0], stops_first=self.asked.stops_first)
+        where = "the embedded engine" if context.endpoint is None else f"the cluster at {context.endpoint}"
+        stopped = "" if before is None else f" Runner {before.name} stopped."
+        self._say(f"Flame: new Runners use the context {context.name!r}, {where}.{stopped}")
+
+    def contexts(self) -> ContextTable:
+        return self.notebook.contexts()
+
+    def doctor(self) -> Checkup:
+        from flame_jupyter.doctor import checkup
+
+        return checkup(self.notebook)
+
+    def _say(self, text: str) -> None:
+        if text and not self.is_quiet:
+            _say(text)
+
+    def _shown(self, value: _Shown) -> _Shown | None:
+        return None if self.is_quiet else value
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 - standard output is where a magic speaks

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How calls look in a notebook: live while they are pending, static and complete afterwards.
+
+future -> snapshot (plain data) -> text, html, widget -> front end. ``install`` is called by the extension; ``show``
+displays a future from anywhere, as ``display(future)`` does; ``progress``, ``inspect`` and ``show_panel`` are panes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from flame_jupyter.display.mode import Settings
+from flame_jupyter.display.preview import Limits
+from flame_jupyter.preferences import preferences_of
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flame_jupyter.display.front import Front
+    from flame_jupyter.display.inspector import Inspector
+    from flame_jupyter.display.panel import Panel
+    from flame_jupyter.display.snapshot import FutureLike
+    from flame_jupyter.display.stream import StreamLike
+    from flamepy import ObjectFuture
+
+__all__ = ["Limits", "Settings", "inspect", "install", "progress", "show", "show_panel", "show_stream"]
+
+_fronts: WeakKeyDictionary[InteractiveShell, Front] = WeakKeyDictionary()
+
+
+def install(shell: InteractiveShell) -> Callable[[], None]:
+    """Let ``shell`` display futures; once is enough. Returns what takes it back; that may be called twice.
+
+    While the extension is loaded, it is taken back together with that.
+    """
+    from flame_jupyter.display.front import Front
+    from flamepy import ObjectFuture
+
+    if shell in _fronts or shell.display_formatter is None:  # a shell that displays nothing
+        return lambda: None
+
+    def settings() -> Settings:
+        preferred = preferences_of(shell)
+        return Settings() if preferred is None else preferred.settings()
+
+    front = _fronts[shell] = Front(shell, settings)
+    formatter = shell.display_formatter.ipython_display_formatter
+    formatter.for_type(ObjectFuture, front.show)
+    shell.events.register("pre_run_cell", front.begin_cell)
+    shell.events.register("post_run_cell", front.end_cell)
+    is_installed = True
+
+    def uninstall() -> None:
+        nonlocal is_installed
+        if not is_installed:
+            return
+        is_installed = False
+        _fronts.pop(shell, None)
+        formatter.pop(ObjectFuture, None)
+        shell.events.unregister("pre_run_cell", front.begin_cell)
+        shell.events.unregister("post_run_cell", front.end_cell)
+        front.close()
+
+    preferred = preferences_of(shell)
+    if preferred is not None:
+        preferred.undo.callback(uninstall)
+    return uninstall
+
+
+def show(future: FutureLike) -> None:
+    """Display a future in the output of the running cell; without the extension, and outside of IPython, its text."""
+    from IPython.display import display
+
+    display(future)
+
+
+def progress(
+    futures: Iterable[ObjectFuture],
+    *,
+    group_by: Callable[[ObjectFuture], object] | str = "service.method",
+    leave: bool = True,
+) -> None:
+    """Show how far these calls are, one bar a group. In a notebook it returns at once; in a terminal it waits.
+
+    group_by: the name of a future's group; ``"service.method"`` is that of the call. leave: False = the final numbers
+    are taken away again.
+    """
+    listed = list(futures)
+    front = _front_here()
+    if front is None or not front.has_kernel:
+        from flamepy.runner import wait_for_all
+
+        wait_for_all(listed, None, progress=True)
+        return
+    from flame_jupyter.display.progress_pane import APPEARS_S, Progress
+
+    def group(future: FutureLike) -> str:
+        return future.name if isinstance(group_by, str) else str(group_by(cast("ObjectFuture", future)))
+
+    source = Progress(listed, group, leave=leave)
+    for future in source.pending():
+        future.add_done_callback(lambda ended: front.wake() if ended.state != "succeeded" else None)
+    front.show_pane(source, after_s=APPEARS_S, is_awaited=True)
+
+
+def inspect(future: ObjectFuture) -> Inspector:
+    """Look at one result from all sides: pages of a table, text, traceback, output. Close it to leave it static."""
+    from flame_jupyter.display.inspector import Inspector
+
+    front = _front_here()
+    if front is None:
+        raise RuntimeError("the inspector needs a notebook or IPython: elsewhere use future.get() or print(future).")
+    return Inspector(future, front, front.settings.limits)
+
+
+def show_panel(shell: InteractiveShell, panel: Panel) -> None:
+    """Display the status of a Runner in the output of the running cell."""
+    _front_of(shell).show_pane(panel)
+
+
+def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
+    """Display in the output of the running cell how many parts of a stream were taken, and how it ended."""
+    from flame_jupyter.display.stream import StreamSource
+
+    _front_of(shell).show_pane(StreamSource(stream))
+
+
+def _front_here() -> Front | None:
+    """The display of the shell that runs this code; None outside of IPython."""
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()
+    return None if shell is None else _front_of(shell)
+
+
+def _front_of(shell: InteractiveShell) -> Front:
+    if shell not in _fronts:
+        install(shell)
+    return _fronts[shell]

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two clocks that a display needs, passed in so that a test can move them by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass
+class Clock:
+    """now: monotonic seconds, for what is due. wall: seconds since the epoch, for what is shown."""
+
+    now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time

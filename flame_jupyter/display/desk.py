@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is displayed, and what the front end is told about it. Lives on the UI thread alone; the clock is passed in.
+
+Nothing is queued: each tick compares what a view shows with what is true and sends the difference, ended calls
+first, as far as the message budget goes. So a burst of changes costs one message, and no end is ever lost.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from flame_jupyter.display import bundles, html
+from flame_jupyter.display.aside import budget_s, start_preview, too_slow
+from flame_jupyter.display.bundles import Bundle
+from flame_jupyter.display.clock import Clock
+from flame_jupyter.display.mode import Mode, Settings
+from flame_jupyter.display.snapshot import Preview, Snapshot, take
+from flame_jupyter.display.views import View
+from flame_jupyter.display.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.1
+SLOW_TICK_S = 0.5  # while calls run and nothing changes
+REFRESH_S = 1.0  # of a static output that shows elapsed time
+LIVE_BODY_CHARS = 65_536  # a longer end is not shown twice: the view settles at once
+
+
+class Desk:
+    def __init__(
+        self,
+        wire: Wire,
+        post: Callable[[Callable[[], object]], object],
+        settings: Callable[[], Settings] = Settings,
+        clock: Clock | None = None,
+    ) -> None:
+        self._wire = wire
+        self._post = post
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._bucket = wire.bucket
+        self._views: list[View] = []
+        self._kept: list[View] = []  # ended, and left live because the settings say so
+        self._previews: deque[View] = deque()
+        self._preview_due_s: float | None = None
+        self._ticked_s = float("-inf")
+        self._next_s = float("-inf")
+        self._pause_s = TICK_S
+
+    # -- events
+
+    def add(self, view: View, *, messages: int) -> None:
+        """From now on ``view`` is kept up to date. ``messages``: what showing it has cost already."""
+        self._bucket.spend(messages, now_s=self._clock.now())
+        self._views.append(view)
+        self.wake()
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._pause_s = TICK_S
+        self._next_s = min(self._next_s, self._ticked_s + TICK_S)
+
+    def cancel(self, view: View) -> None:
+        """The person at the page wants this call to end."""
+        view.is_cancelling = True
+        try:
+            view.future.cancel()
+        except Exception:
+            view.is_cancelling = False
+            logger.exception("cancel failed call=%s id=%d", view.future.name, view.future.id)
+        self.wake()
+
+    def refresh(self, views: list[View]) -> None:
+        """Say of these that they are still pending, and when that was."""
+        for view in views:
+            if not view.is_settled.is_set():
+                self._wire.send(self._final(view, self._snapshot(view)), view.display_id)
+
+    def retire(self) -> None:
+        """The end of the display: each view becomes static as it is now."""
+        for view in self._views + self._kept:
+            self._make_static(view, self._snapshot(view))
+        self._views.clear()
+        self._kept.clear()
+        self._previews.clear()
+
+    # -- what is due
+
+    def tick(self) -> float | None:
+        """Bring the page up to date. Returns the seconds until more may be due, None = nothing is pending."""
+        if not self._views:
+            return None
+        now_s = self._clock.now()
+        if now_s < self._next_s:
+            return self._next_s - now_s
+        self._ticked_s = now_s
+        self._make_previews(now_s)
+        is_busy = False
+        for view in sorted(self._views, key=lambda view: not view.future.done()):
+            try:
+                is_busy |= self._bring_up_to_date(view, now_s)
+            except Exception:
+                logger.exception("display given up call=%s id=%s", view.future.name, view.future.id)
+                view.is_settled.set()  # the others go on
+        self._views = [view for view in self._views if not view.is_settled.is_set()]
+        self._pause_s = TICK_S if is_busy else min(self._pause_s * 1.5, SLOW_TICK_S)
+        self._next_s = now_s + self._pause_s
+        return self._pause_s if self._views else None
+
+    def _bring_up_to_date(self, view: View, now_s: float) -> bool:
+        """Send what the page does not show yet. True when there was something, or there is something to wait for."""
+        snapshot = self._snapshot(view)
+        if not snapshot.is_terminal:
+            return self._show_progress(view, snapshot, now_s)
+        if snapshot.state == "succeeded" and view.preview is None and not view.is_preview_asked:
+            view.is_preview_asked = True
+            self._previews.append(view)
+            self._make_previews(now_s)
+        is_complete = snapshot.state != "succeeded" or view.preview is not None
+        must_stay = view.live is not None and self._announce(view, snapshot, now_s, is_complete=is_complete)
+        if is_complete and not must_stay and self._bucket.take(4 if view.live else 1, now_s=now_s):
+            self._settle(view, snapshot)
+        return True
+
+    def _show_progress(self, view: View, snapshot: Snapshot, now_s: float) -> bool:
+        facts = (snapshot.state, snapshot.output, view.is_cancelling)
+        is_stale = view.mode is Mode.UPDATED and view.live is None and now_s - view.drawn_s >= REFRESH_S - TICK_S
+        if view.mode is Mode.SETTLED_ONCE or (facts == view.drawn and not is_stale):
+            return False
+        if self._bucket.take(1, now_s=now_s):
+            self._draw(view, snapshot)
+            view.drawn, view.drawn_s = facts, now_s
+        return True
+
+    def _announce(self, view: View, snapshot: Snapshot, now_s: float, *, is_complete: bool) -> bool:
+        """Let the live view show the end. True while it must stay."""
+        body = html.parts(snapshot) if is_complete else ""
+        if len(body) > LIVE_BODY_CHARS:
+            return False
+        facts = (snapshot.state, is_complete)
+        if facts != view.drawn:
+            if not self._bucket.take(1, now_s=now_s):
+                return True
+            self._draw(view, snapshot, body=body)
+            view.drawn = facts
+            view.announced_s = now_s if view.announced_s is None else view.announced_s
+        return view.announced_s is not None and now_s - view.announced_s < self._settings().settle_after_s
+
+    def _draw(self, view: View, snapshot: Snapshot, *, body: str = "") -> None:
+        if view.live is not None:
+            try:
+                view.live.draw(snapshot, is_cancelling=view.is_cancelling, body=body)
+            except Exception:
+                logger.debug("live view lost, static from now on display_id=%s", view.display_id, exc_info=True)
+                view.live, view.mode = None, Mode.UPDATED
+            else:
+                return
+        self._wire.send(self._final(view, snapshot), view.display_id)
+
+    def _settle(self, view: View, snapshot: Snapshot) -> None:
+        if view.live is not None and self._settings().settle == "keep-widget":
+            self._keep(view, snapshot)
+        else:
+            self._make_static(view, snapshot)
+
+    def _make_static(self, view: View, snapshot: Snapshot) -> None:
+        bundle = self._final(view, snapshot)
+        self._wire.do_now_and_in_the_next_cell(lambda: self._wire.send(bundle, view.display_id))
+        if view.caption_id:
+            self._wire.send(bundles.caption(snapshot), view.caption_id)
+        if view.live is not None:
+            try:
+                view.live.close()
+            except Exception:
+                logger.debug("live view not closed display_id=%s", view.display_id, exc_info=True)
+            view.live = None
+        view.is_settled.set()
+
+    def _keep(self, view: View, snapshot: Snapshot) -> None:
+        """Leave the live view, with the end in it; beside it, for readers without widgets, the static form."""
+        live, bundle = view.live, self._final(view, snapshot)
+        assert live is not None
+
+        def send() -> None:
+            live.resend()
+            self._wire.send(bundles.with_widget(bundle, live.model_id), view.display_id)
+
+        self._wire.do_now_and_in_the_next_cell(send)
+        self._wire.send(bundles.caption(snapshot), view.caption_id)
+        self._kept.append(view)
+        view.is_settled.set()
+
+    def _final(self, view: View, snapshot: Snapshot) -> Bundle:
+        return bundles.body(snapshot) if view.caption_id else bundles.card(snapshot, has_html=view.has_html)
+
+    def _snapshot(self, view: View) -> Snapshot:
+        return take(view.future, now_s=self._clock.wall(), preview=view.preview)
+
+    # -- previews, one at a time
+
+    def _make_previews(self, now_s: float) -> None:
+        if self._preview_due_s is not None:
+            if now_s < self._preview_due_s:
+                return
+            view = self._previews.popleft()
+            view.preview = too_slow(budget_s(view.future, self._settings().limits))
+            self._preview_due_s = None
+        if self._previews:
+            view = self._previews[0]
+            self._preview_due_s = now_s + budget_s(view.future, self._settings().limits)
+            ready = functools.partial(self._preview_ready, view)
+            start_preview(view.future, self._settings().limits, lambda made: self._post(functools.partial(ready, made)))
+
+    def _preview_ready(self, view: View, made: Preview) -> None:
+        if not self._previews or self._previews[0] is not view:
+            return  # it came too late: the view has said so already
+        self._previews.popleft()
+        self._preview_due_s = None
+        view.preview = made
+        self._make_previews(self._clock.now())
+        self.wake()

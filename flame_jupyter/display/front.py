@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One shell's display of futures: ``show`` is what IPython calls for an ObjectFuture, the hooks serve scripted runs.
+
+``show`` runs on the thread of the cell and creates the output; from then on only the UI thread touches it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flame_jupyter.display import bundles, mode
+from flame_jupyter.display.aside import WORKER_BUDGET_S, preview_within_budget
+from flame_jupyter.display.bundles import Bundle
+from flame_jupyter.display.clock import Clock
+from flame_jupyter.display.desk import Desk
+from flame_jupyter.display.mode import Facts, Mode, Settings
+from flame_jupyter.display.pane import Content, LivePane, Pane, Source
+from flame_jupyter.display.panes import Panes
+from flame_jupyter.display.snapshot import FutureLike, take
+from flame_jupyter.display.ui_thread import UiThread
+from flame_jupyter.display.views import View
+from flame_jupyter.display.wire import Wire
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+logger = logging.getLogger(__name__)
+
+SETTLE_TIMEOUT_S = WORKER_BUDGET_S + 1.0  # for what has ended already: its preview, and its turn
+EMPTY: Bundle = {"text/plain": "", "text/html": "<div></div>"}  # keeps a place in the output of the cell
+FLUSH_TIMEOUT_S = 5.0  # a few messages through a socket of this machine; longer means that it is stuck
+
+
+class Front:
+    def __init__(self, shell: InteractiveShell, settings: Callable[[], Settings] = Settings) -> None:
+        self._shell: Any = shell  # IPython's shells are not typed, and a kernel's has more than the base class
+        self._settings = settings
+        self._ui = UiThread(self._tick)
+        self._wire = Wire(self._publish)
+        self._desk = Desk(self._wire, self._ui.post, settings)
+        self._panes = Panes(self._wire, Clock(), self._open_live)
+        self._shown_by_scripts: list[View | Pane] = []
+        self._live: list[View] = []
+
+    @property
+    def has_kernel(self) -> bool:
+        """Can outputs be updated later?"""
+        return getattr(self._shell, "kernel", None) is not None
+
+    @property
+    def is_watched(self) -> bool:
+        """Is there a person who sees what changes after the cell has ended?"""
+        return self.has_kernel and not self._is_scripted()
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings()
+
+    def show(self, future: FutureLike) -> None:
+        """Display ``future`` in the output of the running cell, and keep it up to date."""
+        settings = self._settings()
+        has_html = settings.display != "text"
+        snapshot = take(future, now_s=time.time())
+        if snapshot.is_terminal:
+            made = preview_within_budget(future, settings.limits) if snapshot.state == "succeeded" else None
+            bundle = bundles.card(take(future, now_s=time.time(), preview=made), has_html=has_html)
+            self._publish(bundle, display_id=_new_id(), is_update=False)
+            return
+        chosen = mode.choose(self._facts(), settings)
+        if chosen is Mode.LIVE and self._show_live(future):
+            return
+        if chosen is Mode.LIVE:
+            chosen = Mode.SETTLED_ONCE if self._is_scripted() else Mode.UPDATED
+        view = View(future, chosen, _new_id(), cell=self._cell(), has_html=has_html)
+        self._publish(bundles.card(snapshot, has_html=has_html), display_id=view.display_id, is_update=False)
+        if chosen is not Mode.PRINTED:
+            self._keep_up_to_date(view, messages=1)
+            if chosen is Mode.SETTLED_ONCE:
+                self._shown_by_scripts.append(view)
+
+    def show_pane(self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False) -> Pane | None:
+        """Display ``source`` in the output of the running cell, until its content is final.
+
+        after_s: what ends sooner is shown only as ended. is_awaited: the cell of a program waits for the end.
+        Returns None when nothing changes any more: it is final, or there is nobody to show a change to.
+        """
+        settings = self._settings()
+        has_html = settings.display != "text"
+        chosen = mode.choose(replace(self._facts(), live_widgets=0), settings)
+        if self._is_scripted():
+            chosen = Mode.SETTLED_ONCE if is_awaited else Mode.PRINTED
+        content = source.content(now_s=time.time())
+        pane = Pane(source, chosen, _new_id(), cell=self._cell(), has_html=has_html)
+        is_over = content.is_final or chosen is Mode.PRINTED
+        waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over
+        if waits:
+            pane.appears_s = time.monotonic() + after_s
+        if chosen is Mode.LIVE and not is_over:
+            pane.caption_id = _new_id()
+            self._publish(EMPTY if waits else content.caption(), display_id=pane.caption_id, is_update=False)
+            self._publish(EMPTY if waits else content.body(), display_id=pane.display_id, is_update=False)
+        else:
+            first = EMPTY if waits else content.whole(has_html=has_html)
+            self._publish(first, display_id=pane.display_id, is_update=False)
+        if is_over:
+            return None
+        self._ui.post(functools.partial(self._panes.add, pane))
+        if is_awaited and self._is_scripted():
+            self._shown_by_scripts.append(pane)
+        return pane
+
+    def wake(self) -> None:
+        """Something that a pane shows has changed. From any thread."""
+        self._ui.post(self._panes.wake)
+
+    def close_pane(self, pane: Pane) -> None:
+        """The pane becomes static. From any thread."""
+        self._ui.post(functools.partial(self._panes.close, pane))
+
+    def begin_cell(self, _info: object = None) -> None:
+        """``pre_run_cell``: a program drops what is sent between two of its cells, so it is sent again."""
+        if self._ui.is_running and self._is_scripted():
+            self._ui.post(self._wire.begin_cell)
+
+    def end_cell(self, result: Any = None) -> None:
+        """``post_run_cell``: a program reads outputs until the cell ends, so the cell waits for its futures."""
+        if not self._ui.is_running or not self._is_scripted():
+            return
+        cell = self._cell()
+        mine = [view for view in self._shown_by_scripts if view.cell == cell]
+        if getattr(result, "success", True):
+            self._wait_for(mine, timeout_s=self._settings().settle_timeout_s)
+        ended = [view for view in self._shown_by_scripts if view.is_ended()]
+        self._wait_for(ended, timeout_s=SETTLE_TIMEOUT_S)
+        self._shown_by_scripts = [view for view in self._shown_by_scripts if not view.is_settled.is_set()]
+        self._ui.call(functools.partial(self._leave_cell, mine), timeout_s=FLUSH_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Everything becomes static as it is; the thread ends. Idempotent."""
+        if self._ui.is_running:
+            self._ui.call(self._retire, timeout_s=FLUSH_TIMEOUT_S)
+            self._ui.stop()
+
+    def _tick(self) -> float | None:
+        waits_s = [wait_s for wait_s in (self._desk.tick(), self._panes.tick()) if wait_s is not None]
+        return min(waits_s, default=None)
+
+    def _retire(self) -> None:
+        self._desk.retire()
+        self._panes.retire()
+        self._wire.forget()
+
+    def _open_live(self, pane: Pane, content: Content) -> LivePane | None:
+        try:
+            from flame_jupyter.display.pane_widget import PaneView
+
+            return PaneView(content, lambda ask: self._ui.post(functools.partial(self._panes.answer, pane, ask)))
+        except Exception:
+            logger.debug("live pane not available", exc_info=True)
+            return None
+
+    def _show_live(self, future: FutureLike) -> bool:
+        """Two outputs: a caption that always reads, and below it the widget. False when widgets do not work here."""
+        view = View(future, Mode.LIVE, _new_id(), cell=self._cell(), caption_id=_new_id())
+        snapshot = take(future, now_s=time.time())
+        try:
+            from flame_jupyter.display.widget import LiveView
+
+            live = LiveView(snapshot, on_cancel=lambda: self._ui.post(functools.partial(self._desk.cancel, view)))
+        except Exception:
+            # widget libraries of unmatched versions, a kernel without comms: the static form always works
+            logger.debug("live view not available", exc_info=True)
+            return False
+        view.live = live
+        self._live.append(view)
+        view.drawn = (snapshot.state, snapshot.output, False)
+        self._publish(bundles.caption(snapshot), display_id=view.caption_id, is_update=False)
+        self._publish(bundles.live(snapshot, live.model_id), display_id=view.display_id, is_update=False)
+        self._keep_up_to_date(view, messages=4)
+        if self._is_scripted():
+            self._shown_by_scripts.append(view)
+        return True
+
+    def _keep_up_to_date(self, view: View, *, messages: int) -> None:
+        self._ui.post(functools.partial(self._desk.add, view, messages=messages))
+        view.future.add_done_callback(lambda _future: self._ui.post(self._desk.wake))
+
+    def _wait_for(self, views: Sequence[View | Pane], *, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        try:
+            for view in views:
+                if not view.is_settled.wait(max(deadline_s - time.monotonic(), 0.0)):
+                    return
+        except KeyboardInterrupt:
+            logger.debug("wait for displayed futures interrupted cell=%s", self._cell())
+
+    def _leave_cell(self, mine: Sequence[View | Pane]) -> None:
+        self._desk.refresh([each for each in mine if isinstance(each, View)])
+        self._panes.refresh([each for each in mine if isinstance(each, Pane)])
+        self._wire.end_cell()
+
+    def _facts(self) -> Facts:
+        return Facts(
+            has_kernel=self.has_kernel,
+            is_scripted=self._is_scripted(),
+            has_widgets=mode.has_widgets(),
+            live_widgets=self._live_count(),
+        )
+
+    def _live_count(self) -> int:
+        """How many live views follow a call that is pending, or has ended just now."""
+        self._live = [view for view in self._live if view.live is not None and not view.is_settled.is_set()]
+        return len(self._live)
+
+    def _is_scripted(self) -> bool:
+        return mode.is_scripted(self._request())
+
+    def _cell(self) -> str:
+        header = self._request().get("header")
+        return str(header.get("msg_id", "")) if isinstance(header, Mapping) else ""
+
+    def _request(self) -> Mapping[str, object]:
+        """The message that made the kernel run this cell; empty outside a kernel."""
+        get_parent = getattr(self._shell, "get_parent", None)
+        request = get_parent() if get_parent is not None else None
+        return request if isinstance(request, Mapping) else {}
+
+    def _publish(self, bundle: Bundle, *, display_id: str, is_update: bool) -> None:
+        transient = {"display_id": display_id}
+        self._shell.display_pub.publish(data=bundle, metadata={}, transient=transient, update=is_update)
+
+
+def _new_id() -> str:
+    return f"flame-{uuid.uuid4().hex}"

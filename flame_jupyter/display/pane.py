@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pane: a display that is more than one future's view (progress, status, inspector), live first, then static.
+
+``Source`` says what is to be seen; ``Pane`` is one display of it; panes.py keeps it up to date. Like the view of a
+future it is two outputs: a caption that always reads, and below it the widget, later what replaces it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flame_jupyter.display import bundles
+from flame_jupyter.display.bundles import Bundle
+from flame_jupyter.display.html import block, page, pending_page
+from flame_jupyter.display.mode import Mode
+
+
+@dataclass(frozen=True)
+class Tab:
+    """id: stays when the title changes; html: shown as it is."""
+
+    id: str
+    title: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Button:
+    """ask: what the source is told when it is pressed."""
+
+    ask: str
+    text: str
+    title: str = ""
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a pane shows at one moment.
+
+    title: what it is about, which is also its name for screen readers; state: a few words, with the time while it may
+    change; text, html: complete without title, and without any script; status: announced when it changes; tabs: instead
+    of ``html`` while it is live. is_final: it will not change any more.
+    """
+
+    title: str
+    state: str
+    text: str
+    html: str
+    status: str = ""
+    tabs: tuple[Tab, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    is_final: bool = False
+
+    def whole(self, *, has_html: bool = True) -> Bundle:
+        """Everything in one output."""
+        text = f"{self._line()}\n{self.text}".rstrip()
+        return bundles.bundle(text, page(self.title, self.html) if has_html else "")
+
+    def caption(self) -> Bundle:
+        """The output above a live pane. Its state is hidden while there is one."""
+        line = f"{self.title}" if self.is_final else self._line()
+        return bundles.bundle(line, pending_page(self.title, "" if self.is_final else self.state))
+
+    def body(self) -> Bundle:
+        """What stands below the caption."""
+        return bundles.bundle(self.text, block(self.title, self.html))
+
+    def _line(self) -> str:
+        return ": ".join(part for part in (self.title, self.state) if part)
+
+
+class Source(Protocol):
+    """Where a pane gets its content. Asked on the UI thread, so it must be quick and must not raise."""
+
+    refresh_s: float
+
+    def content(self, *, now_s: float) -> Content:
+        """now_s: seconds since the epoch."""
+        ...
+
+    def answer(self, ask: str) -> None:
+        """A button was pressed."""
+        ...
+
+    def is_ended(self) -> bool:
+        """Would the next content be final? Safe from any thread."""
+        ...
+
+
+class LivePane(Protocol):
+    """A widget on the page (pane_widget.py)."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def draw(self, content: Content) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Pane:
+    """cell: the request that displayed it. caption_id: the output above a live one. appears_s: not before (monotonic).
+
+    drawn: what the page shows.
+    """
+
+    source: Source
+    mode: Mode
+    display_id: str
+    caption_id: str = ""
+    cell: str = ""
+    has_html: bool = True
+    appears_s: float = 0.0
+    live: LivePane | None = None
+    drawn: Content | None = None
+    due_s: float = 0.0
+    is_settled: threading.Event = field(default_factory=threading.Event)
+
+    def is_ended(self) -> bool:
+        return self.source.is_ended()

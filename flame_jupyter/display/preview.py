@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A result cut to what a page can hold: its own table or picture where it has one, else text with limits.
+
+Runs in a thread of its own (aside.py), or on a worker when the value is big, on a private copy of it, and never
+raises: a result whose representation is broken must not take the display with it. Nothing is imported that the
+value has not brought.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any, ClassVar
+
+from flame_jupyter.display.grid import grid_of, is_a
+from flame_jupyter.display.snapshot import Preview
+from flame_jupyter.display.words import counted, head, size_text
+
+PICTURE_SIDE_PX = 640
+SEQUENCE_ITEMS = 20
+GRID_ROWS = 10
+OUTSIDE = re.compile(
+    r"<\s*(?:script|iframe|object|embed|link|base|form)\b"
+    r"|<[^>]*\s(?:on\w+\s*=|(?:src|srcset|data|poster)\s*=\s*[\"']?\s*(?:https?:|//))"
+    r"|url\(\s*[\"']?\s*(?:https?:|//)|@import|javascript:",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """fetch_bytes: bigger results are not read here; a worker looks at them. worker_bytes: still bigger ones are read
+    only when somebody asks. The others bound what a saved notebook has to carry.
+    """
+
+    fetch_bytes: int = 10_000_000
+    worker_bytes: int = 2_000_000_000
+    html_chars: int = 65_536
+    text_chars: int = 2_048
+    picture_bytes: int = 1_000_000
+
+
+def is_for_worker(nbytes: int | None, limits: Limits) -> bool:
+    """Is the value so big, or of a size that nobody knows, that it must not come here for a preview?"""
+    return nbytes is None or nbytes > limits.fetch_bytes
+
+
+def unfetched(nbytes: int | None, limits: Limits) -> Preview | None:
+    """The preview of a value that is too big to be read unasked, even by a worker; None when it may be read."""
+    if nbytes is None or nbytes <= limits.worker_bytes:
+        return None
+    limit = size_text(limits.worker_bytes)
+    note = f"No preview: results over {limit} are read only on request. flame_jupyter.inspect(future) shows its pages."
+    return Preview("", note=note)
+
+
+def preview(value: object, limits: Limits = Limits()) -> Preview:
+    """Never raises. What goes wrong is said in ``note``."""
+    name = type(value).__name__
+    try:
+        summary = _summary(value)
+    except Exception:  # noqa: BLE001 - a broken __len__ or shape must not hide the value
+        summary = name
+    try:
+        return _preview(value, summary, limits)
+    except Exception as error:  # noqa: BLE001 - the representation is the user's code
+        return Preview(summary, note=f"No preview: showing this {name} raised {type(error).__name__}: {error}")
+
+
+def has_outside_parts(html: str) -> bool:
+    """Does it need scripts or resources of another place? Such HTML stays out: a saved notebook must read offline."""
+    return OUTSIDE.search(html) is not None
+
+
+def _preview(value: object, summary: str, limits: Limits) -> Preview:
+    if isinstance(value, str):
+        return Preview(summary, repr(value) if len(value) <= 60 else head(value, max_chars=limits.text_chars))
+    if isinstance(value, (bytes, bytearray)):
+        return Preview(summary, head(repr(bytes(value[: limits.text_chars])), max_chars=limits.text_chars))
+    if is_a(value, "numpy", "ndarray"):
+        return Preview(summary, _array_text(value, limits))
+    png = _png(value, limits)
+    if png is not None:
+        return _picture(png, summary, limits)
+    rich = Rich(value)
+    png = _bytes_of(rich.get("image/png"))
+    if png is not None:
+        return _picture(png, summary, limits)
+    svg = rich.text("image/svg+xml")
+    if svg and len(svg) <= limits.html_chars and not has_outside_parts(svg):
+        return Preview(summary, value_text(value, limits), svg)
+    return _page(value, rich, summary, limits)
+
+
+def _page(value: object, rich: Rich, summary: str, limits: Limits) -> Preview:
+    html = rich.text("text/html")
+    if not html and (grid := grid_of(value, first=0, count=GRID_ROWS)) is not None:
+        html = grid.html(summary)  # an Arrow table has no HTML of its own
+    if html and has_outside_parts(html):
+        note = "Shown as text: its HTML needs scripts or outside resources. Call .get() in a cell to see it."
+        return Preview(summary, value_text(value, limits), note=note)
+    if len(html) > limits.html_chars:
+        note = "Shown as text: its HTML is too long for a preview."
+        return Preview(summary, _long_table_text(value, limits), note=note)
+    if html:
+        return Preview(summary, value_text(value, limits), html)
+    if latex := rich.text("text/latex"):
+        # front ends set what stands between dollars; elsewhere the source reads
+        return Preview(summary, head(latex, max_chars=limits.text_chars), f"<div>{escape(latex)}</div>")
+    if markdown := rich.text("text/markdown"):
+        return Preview(summary, head(markdown, max_chars=limits.text_chars))
+    return Preview(summary, value_text(value, limits))
+
+
+class Rich:
+    """What the value itself offers, by MIME type: its bundle first, then its single methods, asked when needed."""
+
+    METHODS: ClassVar[dict[str, str]] = {
+        "image/png": "_repr_png_",
+        "image/svg+xml": "_repr_svg_",
+        "text/html": "_repr_html_",
+        "text/latex": "_repr_latex_",
+        "text/markdown": "_repr_markdown_",
+    }
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+        bundle = _own(value, "_repr_mimebundle_")
+        bundle = bundle[0] if isinstance(bundle, tuple) and bundle else bundle
+        self._bundle: Mapping[str, object] = bundle if isinstance(bundle, Mapping) else {}
+
+    def get(self, mime: str) -> object:
+        """Widgets and scripts that the bundle may hold too are never asked for."""
+        found = self._bundle.get(mime)
+        return _own(self._value, self.METHODS[mime]) if found is None else found
+
+    def text(self, mime: str) -> str:
+        found = self.get(mime)
+        found = found[0] if isinstance(found, tuple) and found else found
+        return found if isinstance(found, str) else ""
+
+
+def _summary(value: Any) -> str:
+    name = type(value).__name__
+    if isinstance(value, str):
+        return f"{name}, {counted(len(value), 'character')}"
+    if isinstance(value, type) or value is None or isinstance(value, (bool, int, float, complex)):
+        return name
+    if is_a(value, "PIL.Image", "Image"):
+        return f"{name}, {value.width} x {value.height} pixels, {value.mode}"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and all(isinstance(side, int) for side in shape):
+        dtype = f", {value.dtype}" if hasattr(value, "dtype") else ""
+        if len(shape) == 2 and hasattr(value, "columns"):
+            return f"{name}, {counted(shape[0], 'row')} x {counted(shape[1], 'column')}"
+        return f"{name}, shape {shape}{dtype}"
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        return f"{name}, {counted(len(value), 'item')}"
+    return name
+
+
+def value_text(value: object, limits: Limits) -> str:
+    """In words, with limits. May raise: the representation is the user's code."""
+    if isinstance(value, str):
+        return head(value, max_chars=limits.text_chars)
+    from IPython.lib.pretty import pretty
+
+    return head(pretty(value, max_width=100, max_seq_length=SEQUENCE_ITEMS), max_chars=limits.text_chars)
+
+
+def _long_table_text(value: Any, limits: Limits) -> str:
+    """Its head; in front of it the columns and their types, which a wide table hides."""
+    dtypes = getattr(value, "dtypes", None)
+    if not is_a(value, "pandas", "DataFrame") or dtypes is None:
+        return value_text(value, limits)
+    named = [f"{name}: {dtype}" for name, dtype in list(dtypes.items())[:GRID_ROWS]]
+    return head(f"{', '.join(named)}\n{value.head(GRID_ROWS)}", max_chars=limits.text_chars)
+
+
+def _array_text(array: Any, limits: Limits) -> str:
+    numpy: Any = sys.modules["numpy"]
+    text = numpy.array2string(array, threshold=SEQUENCE_ITEMS * 5, edgeitems=3, max_line_width=100)
+    if array.size > 1 and array.dtype.kind in "iuf":
+        # fmin and fmax pass over NaN, without the warning that nanmin gives for nothing but NaN
+        low, high = numpy.fmin.reduce(array, axis=None), numpy.fmax.reduce(array, axis=None)
+        text += f"\nmin {low}, max {high}"
+    return head(text, max_chars=limits.text_chars)
+
+
+def _own(value: object, method: str) -> object:
+    """Ask the value for one of IPython's representations. A class is not asked: its method wants an instance."""
+    if isinstance(value, type):
+        return None
+    ask = getattr(type(value), method, None)
+    return None if ask is None else ask(value)
+
+
+def _png(value: Any, limits: Limits) -> bytes | None:
+    if is_a(value, "matplotlib.figure", "Figure"):
+        return _figure_png(value, limits)
+    if is_a(value, "PIL.Image", "Image"):
+        picture = value.copy()
+        picture.thumbnail((PICTURE_SIDE_PX, PICTURE_SIDE_PX))
+        if picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            picture = picture.convert("RGB")
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        return buffer.getvalue()
+    return None
+
+
+def _bytes_of(png: object) -> bytes | None:
+    """A picture as methods and bundles give it: bytes or base64, with metadata or without."""
+    if isinstance(png, tuple) and png:
+        png = png[0]
+    if isinstance(png, str):
+        return base64.b64decode(png)
+    return png if isinstance(png, bytes) else None
+
+
+def _figure_png(figure: Any, limits: Limits) -> bytes:
+    """Draw on a canvas of our own. Reading a figure that pyplot made enters it into pyplot's list of open figures,
+    and the inline backend would show it once more at the end of the cell: it is taken out again.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure)
+    width, height = (float(side) for side in figure.get_size_inches())
+    dpi = min(float(figure.get_dpi()), PICTURE_SIDE_PX * 1.5 / max(width, height, 0.1))
+    FigureCanvasAgg(figure)  # becomes the figure's canvas
+    for _attempt in range(3):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+        if buffer.tell() <= limits.picture_bytes:
+            break
+        dpi /= 2
+    return buffer.getvalue()
+
+
+def _picture(png: bytes, summary: str, limits: Limits) -> Preview:
+    if len(png) > limits.picture_bytes:
+        return Preview(summary, f"a picture of {size_text(len(png))}", note="No preview: the picture is too big.")
+    data = base64.b64encode(png).decode("ascii")
+    html = f'<img alt="{escape(summary)}" style="max-width:100%" src="data:image/png;base64,{data}">'
+    return Preview(summary, "a picture", html)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress over many futures: how many calls have ended, one bar a group, the first error as soon as there is one.
+
+Counting is here; how it looks is in progress_page.py; panes.py shows it. It never waits for a call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from flame_jupyter.display import progress_page
+from flame_jupyter.display.pane import Button, Content
+from flame_jupyter.display.problem import problem_of
+from flame_jupyter.display.progress_page import Picture, Tally, is_terminal
+from flame_jupyter.display.snapshot import FutureLike
+
+GroupBy = Callable[[FutureLike], str]
+MAX_GROUPS = 10
+THE_REST = "all others"
+APPEARS_S = 0.5  # what is over sooner needs no bar
+STATES = ("succeeded", "failed", "lost", "cancelled", "running", "queued", "waiting", "submitting")
+
+
+@dataclass
+class Group:
+    """Calls that share a bar. Those that have ended are only counted: they are not asked again."""
+
+    name: str
+    total: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    pending: list[FutureLike] = field(default_factory=list)
+
+
+class Progress:
+    """The source of a progress pane. group_by: the name of a future's group."""
+
+    refresh_s = 0.5
+
+    def __init__(
+        self, futures: Iterable[FutureLike], group_by: GroupBy = lambda future: future.name, *, leave: bool = True
+    ) -> None:
+        self._leave = leave
+        self._groups = _grouped(list(futures), group_by)
+        self._first_error: tuple[str, str] | None = None
+        self._began_s = time.time()
+        self._created_s = min((future.created_s or self._began_s for future in self.pending()), default=self._began_s)
+        for group in self._groups:
+            self._count_ended(group)
+        self._ended_before = sum(sum(group.ended.values()) for group in self._groups)
+
+    def pending(self) -> list[FutureLike]:
+        return [future for group in self._groups for future in group.pending]
+
+    def is_ended(self) -> bool:
+        return all(future.done() for future in self.pending())
+
+    def content(self, *, now_s: float) -> Content:
+        picture = self._picture(now_s)
+        if picture.is_over and not self._leave:
+            return Content("", "", "", "<div></div>", is_final=True)
+        cancel = Button("cancel", "Cancel all", "Cancel the calls that have not ended yet.")
+        return Content(
+            title=progress_page.title(picture),
+            state=progress_page.state(picture),
+            text=progress_page.text(picture),
+            html=progress_page.html(picture),
+            status=progress_page.status(picture),
+            buttons=() if picture.is_over else (cancel,),
+            is_final=picture.is_over,
+        )
+
+    def answer(self, ask: str) -> None:
+        if ask == "cancel":
+            for future in self.pending():
+                future.cancel()
+
+    def _picture(self, now_s: float) -> Picture:
+        for group in self._groups:
+            self._count_ended(group)
+        tallies = tuple(_tally(group) for group in self._groups)
+        ended = sum(tally.ended for tally in tallies)
+        left = sum(tally.total for tally in tallies) - ended
+        news, passed_s = ended - self._ended_before, now_s - self._began_s
+        left_s = passed_s / news * left if news > 0 and left and passed_s > 0 else None
+        return Picture(tallies, now_s, max(now_s - self._created_s, 0.0), left_s, self._first_error)
+
+    def _count_ended(self, group: Group) -> None:
+        pending = []
+        for future in group.pending:
+            state = future.state
+            if not is_terminal(state):
+                pending.append(future)
+                continue
+            group.ended[state] += 1
+            if state in ("failed", "lost") and self._first_error is None:
+                problem = problem_of(future.exception)
+                self._first_error = (f"{future.call_text} #{future.id}", problem.headline if problem else state)
+        group.pending = pending
+
+
+def _grouped(futures: list[FutureLike], group_by: GroupBy) -> list[Group]:
+    """The groups in the order in which they appear; when there are too many, the last ones share a bar."""
+    names = [str(group_by(future)) for future in futures]
+    known = list(dict.fromkeys(names))
+    own = set(known if len(known) <= MAX_GROUPS else known[: MAX_GROUPS - 1])
+    groups: dict[str, Group] = {}
+    for future, name in zip(futures, names, strict=True):
+        shown = name if name in own else THE_REST
+        group = groups.setdefault(shown, Group(shown))
+        group.total += 1
+        group.pending.append(future)
+    return list(groups.values())
+
+
+def _tally(group: Group) -> Tally:
+    counts = group.ended + Counter(future.state for future in group.pending)
+    return Tally(group.name, group.total, {state: counts[state] for state in STATES if counts[state]})

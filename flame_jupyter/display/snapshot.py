@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A future at one moment, as plain data: the only thing that text, HTML and the widget are made from.
+
+``take`` reads an ObjectFuture once; what follows (text.py, html.py, widget.py) never touches the future again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from flame_jupyter.display.problem import Problem, problem_of
+
+Tone = Literal["neutral", "info", "success", "error", "warn"]
+
+
+class FutureLike(Protocol):
+    """What a display needs of an ObjectFuture. Times are seconds since the epoch; None or 0.0 = not yet."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def call_text(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def created_s(self) -> float | None: ...
+    @property
+    def started_s(self) -> float | None: ...
+    @property
+    def finished_s(self) -> float | None: ...
+    @property
+    def output(self) -> str: ...
+    @property
+    def nbytes(self) -> int | None: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def task_id(self) -> str: ...
+
+    def get(self, timeout: float | None = None) -> Any: ...
+    def exception(self, timeout: float | None = None) -> BaseException | None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def ask(self, function: Callable[..., Any], /, *arguments: Any) -> Any: ...
+    def cancel(self) -> bool: ...
+    def done(self) -> bool: ...
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a state is shown. ``tone`` colours the icon and the edge, never the text."""
+
+    icon: str
+    word: str
+    tone: Tone
+    is_terminal: bool = False
+
+
+LOOKS: dict[str, Look] = {
+    "submitting": Look("…", "Submitting", "neutral"),
+    "waiting": Look("⏸", "Waiting for its arguments", "neutral"),
+    "queued": Look("○", "Queued", "neutral"),
+    "running": Look("●", "Running", "info"),
+    "succeeded": Look("✓", "Done", "success", is_terminal=True),
+    "failed": Look("✗", "Failed", "error", is_terminal=True),
+    "cancelled": Look("⊘", "Cancelled", "neutral", is_terminal=True),
+    "lost": Look("!", "Lost", "warn", is_terminal=True),
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A result, cut to what a page can hold.
+
+    summary: type, shape or length, such as ``DataFrame, 3 rows x 2 columns``; text: complete in words;
+    html: the value's own picture or table, without scripts and outside resources; None = ``text`` says it all;
+    note: why something is missing, "" when nothing is.
+    """
+
+    summary: str
+    text: str = ""
+    html: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Times are seconds since the epoch; ``taken_s`` is when this was made."""
+
+    id: int
+    name: str
+    call: str
+    state: str
+    taken_s: float
+    created_s: float
+    started_s: float | None = None
+    finished_s: float | None = None
+    nbytes: int | None = None
+    output: str = ""
+    session_id: str = ""
+    task_id: str = ""
+    problem: Problem | None = None
+    preview: Preview | None = None
+
+    @property
+    def look(self) -> Look:
+        return LOOKS.get(self.state, Look("?", self.state.capitalize(), "neutral"))
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.look.is_terminal
+
+    @property
+    def since_s(self) -> float:
+        """Where elapsed time counts from: the start of the run, or of the waiting while it has not begun."""
+        return self.started_s or self.created_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it ran; for a call that never ran, how long it waited. The clock may step back: never negative."""
+        return max((self.finished_s or self.taken_s) - self.since_s, 0.0)
+
+
+def take(future: FutureLike, *, now_s: float, preview: Preview | None = None) -> Snapshot:
+    """Read the future once. The state is read first: whatever is read after it is at least as new."""
+    state = str(future.state)
+    look = LOOKS.get(state)
+    is_terminal = look is not None and look.is_terminal
+    return Snapshot(
+        id=future.id,
+        name=future.name,
+        call=future.call_text or future.name,
+        state=state,
+        taken_s=now_s,
+        created_s=future.created_s or now_s,
+        started_s=future.started_s or None,
+        finished_s=(future.finished_s or now_s) if is_terminal else None,
+        nbytes=future.nbytes if state == "succeeded" else None,
+        output=future.output or "",
+        session_id=str(future.session_id),
+        task_id=str(future.task_id),
+        problem=problem_of(future.exception) if state in ("failed", "lost") else None,
+        preview=preview,
+    )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A snapshot as ``text/plain``: complete in words, for terminals, screen readers, diffs and stripped pages."""
+
+from __future__ import annotations
+
+from flame_jupyter.display.snapshot import Snapshot
+from flame_jupyter.display.words import clock_text, counted, duration_text, printed_text, size_text, tail
+
+OUTPUT_CHARS = 4096
+TRACEBACK_CHARS = 4096
+
+
+def plain(snapshot: Snapshot) -> str:
+    """All that the HTML says, without icons."""
+    parts = [f"{snapshot.call} #{snapshot.id}: {_lower_first(state_text(snapshot))}"]
+    if facts := facts_text(snapshot):
+        parts.append(facts)
+    if snapshot.preview is not None:
+        parts += [part for part in (snapshot.preview.text, snapshot.preview.note) if part]
+    if snapshot.problem is not None:
+        parts.append(snapshot.problem.headline)
+        if snapshot.problem.traceback_text:
+            parts += [
+                "Traceback from the worker:",
+                tail(snapshot.problem.traceback_text.strip("\n"), max_chars=TRACEBACK_CHARS),
+            ]
+    if output := printed_text(snapshot.output):
+        parts += [f"Output, {counted(output.count(chr(10)) + 1, 'line')}:", tail(output, max_chars=OUTPUT_CHARS)]
+    return "\n".join(parts)
+
+
+def state_text(snapshot: Snapshot) -> str:
+    """The state in words, with its time. A pending state tells when it was true: it may be read much later."""
+    word, elapsed = snapshot.look.word, duration_text(snapshot.elapsed_s)
+    if snapshot.state == "succeeded":
+        return f"{word} in {elapsed}"
+    if snapshot.is_terminal:
+        return f"{word} after {elapsed}"
+    return f"{word} for {elapsed}, pending at {clock_text(snapshot.taken_s)}"
+
+
+def facts_text(snapshot: Snapshot) -> str:
+    """Type, shape and size of the result, as far as they are known."""
+    facts = [snapshot.preview.summary] if snapshot.preview is not None and snapshot.preview.summary else []
+    if snapshot.nbytes is not None:
+        facts.append(size_text(snapshot.nbytes))
+    return ", ".join(facts)
+
+
+def caption(snapshot: Snapshot) -> str:
+    """The line above a live view."""
+    line = f"{snapshot.call} #{snapshot.id}, called at {clock_text(snapshot.created_s)}"
+    if snapshot.is_terminal:
+        return line
+    return f"{line}; {snapshot.look.word.lower()}, pending at {clock_text(snapshot.taken_s)}"
+
+
+def label(snapshot: Snapshot) -> str:
+    """The accessible name of a view."""
+    return f"Flame call {snapshot.name} number {snapshot.id}"
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

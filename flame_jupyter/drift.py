@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells, once per service, that its files have changed since it was opened: its calls still run the old ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flame_jupyter.advice import listed, warn_user
+from flamepy.errors import FlameError
+
+if TYPE_CHECKING:
+    from flame_jupyter.handles import ServiceRecord
+
+LOOK_EVERY_S = 2.0  # looking costs a stat of every file, and calls are made thousands at a time
+
+
+class DriftWatch:
+    """policy: what the user wants, the trait ``on_drift``; now: a clock in seconds."""
+
+    def __init__(self, policy: Callable[[], str], now: Callable[[], float] = time.monotonic) -> None:
+        self._policy = policy
+        self._now = now
+
+    @property
+    def repackages(self) -> bool:
+        """Does an edited module make an unchanged cell a new service?"""
+        return self._policy() == "repackage"
+
+    @property
+    def tells(self) -> bool:
+        return self._policy() != "ignore"
+
+    def note_opened(self, record: ServiceRecord) -> None:
+        record.looked_at_s = self._now()
+
+    def before_call(self, record: ServiceRecord) -> None:
+        """Look whether the service still runs what lies on the disk, and warn when it does not."""
+        if record.is_told_of_drift or not self.tells or self._now() - record.looked_at_s < LOOK_EVERY_S:
+            return
+        record.looked_at_s = self._now()
+        try:
+            changed = record.changed_modules()
+        except FlameError:  # a file that cannot be read is no reason to refuse a call
+            return
+        if changed:
+            from flamepy.runner import StaleCodeWarning
+
+            record.is_told_of_drift = True
+            warn_user(
+                f"{listed(changed)} changed since {record.variable} was defined: its calls still run the old code. "
+                f"Run the cell that defines {record.variable} again.",
+                StaleCodeWarning,
+            )

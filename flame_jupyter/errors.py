@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A failed call as the notebook shows it: one traceback, of the worker, at the lines of the cells.
+
+First the frames of the worker, with the source around them; then one line for the caller's own line; then what
+went wrong. Here frames and cells are looked up; how that reads is in ``failures``.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from flame_jupyter.codeindex import CodeIndex, place_in
+from flame_jupyter.failures import ShownFailure, ShownFrame, causes_in, library_of, rendered, summary
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flamepy import ObjectFuture
+    from flamepy.errors import FlameError
+
+CONTEXT_LINES = 2  # before and after the line of a frame, as IPython shows
+_MAX_CALLERS = 12
+_OWN = "most recent call last"
+
+
+def install_renderer(
+    shell: InteractiveShell, index: Callable[[], CodeIndex], shows_everything: Callable[[], bool]
+) -> Callable[[], None]:
+    """Make IPython show the errors of flamepy our way; returns the undo."""
+    from flamepy.errors import FlameError
+
+    def _render_traceback_(error: FlameError) -> list[str]:
+        if shows_everything():
+            return _all_of(shell, error)
+        return rendered(collected(shell, error, index()), is_colored=_is_colored(shell))
+
+    hooked: Any = FlameError  # the attribute is IPython's protocol; flamepy itself knows nothing of it
+    hooked._render_traceback_ = _render_traceback_
+
+    def undo() -> None:
+        if vars(FlameError).get("_render_traceback_") is _render_traceback_:
+            del hooked._render_traceback_
+
+    return undo
+
+
+def shorten(shell: InteractiveShell, error: BaseException, shows_everything: Callable[[], bool]) -> None:
+    """Let the traceback of an interrupt show the lines of cells, not where in our code it found the thread.
+
+    That is also what makes it quick: IPython would read and colour each file on the way.
+    """
+    if hasattr(error, "_render_traceback_"):  # inside of something that knows better what to show
+        return
+
+    def render() -> list[str]:
+        if shows_everything():
+            return _all_of(shell, error)
+        kind = type(error).__name__
+        frames = _with_source(_callers(shell, error.__traceback__))
+        return rendered(ShownFailure(kind, kind, _OWN, frames), is_colored=_is_colored(shell))
+
+    interrupt: Any = error  # the attribute is IPython's protocol
+    interrupt._render_traceback_ = render
+
+
+@contextmanager
+def short_interrupts(shell: InteractiveShell, shows_everything: Callable[[], bool]) -> Iterator[None]:
+    """Around a magic, which may be interrupted wherever it is."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        shorten(shell, error, shows_everything)
+        raise
+
+
+def collected(shell: InteractiveShell, error: FlameError, index: CodeIndex) -> ShownFailure:
+    """Look up what is shown of ``error``: cells for the worker's frames, and the cell lines that led here.
+
+    Of an error that no worker raised, the lines that led here are all there is: our own frames help nobody.
+    """
+    from flamepy.errors import DependencyFailed, InvalidArgument, InvalidState, StateLost, TaskFailed, WorkerLost
+
+    callers = _callers(shell, error.__traceback__)
+    notes = tuple(map(str, getattr(error, "__notes__", ())))
+    frames = tuple(_shown(shell, each, index) for each in getattr(error, "frames", ()))
+    if isinstance(error, (InvalidArgument, InvalidState)) and all(each.library for each in frames):
+        frames = ()  # such as a result that does not pickle: the pickler's frames say nothing of why
+    # the message of what the user's code raised begins with the name of the exception
+    is_told = isinstance(error, TaskFailed) and not isinstance(error, (DependencyFailed, StateLost, WorkerLost))
+    message = str(error) if is_told else f"{type(error).__name__}: {error}"
+    if not isinstance(error, TaskFailed) or not frames:
+        return ShownFailure(type(error).__name__, message, _OWN, _with_source(callers), notes=notes)
+    kind = error.type_name if is_told else type(error).__name__
+    causes = causes_in(error.traceback_text)
+    return ShownFailure(kind, message, frames=frames, callers=callers, causes=causes, notes=notes)
+
+
+def failures_of(futures: Iterable[ObjectFuture]) -> str:
+    """Which of the calls that have ended have failed, each kind of error told once; "" when none has."""
+    told: list[tuple[str, str]] = []
+    for each in futures:
+        error = each.exception(timeout=0) if each.state in ("failed", "lost") else None
+        if error is not None:
+            detail = str(getattr(error, "detail", "")) or str(error)
+            told.append((type(error).__name__, f"{each.call_text} #{each.id}: {detail}"))
+    return summary(told)
+
+
+def _shown(shell: InteractiveShell, frame: Any, index: CodeIndex) -> ShownFrame:
+    filename, function = frame.filename, frame.qualname or frame.function
+    if shell.compile.format_code_name(filename) is None:
+        name = (frame.function, frame.qualname, frame.lineno)
+        place = index.place_of(*name) or place_in(_cells(shell), *name)
+        if place is not None:
+            filename, function = place.filename, place.qualname
+    label = shell.compile.format_code_name(filename)
+    if label is None:
+        source = ((frame.lineno, "    " + frame.line),) if frame.line else ()
+        return ShownFrame(filename, function, frame.lineno, source, library=library_of(filename))
+    return ShownFrame(" ".join(label), function, frame.lineno, _source_around(filename, frame.lineno))
+
+
+def _with_source(frames: tuple[ShownFrame, ...]) -> tuple[ShownFrame, ...]:
+    return tuple(replace(each, source=_source_around(each.filename, each.lineno)) for each in frames)
+
+
+def _all_of(shell: InteractiveShell, error: BaseException) -> list[str]:
+    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+    return lines
+
+
+def _is_colored(shell: InteractiveShell) -> bool:
+    return str(getattr(shell, "colors", "NoColor")).lower() != "nocolor"
+
+
+def _cells(shell: InteractiveShell) -> Iterator[tuple[str, str]]:
+    """File name and source of the cells that have run, the latest first."""
+    for filename in reversed(list(linecache.cache)):
+        if shell.compile.format_code_name(filename) is not None:
+            yield filename, "".join(linecache.getlines(filename))
+
+
+def _source_around(filename: str, lineno: int) -> tuple[tuple[int, str], ...]:
+    lines = linecache.getlines(filename)
+    first = max(1, lineno - CONTEXT_LINES)
+    last = min(lineno + CONTEXT_LINES, len(lines))
+    around = [(number, lines[number - 1].rstrip("\n")) for number in range(first, last + 1)]
+    while around and not around[0][1].strip() and around[0][0] != lineno:
+        around.pop(0)
+    while around and not around[-1][1].strip() and around[-1][0] != lineno:
+        around.pop()
+    return tuple(around)
+
+
+def _callers(shell: InteractiveShell, trace: TracebackType | None) -> tuple[ShownFrame, ...]:
+    """The frames of cells; without any, the innermost one that is not ours."""
+    cells: list[ShownFrame] = []
+    other: ShownFrame | None = None
+    while trace is not None:
+        code, lineno = trace.tb_frame.f_code, trace.tb_lineno
+        line = linecache.getline(code.co_filename, lineno, trace.tb_frame.f_globals).strip()
+        source = ((lineno, line),) if line else ()
+        label = shell.compile.format_code_name(code.co_filename)
+        # the line of a cell magic is no line of the user's; a cell that one runs has taken its place
+        if label is not None and line and not line.startswith("get_ipython().run_cell_magic("):
+            cells.append(ShownFrame(" ".join(label), code.co_name, lineno, source, code.co_filename))
+        elif label is None and not _is_machinery(code.co_filename):
+            other = ShownFrame(code.co_filename, code.co_name, lineno, source, code.co_filename)
+        trace = trace.tb_next
+    shown: Sequence[ShownFrame] = cells or ([other] if other is not None else [])
+    return tuple(shown[-_MAX_CALLERS:])
+
+
+def _is_machinery(filename: str) -> bool:
+    """Does the file belong to us, to IPython or to another installed package? Not what a user looks for."""
+    return any(part in ("flamepy", "flame_jupyter", "site-packages", "IPython") for part in filename.split(os.sep))

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``%load_ext`` adds and ``%unload_ext`` takes away again, in reverse, from one stack."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, cast
+from weakref import WeakKeyDictionary
+
+from IPython.core.extensions import ExtensionManager
+
+from flame_jupyter.completion import matcher_for
+from flame_jupyter.errors import install_renderer, shorten
+from flame_jupyter.magics import FlameMagics
+from flame_jupyter.notebook import Notebook
+from flame_jupyter.preferences import prefer
+from flame_jupyter.waiting import CellWaits
+from flamepy.runner import show_progress_with
+from flamepy.tools.installation import kernel_problem
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flame_jupyter.display import Settings
+    from flamepy import ObjectFuture
+
+
+@dataclass
+class _Loaded:
+    """undo: what takes everything back; None while only the notebook is kept, between the halves of a reload."""
+
+    notebook: Notebook
+    undo: contextlib.ExitStack | None
+
+
+_FUTURE = ("flamepy.runner.futures", "ObjectFuture")
+_RUNNER = ("flamepy.runner.runner", "Runner")
+_STREAM = ("flamepy.runner.streams", "ObjectStream")
+_loaded: WeakKeyDictionary[InteractiveShell, _Loaded] = WeakKeyDictionary()
+
+
+def load(shell: InteractiveShell) -> None:
+    """Add the magics, the hooks and the displays. Loading twice is loading once."""
+    before = _loaded.get(shell)
+    if before is not None and before.undo is not None:
+        return
+    kernel = sys.modules.get("ipykernel")
+    if kernel is not None and (problem := kernel_problem(kernel.__version__)):
+        warnings.warn(problem, UserWarning, stacklevel=2)
+    with contextlib.ExitStack() as undo:
+        magics = FlameMagics(shell, before.notebook if before is not None else None)
+        notebook = magics.notebook
+        _register_magics(shell, magics, undo)
+        magics.sources.refresh(Path.cwd())  # raises UsageError for a setting that does not fit
+        undo.callback(install_renderer(shell, lambda: notebook.services.index, lambda: magics.full_tracebacks))
+        _register_completion(shell, notebook, undo)
+        _register_hook(shell, notebook, undo)
+        _register_waits(shell, magics, undo)
+        _register_displays(shell, magics, undo)
+        _loaded[shell] = _Loaded(notebook, undo.pop_all())
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything back. Closes the notebook's Runner, unless this is the first half of ``%reload_ext``."""
+    loaded = _loaded.get(shell)
+    if loaded is None or loaded.undo is None:
+        return
+    undo, loaded.undo = loaded.undo, None
+    undo.close()
+    if not _is_reload(sys._getframe()):
+        del _loaded[shell]
+        loaded.notebook.stop()
+
+
+def _register_magics(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:
+    manager = shell.magics_manager
+    shell.register_magics(magics)
+    undo.callback(manager.registry.pop, type(magics).__name__, None)
+    for kind, names in magics.magics.items():
+        for name in names:
+            undo.callback(manager.magics[kind].pop, name, None)
+    configurables: list[Any] = shell.configurables  # IPython declares it narrower than what it puts there
+    if magics in configurables:
+        undo.callback(configurables.remove, magics)
+
+
+def _register_completion(shell: InteractiveShell, notebook: Notebook, undo: contextlib.ExitStack) -> None:
+    completer = shell.Completer
+    if completer is None:  # a shell that completes nothing
+        return
+    matcher = matcher_for(notebook)
+    completer.custom_matchers.append(matcher)
+    undo.callback(completer.custom_matchers.remove, matcher)
+
+
+def _register_hook(shell: InteractiveShell, notebook: Notebook, undo: contextlib.ExitStack) -> None:
+    def close_idle(_result: object) -> None:
+        notebook.services.close_idle()
+
+    undo.callback(notebook.capture.install(shell))
+    shell.events.register("post_run_cell", close_idle)
+    undo.callback(shell.events.unregister, "post_run_cell", close_idle)
+
+
+def _register_waits(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:
+    waits = CellWaits(
+        policy=lambda: str(magics.on_interrupt),
+        shorten=lambda error: shorten(shell, error, lambda: magics.full_tracebacks),
+        say=print,
+    )
+    waits.begin_cell()  # the cell that loads the extension has begun before
+    undo.callback(waits.close)
+    for event, hook in (("pre_run_cell", waits.begin_cell), ("post_run_cell", waits.end_cell)):
+        shell.events.register(event, hook)
+        undo.callback(shell.events.unregister, event, hook)
+
+
+def _register_displays(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:
+    """Show futures and Runners. By name: their modules are loaded when the first of them is made."""
+    if shell.display_formatter is None:  # a shell that displays nothing
+        return
+    undo.callback(prefer(shell, lambda: _settings_of(magics)))
+    if getattr(shell, "kernel", None) is not None:  # a terminal has a bar of its own
+        undo.callback(show_progress_with(_show_progress))
+    formatter = shell.display_formatter.ipython_display_formatter
+    shown: list[tuple[tuple[str, str], Callable[[Any], None]]] = [
+        (_FUTURE, lambda future: _show_first(shell, future)),
+        (_RUNNER, lambda runner: show_runner(magics, runner)),
+        (_STREAM, lambda stream: _show_stream(shell, stream)),
+    ]
+    for (module, name), show_it in shown:
+        formatter.for_type_by_name(module, name, show_it)
+        undo.callback(formatter.pop, f"{module}.{name}", None)
+
+
+def show_runner(magics: FlameMagics, runner: Any) -> None:
+    """The panel of the notebook's Runner, the ``repr`` of others."""
+    from IPython.display import display
+
+    from flame_jupyter.display import show_panel
+    from flame_jupyter.statuspanel import panel_of
+
+    if runner is magics.notebook.runner:
+        show_panel(magics.shell, panel_of(magics.notebook))
+    else:
+        display({"text/plain": repr(runner)}, raw=True)
+
+
+def _show_first(shell: InteractiveShell, future: Any) -> None:
+    """The first future that is displayed loads the live view, which shows itself and all others from then on."""
+    from flame_jupyter.display import install, show
+
+    install(shell)
+    show(future)
+
+
+def _show_stream(shell: InteractiveShell, stream: Any) -> None:
+    from flame_jupyter.display import show_stream
+
+    show_stream(shell, stream)
+
+
+def _show_progress(futures: Sequence[ObjectFuture]) -> None:
+    """What ``Runner.wait(..., progress=True)`` shows in a notebook."""
+    from flame_jupyter.display import progress
+
+    progress(futures)
+
+
+def _settings_of(magics: FlameMagics) -> Settings:
+    from flame_jupyter.display import Limits, Settings
+
+    return Settings(
+        display=cast(Literal["auto", "widget", "html", "text"], magics.display),
+        settle=cast(Literal["static", "keep-widget"], magics.settle),
+        settle_timeout_s=magics.settle_timeout,
+        max_live_widgets=magics.max_live_widgets,
+        limits=Limits(fetch_bytes=magics.preview_fetch_max, html_chars=magics.preview_html_max),
+    )
+
+
+def _is_reload(frame: FrameType | None) -> bool:
+    """Is ``%reload_ext`` our caller? IPython unloads and loads again, and tells neither half about the other."""
+    while frame is not None:
+        if frame.f_code is ExtensionManager.reload_extension.__code__:
+            return True
+        frame = frame.f_back
+    return False

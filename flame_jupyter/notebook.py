@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This notebook's Runner: started on demand, looked at, stopped. Its services are in ``services``.
+
+The magics call this; what can be decided without acting is in ``arguments`` and ``location``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from flame_jupyter.arguments import RunnerLine
+from flame_jupyter.dependencies import dependencies_of
+from flame_jupyter.drift import DriftWatch
+from flame_jupyter.export.capture import Capture
+from flame_jupyter.export.exports import Exports
+from flame_jupyter.location import (
+    MAX_UNASKED_FILES,
+    NotebookPlace,
+    ProjectRoot,
+    notebook_place,
+    project_root,
+    runner_name,
+)
+from flame_jupyter.plan import PackagePlan, limit_of
+from flame_jupyter.runners import different_option, runner_called, with_defaults
+from flame_jupyter.server import path_from_server
+from flame_jupyter.services import Services
+from flame_jupyter.status import Status, status_of
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from flame_jupyter.config import FlameTraits
+    from flame_jupyter.contexts import ContextTable
+    from flamepy import FlameContext
+    from flamepy.packaging import PackageOptions, Packager
+    from flamepy.runner import Runner, RunnerService
+
+
+class Notebook:
+    """What one kernel has of Flame. ``settings``: the traits that ``%config FlameMagics`` sets."""
+
+    def __init__(self, shell: InteractiveShell, settings: FlameTraits) -> None:
+        self.shell = shell
+        self.settings = settings
+        self.services = Services(shell, DriftWatch(lambda: str(self.settings.on_drift)))
+        self.exports = Exports()
+        self.capture = Capture(self.exports, self.known_root)
+        self._place: NotebookPlace | None = None
+        self._token = os.urandom(2).hex()
+        self._runner: Runner | None = None
+        self._started_with = RunnerLine("start")
+        self._context_name: str | None = None
+        self._packager: Packager | None = None
+
+    @property
+    def runner(self) -> Runner | None:
+        """The Runner while it is open."""
+        return None if self._runner is None or self._runner.is_closed() else self._runner
+
+    def start(self, line: RunnerLine) -> Runner:
+        """The open Runner, or a new one as ``line`` and the settings say. Raises UsageError, FlameError."""
+        if self.runner is not None and line.force:
+            self.stop()
+        runner = self.runner
+        if runner is None:
+            runner = self._opened(line)
+        elif different := different_option(line, self._started_with, runner.name):
+            raise UsageError(
+                f"the Runner {runner.name!r} is already open without this {different}: "
+                "%flame_runner restart with that option starts again and serves everything anew."
+            )
+        elif line.workers is not None:
+            runner.resize(line.workers)
+        if line.bind_as is not None:
+            self.shell.user_ns[line.bind_as] = runner
+        return runner
+
+    def restart(self, line: RunnerLine) -> tuple[Runner, str]:
+        """A new Runner in place of the open one, with the same services; and what to print.
+
+        What ``line`` leaves out is as it was. When anything fails, the old Runner and its services stay.
+        """
+        old = self.runner
+        line = with_defaults(line, self._started_with)
+        if old is None:
+            return self.start(line), ""
+        before = self._started_with
+        new = self._opened(line)
+        try:
+            text = self.services.reopen(old, new)
+        except BaseException:
+            self._runner, self._started_with = old, before
+            new.close(wait=False)
+            raise
+        if line.bind_as is not None:
+            self.shell.user_ns[line.bind_as] = new
+        old.close(wait=False)  # calls that still run end behind, and their futures keep their values
+        return new, text
+
+    def runner_on_demand(self, name: str | None = None, context: str | None = None) -> tuple[Runner, bool]:
+        """The Runner that a service needs, and whether it was started for it, as the last one was.
+
+        name: of another one than the notebook's; context: the one that it must have. Raises UsageError.
+        """
+        runner = self.runner
+        if name is not None:
+            runner = runner_called(name, runner, self.shell.user_ns)
+        if runner is not None:
+            if context is not None and context != self._context_name:
+                raise UsageError(
+                    f"--cluster {context}: the Runner {runner.name!r} is open in another context. "
+                    f"%flame_runner restart --cluster {context} moves it, with all its services."
+                )
+            return runner, False
+        if not self.settings.auto_start:
+            raise UsageError("no Runner is started, and auto_start is off: run %flame_runner start first.")
+        wanted = RunnerLine("start", name=name, context=context)
+        return self.start(with_defaults(wanted, self._started_with)), True
+
+    def stop(self, *, cancel: bool = False, wait_s: float | None = None) -> str | None:
+        """Close the services and the Runner; returns its name, None when there was nothing to close.
+
+        Calls that still run are waited for. ``wait_s``: at most so many seconds, then they are cancelled;
+        ``cancel``: they are cancelled at once, or after ``wait_s``.
+        """
+        runner = self.runner
+        if runner is None:
+            self.services.end()
+            return None
+        try:
+            runner.close(timeout=wait_s, cancel=cancel and wait_s is None)
+        finally:
+            if runner.is_closed():  # an interrupt that came too early for that leaves everything as it is
+                self.services.end()
+        return str(runner.name)
+
+    def use(self, name: str, *, stops_first: bool) -> FlameContext:
+        """From now on, new Runners use the context of that name. Raises UsageError while services are open."""
+        from flamepy import FlameContext
+
+        context = FlameContext.named(name)
+        if self.runner is not None:
+            names = self.services.names_on(self.runner)
+            if names and not stops_first:
+                raise UsageError(
+                    f"services are open ({', '.join(names)}), and they stay where they are: "
+                    f"%flame_runner use {name} --stop closes them first."
+                )
+            self.stop()
+        self.settings.context = name
+        self._started_with = replace(self._started_with, context=None, is_local=False)
+        return context
+
+    def contexts(self) -> ContextTable:
+        """The contexts of the configuration file, and which of them answer. Raises InvalidConfig."""
+        from flame_jupyter.contexts import context_table
+        from flamepy import FlameContext
+
+        contexts = FlameContext.all()
+        chosen = self.settings.context or (FlameContext().name if contexts else None)
+        return context_table(contexts, chosen)
+
+    def attach(self, name: str, variable: str | None) -> RunnerService:
+        """Bind the open service of that name, which this notebook's cells need not have defined. Raises FlameError."""
+        from flamepy.runner import attach
+
+        service = attach(name)
+        variable = variable or name
+        if not variable.isidentifier():
+            raise UsageError(f"{variable!r} is no name that a variable can have: choose one with --as VAR.")
+        self.services.check_free(variable)
+        self.shell.user_ns[variable] = service
+        return service
+
+    def root(self, option: str | None) -> ProjectRoot:
+        """The directory that a Runner packages. Raises UsageError."""
+        from flame_jupyter.display.mode import is_scripted  # here: loading the extension loads nothing of the display
+
+        kernel: Any = getattr(self.shell, "kernel", None)
+        scripted = kernel is not None and is_scripted(kernel.get_parent())
+        place, cwd = self.place(), Path.cwd()
+        settings, by = self.settings, self.settings.sources.origin("root")
+        return project_root(
+            option, settings.root, os.environ, place, cwd, configured_by=f"setting root, {by}", is_scripted=scripted
+        )
+
+    def place(self) -> NotebookPlace | None:
+        """This notebook's file, as far as anybody tells it. The server is asked once, and again by each start."""
+        if self._place is None:
+            self._place = notebook_place(self.shell.user_ns, os.environ, Path.cwd(), path_from_server)
+        return self._place
+
+    def includes(self, line: RunnerLine) -> tuple[str, ...]:
+        return (*self.settings.include, *line.include)
+
+    def excludes(self, line: RunnerLine) -> tuple[str, ...]:
+        return (*self.settings.exclude, *line.exclude)
+
+    def status(self) -> Status:
+        return status_of(self.runner, self.services.views())
+
+    def plan(self, line: RunnerLine) -> PackagePlan:
+        """What a package would hold. Reads no contents. Raises UsageError, PackageError."""
+        self._refresh_settings(line)
+        root = self.root(line.root)
+        rows = self._archives().dry_run(root.path, self._rules(line))
+        return PackagePlan(str(root.path), root.source, tuple(rows)).with_exported(self._exported(root))
+
+    def archive(self, line: RunnerLine) -> Path:
+        """The archive of the open Runner, or one that is made now. It is there until the kernel ends."""
+        if self.runner is not None and self.runner.package is not None:
+            return self.runner.package.path
+        root = self.root(line.root)
+        self._check_size(root, line)
+        extra = self._exported(root)
+        return self._archives().package(root.path, self._name(line), self._rules(line), extra=extra).path
+
+    def show_text(self, runner: Runner, printer: Any, is_cycle: bool) -> None:
+        """IPython's text of a Runner: the status of ours, the ``repr`` of others."""
+        printer.text(repr(self.status() if runner is self.runner else runner))
+
+    def show_html(self, runner: Runner) -> str | None:
+        return self.status()._repr_html_() if runner is self.runner else None
+
+    def _opened(self, line: RunnerLine) -> Runner:
+        from flamepy import InvalidArgument, Runner
+
+        self._place = None
+        self._refresh_settings(line)
+        context = self._context(line)
+        root = self.root(line.root)
+        self._check_size(root, line)
+        try:
+            runner = Runner(
+                self._name(line),
+                line.fail_if_exists,
+                dependencies=dependencies_of(line.deps, line.requirements, Path.cwd()),
+                python_version=line.python,
+                context=context,
+                root=root.path,
+                includes=self.includes(line),
+                excludes=self.excludes(line),
+                max_package_bytes=self._limit_bytes(line),
+                extra_files=lambda: self._exported(root),
+            )
+        except InvalidArgument as error:
+            if context.endpoint is None:
+                raise
+            raise UsageError(f"{_named(context)}: {error} Or start with --local.") from error
+        self._runner, self._started_with, self._context_name = runner, line, context.name
+        if workers := line.workers or self.settings.workers:
+            runner.resize(workers)
+        return runner
+
+    def _context(self, line: RunnerLine) -> FlameContext:
+        """The configuration that a Runner gets: ``--local``, else ``--cluster``, the setting, the current context."""
+        from flamepy import FlameContext
+
+        if line.is_local:
+            return FlameContext(endpoint=None)
+        name = line.context or self.settings.context
+        return FlameContext.named(name) if name else FlameContext()
+
+    def _name(self, line: RunnerLine) -> str:
+        place = self.place()
+        return line.name or runner_name(None if place is None else place.path, self._token)
+
+    def _exported(self, root: ProjectRoot) -> dict[str, bytes]:
+        """The modules made of exported cells, of this notebook and its siblings. Raises UsageError."""
+        place = self.place()
+        return self.exports.files(root.path, None if place is None else place.path)
+
+    def known_root(self) -> Path | None:
+        """The directory that is packaged, or would be; None when that must be chosen first."""
+        try:
+            return self.root(self._started_with.root).path
+        except UsageError:
+            return None
+
+    def _refresh_settings(self, line: RunnerLine) -> None:
+        """What pyproject.toml says depends on the directory, and may have been edited since it was read."""
+        self.settings.sources.refresh(self.root(line.root).path)
+
+    def _rules(self, line: RunnerLine) -> PackageOptions:
+        """The rules that the Runner will follow: configured excludes, then those of the magic and the settings."""
+        from flamepy.packaging import PackageOptions
+
+        configured = self._context(line).required_package().excludes
+        return PackageOptions.for_this_machine((*configured, *self.excludes(line)), self.includes(line))
+
+    def _archives(self) -> Packager:
+        if self._packager is None:
+            from flamepy.packaging import Packager
+
+            self._packager = Packager()  # its directory goes with it
+        return self._packager
+
+    def _check_size(self, root: ProjectRoot, line: RunnerLine) -> None:
+        """Refuse, before anything is read, what is over the limit, or what nobody can have meant."""
+        limit_bytes = self._limit_bytes(line)
+        plan = self.plan(line)
+        if plan.nbytes > limit_bytes:
+            raise UsageError(f"{plan.over_limit(limit_bytes)}")
+        if plan.files > MAX_UNASKED_FILES and not root.is_chosen:
+            raise UsageError(
+                f"{root.path} has {plan.files} files, which nobody asked to package: name the directory of your "
+                "project with %flame_runner start --root DIR."
+            )
+
+    def _limit_bytes(self, line: RunnerLine) -> int:
+        return limit_of(line.max_size or self.settings.max_package_size)
+
+
+def _named(context: FlameContext) -> str:
+    return f"context {context.name!r} ({context.endpoint})" if context.name else f"the cluster at {context.endpoint}"

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What code of a notebook refers to: functions, classes and data of other cells, services, and modules.
+
+Follows global names as pickling by value does, so that what a worker would get anew is what counts as changed.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import types
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flame_jupyter.codeindex import functions_in
+from flame_jupyter.digests import code_digest, data_digest, measured_digest
+from flame_jupyter.handles import ServiceHandle
+
+_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_NAMESPACE = "__main__"  # where cells live
+SERVICE = "service "  # what the digest of a service begins with; its serial number follows
+
+
+@dataclass
+class References:
+    """values: name -> digest of what it means; services: serial numbers of those called; modules: names of modules.
+
+    data: name -> bytes, of the data that functions take along.
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+    data: dict[str, int] = field(default_factory=dict)
+    services: set[int] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+
+
+def references_of(code: types.CodeType, own: Collection[str], variables: Mapping[str, Any]) -> References:
+    """Everything that ``code`` reaches through global names. own: names that it binds itself: they are its own text."""
+    found = References()
+    functions = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    taken_along = list(dict.fromkeys(name for each in functions for name in global_names(each)))
+    for name in taken_along:
+        if name not in own or name not in variables:
+            continue
+        value = variables[name]
+        if _is_data(value):
+            found.data[name] = measured_digest(value, definition_digest)[1]
+        elif isinstance(value, types.ModuleType):
+            found.modules.add(value.__name__)
+    seen = set(own)
+    _walk(taken_along, variables, seen, found)
+    data = dict(found.data)
+    _walk(list(global_names(code)), variables, seen, found)
+    found.data = data  # what the cell alone reads, when it runs, stays here
+    return found
+
+
+def _walk(waiting: list[str], variables: Mapping[str, Any], seen: set[str], found: References) -> None:
+    while waiting:
+        name = waiting.pop(0)
+        if name not in seen and name in variables:
+            seen.add(name)
+            waiting += _follow(name, variables[name], found)
+
+
+def global_names(code: types.CodeType) -> Iterator[str]:
+    """The global names that the code and the code nested in it read, in order of appearance."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _LOADS:
+            yield str(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from global_names(constant)
+
+
+def _follow(name: str, value: Any, found: References) -> list[str]:
+    """Take one value into account; returns the names that it refers to itself."""
+    if isinstance(value, ServiceHandle):
+        found.values[name] = f"{SERVICE}{value._record.serial}"
+        found.services.add(value._record.serial)
+        return []
+    value = _unwrapped(value)
+    if isinstance(value, types.ModuleType):
+        found.modules.add(value.__name__)
+    elif _is_of_a_cell(value):
+        found.values[name] = definition_digest(value)
+        bases = [base.__name__ for base in value.__mro__[1:]] if isinstance(value, type) else []
+        return [*bases, *(each for function in _functions_of(value) for each in global_names(function.__code__))]
+    elif isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
+        found.modules.add(value.__module__ or "")
+        found.values[name] = f"{value.__module__}.{value.__qualname__}"
+    else:
+        found.modules.add(type(value).__module__)
+        found.values[name], found.data[name] = measured_digest(value, definition_digest)
+    return []
+
+
+def definition_digest(value: Any, around: frozenset[int] = frozenset()) -> str:
+    """Equal for a function or class of a cell that is defined again by the same text.
+
+    around: the definitions that this one was met in; they may refer to each other in circles.
+    """
+    if id(value) in around:
+        return "itself"
+    inner = functools.partial(definition_digest, around=around | {id(value)})
+    if isinstance(value, types.FunctionType):
+        closure = [content for _, content in _closure(value)]
+        return code_digest(value.__code__) + data_digest((value.__defaults__, value.__kwdefaults__, closure), inner)
+    parts = [repr([(base.__module__, base.__qualname__) for base in value.__bases__])]
+    for name, attribute in vars(value).items():
+        functions = functions_in(attribute)
+        if functions:
+            parts.append(name + "".join(map(inner, functions)))
+        elif not name.startswith("__") and not inspect.isdatadescriptor(attribute):
+            parts.append(name + data_digest(attribute, inner))
+    return data_digest(parts, inner)
+
+
+def _is_data(value: Any) -> bool:
+    others = (ServiceHandle, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+    return not isinstance(_unwrapped(value), others)
+
+
+def _is_of_a_cell(value: Any) -> bool:
+    return isinstance(value, (types.FunctionType, type)) and value.__module__ == _NAMESPACE
+
+
+def _unwrapped(value: Any) -> Any:
+    """What is behind a decorator that is no function itself, such as ``functools.cache``: it pickles as its name."""
+    wrapped = inspect.getattr_static(value, "__wrapped__", None)
+    return wrapped if isinstance(wrapped, types.FunctionType) and not isinstance(value, types.FunctionType) else value
+
+
+def _functions_of(definition: Any) -> Iterator[types.FunctionType]:
+    """The functions that a function or class of a cell is made of: methods, and those that decorators hold."""
+    waiting, seen = [definition], set()
+    while waiting:
+        each = _unwrapped(waiting.pop())
+        if id(each) in seen or not _is_of_a_cell(each):
+            continue
+        seen.add(id(each))
+        if isinstance(each, types.FunctionType):
+            yield each
+            waiting += [content for _, content in _closure(each)]
+        else:
+            waiting += [function for attribute in vars(each).values() for function in functions_in(attribute)]
+
+
+def _closure(function: types.FunctionType) -> list[tuple[str, Any]]:
+    values = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name == "__class__":  # leads back to the class that is being looked at
+            continue
+        try:
+            values.append((name, cell.cell_contents))
+        except ValueError:  # not filled yet
+            continue
+    return values

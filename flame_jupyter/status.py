@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``%flame_runner status`` and ``services`` show: a snapshot, as text and as HTML that needs no script."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flame_jupyter.handles import ServiceRecord
+    from flamepy.runner import Runner
+
+SHORT_SHA_CHARS = 4
+_COUNTED = ("queued", "running", "done", "failed", "cancelled")
+SERVICE_COLUMNS = ("service", "kind", "session", *_COUNTED, "")
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service. counts: calls that are queued, running, done, failed, cancelled; None before the first call."""
+
+    variable: str
+    kind: str
+    session_id: str
+    counts: tuple[int, int, int, int, int] | None = None
+    is_draining: bool = False
+
+    @classmethod
+    def of(cls, record: ServiceRecord, *, is_draining: bool = False) -> ServiceStatus:
+        session = record.session()
+        counts = None
+        if session is not None:
+            counts = (session.pending, session.running, session.succeed, session.failed, session.cancelled)
+        return cls(record.variable, record.kind, record.session_id, counts, is_draining)
+
+    def facts(self) -> dict[str, object]:
+        calls = None if self.counts is None else dict(zip(_COUNTED, self.counts, strict=True))
+        facts = {"service": self.variable, "kind": self.kind, "session": self.session_id or None}
+        return {**facts, "calls": calls, "draining": self.is_draining}
+
+    def cells(self) -> tuple[str, ...]:
+        counts = ("",) * 5 if self.counts is None else tuple(map(str, self.counts))
+        note = "draining" if self.is_draining else "opens at the first call" if self.counts is None else ""
+        return (self.variable, self.kind, self.session_id, *counts, note)
+
+
+@dataclass(frozen=True)
+class ServiceTable:
+    """The services of the notebook."""
+
+    services: tuple[ServiceStatus, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines()) or "Flame: no services. %%flame_service in the first line of a cell makes one."
+
+    def _repr_html_(self) -> str:
+        return table_html(SERVICE_COLUMNS, self._rows()) or f"<p>{html.escape(repr(self))}</p>"
+
+    def lines(self) -> list[str]:
+        return table_text(SERVICE_COLUMNS, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [each.cells() for each in self.services]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The notebook's Runner. name None: none is open. nbytes: of the package, unpacked.
+
+    workers: the limit of the embedded engine; None: this notebook runs in a worker, whose engine decides that.
+    """
+
+    name: str | None
+    workers: int | None = None
+    files: int = 0
+    nbytes: int = 0
+    root: str = ""
+    sha: str = ""
+    services: ServiceTable = ServiceTable(())
+
+    def start_text(self) -> str:
+        """One line, for the start."""
+        workers = "" if self.workers is None else f" {self.workers} worker{'' if self.workers == 1 else 's'},"
+        if not self.files:
+            return f"Flame: embedded engine,{workers} no files to package in `{self.root}/`"
+        files = f"{self.files} file{'' if self.files == 1 else 's'} / {size_text(self.nbytes)}"
+        return f"Flame: embedded engine,{workers} packaged {files} from `{self.root}/` (sha {self.sha})"
+
+    def as_json(self) -> str:
+        """The same for scripts, one object."""
+        services = [each.facts() for each in self.services.services]
+        package = {"root": self.root, "files": self.files, "bytes": self.nbytes, "sha": self.sha}
+        facts = {"runner": self.name, "engine": "embedded", "workers": self.workers, "package": package}
+        return json.dumps({"runner": None} if self.name is None else {**facts, "services": services})
+
+    def __repr__(self) -> str:
+        if self.name is None:
+            return "Flame: no Runner is open. %flame_runner start opens one, and so does the first %%flame_service."
+        return "\n".join([f"Runner {self.name}", self.start_text(), *self.services.lines()])
+
+    def _repr_html_(self) -> str:
+        if self.name is None:
+            return f"<p>{html.escape(repr(self))}</p>"
+        head = f"<p><strong>Runner {html.escape(self.name)}</strong><br>{html.escape(self.start_text())}</p>"
+        return head + (self.services._repr_html_() if self.services.services else "")
+
+
+def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Status:
+    """Take the snapshot."""
+    if runner is None:
+        return Status(None)
+    package = runner.package
+    if package is None:  # the application was there before, with a package that we know nothing of
+        return Status(runner.name, runner.worker_limit, services=ServiceTable(tuple(services)))
+    return Status(
+        name=runner.name,
+        workers=runner.worker_limit,
+        files=package.files,
+        nbytes=package.nbytes,
+        root=package.root.name,
+        sha=package.sha[:SHORT_SHA_CHARS],
+        services=ServiceTable(tuple(services)),
+    )
+
+
+def size_text(nbytes: int) -> str:
+    """Bytes for people, in powers of 1024."""
+    if nbytes < 1024:
+        return f"{nbytes} B"
+    size = float(nbytes)
+    for unit in ("KB", "MB", "GB"):
+        size /= 1024
+        if size < 999.5 or unit == "GB":
+            return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
+    raise AssertionError("unreachable: GB takes everything")
+
+
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns; no rows, no table."""
+    if not rows:
+        return []
+    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
+
+
+def table_html(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A plain table, everything escaped."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in columns)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

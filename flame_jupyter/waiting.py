@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an interrupt does to the calls that a cell waits for: they are cancelled, and one line says so.
+
+flamepy.runner tells which calls each wait of the cell is for. A blocking wait that ends with KeyboardInterrupt is
+dealt with there and then. An awaiting one ends with asyncio's CancelledError, as it also does for a timeout or for
+``task.cancel()``: that it was an interrupt is known when the task of the cell itself was cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flamepy.errors import FlameError
+from flamepy.runner import watch_waits
+
+if TYPE_CHECKING:
+    from flamepy.runner import ObjectFuture
+
+CANCEL_BOUND_S = 2.0  # asking an engine takes microseconds, a cluster that does not answer must not hold the cell
+_SPREAD_S = 1.0  # one interrupt breaks off everything that a cell awaits within this; what was given up earlier stays
+
+
+class CancellableCall(Protocol):
+    """The part of an ObjectFuture that is needed to end it."""
+
+    def done(self) -> bool: ...
+
+    def cancel(self) -> bool: ...
+
+
+class CellWaits:
+    """Watches the waits of one shell's cells.
+
+    policy: "cancel" or "detach", asked at each interrupt; shorten: makes the traceback of an interrupt show the
+    user's lines alone; say: prints a line into the running cell.
+    """
+
+    def __init__(
+        self, policy: Callable[[], str], shorten: Callable[[BaseException], object], say: Callable[[str], object]
+    ) -> None:
+        self._policy = policy
+        self._shorten = shorten
+        self._say = say
+        self._task: asyncio.Task[Any] | None = None
+        self._broken_off: list[tuple[float, Sequence[ObjectFuture]]] = []
+
+    def begin_cell(self, _info: object = None) -> None:
+        """``pre_run_cell``: from now on, in this cell and in the tasks that it starts."""
+        self._broken_off.clear()
+        try:
+            self._task = asyncio.current_task()
+        except RuntimeError:  # no loop runs: the cell does not await
+            self._task = None
+        watch_waits(self._watch)
+
+    def end_cell(self, result: Any = None) -> None:
+        """``post_run_cell``: end the calls that an interrupted cell was awaiting."""
+        broken_off, self._broken_off = self._broken_off, []
+        error = getattr(result, "error_in_exec", None)
+        if broken_off and isinstance(error, asyncio.CancelledError) and _was_cancelled(self._task):
+            since_s = broken_off[-1][0] - _SPREAD_S
+            with _interruptible():
+                self._interrupted([each for at_s, futures in broken_off if at_s >= since_s for each in futures])
+
+    def close(self) -> None:
+        watch_waits(None)
+
+    def _watch(self, futures: Collection[ObjectFuture], *, is_blocking: bool) -> AbstractContextManager[None]:
+        return self._blocking(futures) if is_blocking else self._awaiting(futures)
+
+    @contextlib.contextmanager
+    def _blocking(self, futures: Collection[ObjectFuture]) -> Iterator[None]:
+        with _interruptible():
+            try:
+                yield
+            except KeyboardInterrupt as error:
+                self._shorten(error)
+                self._interrupted(futures)
+                raise
+
+    @contextlib.contextmanager
+    def _awaiting(self, futures: Collection[ObjectFuture]) -> Iterator[None]:
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            self._shorten(error)
+            self._broken_off.append((time.monotonic(), tuple(futures)))
+            raise
+
+    def _interrupted(self, futures: Collection[ObjectFuture]) -> None:
+        pending = [each for each in dict.fromkeys(futures) if not each.done()]
+        if not pending:
+            return
+        if self._policy() == "detach":
+            goes = "goes" if len(pending) == 1 else "go"
+            self._say(f"Interrupted: {_calls(len(pending))} {goes} on, end with cancel().")
+        else:
+            self._say(cancelled(pending))
+
+
+def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND_S) -> str:
+    """Cancel ``calls`` and say in a line what came of it. A second interrupt, or ``bound_s`` seconds, end the asking.
+
+    The asking is done by a thread, because what is abandoned must not go on in this one.
+    """
+    answered: list[bool] = []
+
+    def ask() -> None:
+        for each in calls:
+            try:
+                answered.append(each.cancel())
+            except FlameError:  # its engine has ended, and the call with it
+                answered.append(False)
+
+    thread = threading.Thread(target=ask, name="flame-jupyter-cancel", daemon=True)
+    because = f"the engine did not answer in {bound_s:g} s"
+    try:
+        thread.start()
+        thread.join(bound_s)
+    except KeyboardInterrupt:
+        because = "you interrupted the cancelling too"
+    answers = answered.copy()
+    stopped = sum(answers)
+    running_on = sum(not answer and not call.done() for answer, call in zip(answers, calls, strict=False))
+    text = f"Interrupted: cancelled {_calls(stopped)}"
+    if running_on:
+        text += f", {running_on} already running cannot be stopped on this cluster"
+    if unasked := len(calls) - len(answers):
+        text += f"; {unasked} may go on, because {because}"
+    return text + "."
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let an interrupt end what blocks, also in a cell that awaits.
+
+    There ipykernel's handler only asks the event loop to cancel the cell, and a loop that is blocked never turns.
+    """
+    before = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    if not getattr(before, "__module__", "").startswith("ipykernel."):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _was_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Was the task of the cell cancelled, and no other? Python 3.10 cannot tell."""
+    if task is None:
+        return False
+    cancelling: Callable[[], int] | None = getattr(task, "cancelling", None)
+    return cancelling is None or cancelling() > 0
+
+
+def _calls(number: int) -> str:
+    return f"{number} call{'' if number == 1 else 's'}"
