@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notebooks for the browser tests: services whose calls run until the test releases them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import Lab
+
+LOAD = "%load_ext flame_jupyter"
+TRAIN = """%%flame_service train
+def train(rate):
+    import os, time
+    for epoch in range(3):
+        print(f"epoch {epoch}: loss {1 / (epoch + 1):.2f}", flush=True)
+    while not os.path.exists(f"{RELEASES}/{rate}"):
+        time.sleep(0.05)
+    if rate < 0:
+        raise ValueError(f"the learning rate must be positive, not {rate}")
+    return {"rate": rate, "accuracy": 0.93}
+"""
+TABLE = """%%flame_service table
+def table(rows):
+    import pandas as pd
+    return pd.DataFrame({"city": ["Lisbon", "Oslo", "Quito"][:rows], "height": [2, 23, 2850][:rows]})
+"""
+
+
+class Notebook:
+    """A notebook whose calls run until the test releases them."""
+
+    def __init__(self, lab: Lab, releases: Path) -> None:
+        self.lab = lab
+        self.releases = releases
+
+    def open(self, name: str, *cells: str) -> None:
+        self.lab.write_and_open(name, [LOAD, TRAIN.replace("{RELEASES}", str(self.releases)), *cells])
+
+    def release(self, argument: object) -> None:
+        (self.releases / str(argument)).touch()
+
+
+def displays(cell: Any) -> list[dict[str, str]]:
+    return [dict(output["data"]) for output in cell.outputs if output["output_type"] == "display_data"]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""notebook.md 2.3.7: axe on what we put into the page, in light and dark; what is announced; motion and contrast."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Lab
+from tests.browser.notebooks import TABLE, Notebook
+from tests.browser.test_panes import FRAME
+
+OURS = ".flame-view, .flame-pane, [role=group][aria-label^='Flame'], .jp-OutputArea-output:has(.flame-pending)"
+# Rules about the page around us, of which a test of one part says nothing.
+PAGE_RULES = {"region", "page-has-heading-one", "landmark-one-main", "html-has-lang", "document-title", "bypass"}
+THEMES = ("JupyterLab Light", "JupyterLab Dark")
+
+
+def violations(page: Page, selector: str = OURS) -> list[str]:
+    """What axe finds in our parts of the page, as lines to read."""
+    included = [[each.strip()] for each in selector.split(",") if page.query_selector(each)]
+    # a table that the value itself has drawn is not ours to mend
+    found = Axe().run(page, context={"include": included, "exclude": [["table.dataframe"]]}).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}: {node.get('failureSummary', '')}"
+        for rule in found
+        if rule["id"] not in PAGE_RULES
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None:
+    notebook.open(
+        "axe.ipynb",
+        TABLE,
+        FRAME,
+        "import flame_jupyter\n%flame_runner",
+        "running = train(0.3)\nrunning",
+        "table(3)",
+        "failed = train(-1)\nfailed",
+        "flame_jupyter.progress([running, table(2)])",
+        "flame_jupyter.inspect(load(45))",
+    )
+    notebook.release(-1)
+    lab.page.set_viewport_size({"width": 1180, "height": 3200})
+    lab.run_all()
+    expect(lab.page.get_by_role("group", name="Inspector of load(45)")).to_contain_text("Rows 1 to 20 of 45.")
+    expect(lab.page.get_by_role("progressbar", name="train")).to_be_visible()
+    expect(lab.page.locator(".flame-view")).to_have_count(1)
+    for theme in THEMES:
+        lab.set_theme(theme)
+        lab.screenshot("axe-" + theme.split()[1].lower())
+        assert violations(lab.page) == []
+    lab.set_theme("JupyterLab Dark")
+    lab.picture("dark", 5, 6)
+    lab.set_theme("JupyterLab Light")
+    notebook.release(0.3)
+
+
+def test_a_screen_reader_hears_each_state_once_and_only_changes_of_state(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("announced.ipynb", "future = train(0.6)\nfuture")
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.page.evaluate(
+        """() => {
+            window.heard = [];
+            const listen = (node) => {
+                window.heard.push(node.textContent);
+                new MutationObserver(() => window.heard.push(node.textContent))
+                    .observe(node, { childList: true, characterData: true, subtree: true });
+            };
+            new MutationObserver((records) => {
+                for (const record of records) for (const added of record.addedNodes) {
+                    if (added.querySelector?.(".flame-view [role=status]"))
+                        listen(added.querySelector(".flame-view [role=status]"));
+                }
+            }).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    lab.run_cell(2)
+    view = lab.page.get_by_role("group", name="Flame call train number 1")
+    expect(view).to_contain_text("Output, 3 lines")
+    before = view.locator(".flame-time").inner_text()
+    expect(view.locator(".flame-time")).not_to_have_text(before)  # time passes in silence
+    notebook.release(0.6)
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    heard = lab.page.evaluate("() => window.heard")
+    states = [each for at, each in enumerate(heard) if each and (at == 0 or each != heard[at - 1])]
+    assert states in (["Running", "Done"], ["Queued", "Running", "Done"])
+
+
+def test_nothing_moves_for_those_who_asked_for_that_and_edges_stay_in_forced_colours(
+    lab: Lab, notebook: Notebook
+) -> None:
+    notebook.open("still.ipynb", "future = train(0.7)\nfuture")
+    for index in range(3):
+        lab.run_cell(index)
+    icon, view = lab.page.locator(".flame-icon"), lab.page.locator(".flame-view")
+    expect(view).to_have_attribute("data-state", "running")
+    lab.page.emulate_media(reduced_motion="no-preference")
+    assert icon.evaluate("node => getComputedStyle(node).animationName") == "flame-pulse"
+    lab.page.emulate_media(reduced_motion="reduce")
+    assert icon.evaluate("node => getComputedStyle(node).animationName") == "none"
+    lab.page.emulate_media(forced_colors="active")
+    assert view.evaluate("node => getComputedStyle(node).borderLeftStyle") == "solid"
+    assert lab.page.get_by_role("button", name="Cancel").evaluate("n => getComputedStyle(n).borderTopWidth") == "1px"
+    lab.page.emulate_media(forced_colors="none")
+    notebook.release(0.7)
+    expect(view).to_have_count(0)
+
+
+def test_all_outputs_of_ours_begin_where_printed_text_begins(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("aligned.ipynb", "print('text')\nfuture = train(0.8)\nfuture", "%flame_runner")
+    for index in range(4):
+        lab.run_cell(index)
+    left = (
+        "node => { const r = document.createRange(); r.selectNodeContents(node); return r.getBoundingClientRect().x; }"
+    )
+    printed = lab.outputs(2).first.locator("pre").evaluate(left)
+    live = lab.page.locator(".flame-view").evaluate("node => node.getBoundingClientRect().x")
+    caption = lab.outputs(2).nth(1).locator("code").evaluate(left)
+    panel = lab.page.locator(".flame-pane .flame-bar").evaluate("node => node.getBoundingClientRect().x")
+    notebook.release(0.8)
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    settled = lab.outputs(2).nth(2).locator("[role=group]").first.locator("div").first
+    static = settled.evaluate("node => node.getBoundingClientRect().x")
+    assert max(abs(x - printed) for x in (live, caption, panel, static)) <= 1

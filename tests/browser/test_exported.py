@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Issue 4, done when 3: thirty futures of every kind, executed by nbconvert, read without network and kernel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from flame_jupyter.display.bundles import WIDGET_VIEW
+from tests.browser.conftest import Lab
+from tests.browser.notebooks import displays
+from tests.browser.test_accessibility import violations
+
+KINDS = """%%flame_service make
+def make(kind, number):
+    import time
+    print("making", kind)
+    if kind == "number":
+        return number
+    if kind == "text":
+        return f"text {number} " + "x" * 5000
+    if kind == "error":
+        raise ValueError(f"error {number}")
+    if kind == "slow":
+        time.sleep(0.5)
+        return f"slow {number}"
+    import matplotlib.figure, numpy, pandas
+    if kind == "table":
+        return pandas.DataFrame({"column": range(number)})
+    if kind == "array":
+        return numpy.arange(number)
+    if kind == "big":
+        return pandas.DataFrame({"zeros": numpy.zeros(2_000_000), "number": number})
+    if kind == "picture":
+        figure = matplotlib.figure.Figure(figsize=(3, 1))
+        figure.add_subplot().plot(range(number))
+        return figure
+    return {"kind": kind, "number": number}
+"""
+KIND_NAMES = ("number", "text", "error", "slow", "table", "array", "big", "picture", "dict", "number")
+SHOWN = ("text 1", "ValueError: error 12", "slow 23", "2,000,000 rows x 2 columns", "ndarray, shape (25,), int64")
+RUN_S = 100
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with ``out.ipynb`` and ``out.html``."""
+    directory = tmp_path_factory.mktemp("exported")
+    calls = [f"make({kind!r}, {10 * turn + at})" for turn in range(3) for at, kind in enumerate(KIND_NAMES)]
+    cells = ["%load_ext flame_jupyter", KINDS, *calls, "%flame_runner", "import flame_jupyter"]
+    cells.append("flame_jupyter.progress([make('slow', 1), make('error', 2)])")
+    cells.append("flame_jupyter.inspect(make('table', 45))")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, directory / "in.ipynb")
+    for arguments in (["--execute", "--to", "notebook", "in.ipynb"], ["--to", "html", "out.ipynb"]):
+        command = [sys.executable, "-m", "nbconvert", "--output", "out", *arguments]
+        subprocess.run(command, cwd=directory, timeout=RUN_S, check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture
+def offline(browser: Browser) -> Iterator[Page]:
+    """A page that reaches nothing but files."""
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route("http*://**", refuse)
+    yield page
+    # MathJax and require.js are what nbconvert's own template asks for, in every notebook
+    assert [url for url in asked if "mathjax" not in url.lower() and "require" not in url.lower()] == []
+    context.close()
+
+
+@pytest.mark.slow
+def test_the_saved_notebook_holds_every_final_result_and_no_widget(executed: Path) -> None:
+    notebook = nbformat.read(executed / "out.ipynb", as_version=4)
+    assert not notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state")
+    shown = [display for cell in notebook.cells for display in displays(cell)]
+    assert all(WIDGET_VIEW not in display for display in shown)
+    calls = [display["text/plain"] for display in shown if display["text/plain"].startswith("make(")]
+    assert len(calls) == 30
+    assert all(": done in " in text or ": failed after " in text for text in calls)
+    assert all("pending" not in display["text/plain"] for display in shown)
+
+
+def test_the_page_shows_every_result_without_network_and_without_script_of_ours(executed: Path, offline: Page) -> None:
+    offline.goto((executed / "out.html").as_uri())
+    groups = offline.get_by_role("group", name="Flame call make number")
+    expect(groups).to_have_count(30)
+    for text in SHOWN:
+        expect(offline.get_by_text(text, exact=False).first).to_be_attached()
+    expect(groups.get_by_role("img")).to_have_count(3)
+    expect(offline.get_by_text("Error displaying widget")).to_have_count(0)
+    expect(offline.get_by_text("All ended in")).to_be_visible()
+    assert violations(offline) == []
+
+
+def test_the_notebook_opens_without_its_kernel_and_shows_no_widget_error(executed: Path, lab: Lab) -> None:
+    (lab.server.directory / "exported.ipynb").write_bytes((executed / "out.ipynb").read_bytes())
+    lab.page.set_viewport_size({"width": 1180, "height": 6000})
+    lab.open("exported.ipynb")
+    for text in SHOWN:  # as an untrusted notebook, from which the front end removes roles and names
+        expect(lab.page.locator(".jp-OutputArea-output", has_text=text).first).to_be_attached()
+    expect(lab.page.get_by_text("Error displaying widget")).to_have_count(0)

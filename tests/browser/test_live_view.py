@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live view of a future in JupyterLab: it moves, it can be cancelled, it becomes static and stays readable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from flame_jupyter.display.bundles import WIDGET_VIEW
+from tests.browser.conftest import Lab
+from tests.browser.notebooks import TABLE, Notebook, displays
+
+
+def test_a_live_view_moves_while_the_kernel_is_idle_and_becomes_static(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("live.ipynb", "future = train(0.1)\nfuture")
+    for index in range(3):
+        lab.run_cell(index)
+    view = lab.page.get_by_role("group", name="Flame call train number 1")
+    expect(view.get_by_role("status")).to_have_text("Running")
+    before = view.locator(".flame-time").inner_text()
+    expect(view.locator(".flame-time")).not_to_have_text(before)
+    expect(view.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(lab.outputs(2).first.locator(".flame-pending")).to_be_hidden()
+    lab.screenshot("live-running", lab.page.locator(".jp-Notebook"))
+    lab.picture("running", 2)
+
+    notebook.release(0.1)
+    expect(view.get_by_role("status")).to_have_text("Done")
+    expect(view).to_contain_text("'accuracy': 0.93")
+    lab.screenshot("live-done", lab.page.locator(".jp-Notebook"))
+
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    expect(lab.outputs(2).nth(1)).to_contain_text("Done in")
+    expect(lab.outputs(2).nth(1)).to_contain_text("Output, 3 lines")
+    lab.screenshot("settled", lab.page.locator(".jp-Notebook"))
+
+    saved = lab.save()
+    caption, body = displays(saved.cells[2])
+    assert WIDGET_VIEW not in caption | body
+    assert "pending" not in str(caption) + str(body)
+    assert "{'rate': 0.1, 'accuracy': 0.93}" in body["text/plain"]
+    assert "epoch 2: loss 0.33" in body["text/html"]
+
+    lab.restart_kernel_and_reload()
+    expect(lab.outputs(2).nth(1)).to_contain_text("'accuracy': 0.93")
+    lab.screenshot("reopened", lab.page.locator(".jp-Notebook"))
+
+
+def test_a_live_view_moves_while_another_cell_blocks_the_kernel(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("blocked.ipynb", "future = train(0.5)\nfuture", "future.get()['rate']")
+    for index in range(3):
+        lab.run_cell(index)
+    lab.start_cell(3)
+    expect(lab.page.locator(".jp-CodeCell").nth(3).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    view = lab.page.get_by_role("group", name="Flame call train number 1")
+    before = view.locator(".flame-time").inner_text()
+    expect(view.locator(".flame-time")).not_to_have_text(before)
+    notebook.release(0.5)
+    expect(lab.outputs(3)).to_have_text("0.5")
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    expect(lab.outputs(2).nth(1)).to_contain_text("Done in")
+
+
+def test_cancel_is_pressed_with_the_keyboard_while_the_kernel_is_idle(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("cancel.ipynb", "future = train(0.2)\nfuture", "future.cancelled()")
+    for index in range(3):
+        lab.run_cell(index)
+    button = lab.page.get_by_role("button", name="Cancel Flame call train number 1")
+    button.focus()
+    button.press("Enter")
+    expect(lab.outputs(2).nth(1)).to_contain_text("Cancelled after")
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    lab.screenshot("cancelled", lab.page.locator(".jp-Notebook"))
+    lab.run_cell(3)
+    expect(lab.outputs(3)).to_have_text("True")
+
+
+def test_a_failed_call_shows_its_error_and_the_line_of_the_cell(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("failed.ipynb", "train(-1)")
+    notebook.release(-1)
+    lab.run_all()
+    expect(lab.outputs(2).last).to_contain_text("ValueError: the learning rate must be positive, not -1")
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    expect(lab.outputs(2).last).to_contain_text("Cell In[2], line 9, in train")
+    lab.screenshot("failed", lab.page.locator(".jp-Notebook"))
+    lab.picture("failed", 2)
+
+
+def test_tables_and_pictures_are_shown_as_such_in_both_themes(lab: Lab, notebook: Notebook) -> None:
+    figure = (
+        "%%flame_service picture\ndef picture():\n    import matplotlib.figure\n"
+        "    figure = matplotlib.figure.Figure(figsize=(5, 2.4))\n"
+        "    figure.add_subplot().plot([3, 1, 4, 1, 5])\n    return figure"
+    )
+    notebook.open("rich.ipynb", TABLE, figure, "table(3)", "picture()", "future = train(0.3)\nfuture")
+    lab.run_all()
+    expect(lab.outputs(4).last.locator("table.dataframe")).to_be_visible()
+    expect(lab.outputs(5).last.get_by_role("img")).to_be_visible()
+    expect(lab.page.locator(".flame-view")).to_have_count(1)
+    lab.page.set_viewport_size({"width": 1180, "height": 1500})
+    lab.picture("done", 4, 5)
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        lab.set_theme(theme)
+        lab.page.locator(".flame-view").scroll_into_view_if_needed()
+        lab.screenshot("rich-" + theme.split()[1].lower())
+    notebook.release(0.3)
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+
+
+def test_a_notebook_that_was_saved_while_a_call_was_pending_still_reads(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("pending.ipynb", "future = train(0.4)\nfuture")
+    for index in range(3):
+        lab.run_cell(index)
+    expect(lab.page.locator(".flame-view")).to_have_count(1)
+    saved = lab.save()
+    assert "pending at" in displays(saved.cells[2])[0]["text/plain"]
+    notebook.release(0.4)
+    lab.restart_kernel_and_reload()
+    expect(lab.outputs(2).first).to_contain_text("train(0.4)")
+    expect(lab.outputs(2).first.locator(".flame-pending")).to_be_visible()
+    error = lab.page.get_by_text("Error displaying widget")
+    error.wait_for(state="attached")
+    expect(error).to_be_hidden()
+    lab.screenshot("pending-reopened", lab.page.locator(".jp-Notebook"))
+    lab.picture("pending", 2)
+    # Lab itself logs that the widget of the old kernel is gone; the page does not show it
+    assert all("widget model not found" in error for error in lab.console_errors), lab.console_errors
+    lab.console_errors.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("quickstart", "28"), ("digits_search", "All 25 combinations are equal in every fold.")]
+)
+def test_a_notebook_of_the_project_runs_and_ends_static(lab: Lab, name: str, words: str) -> None:
+    source = Path(__file__).parents[2] / "notebooks" / f"{name}.ipynb"
+    (lab.server.directory / source.name).write_bytes(source.read_bytes())
+    lab.page.set_viewport_size({"width": 1180, "height": 4200})  # Lab draws only the cells that are in sight
+    lab.open(source.name)
+    lab.run_all()
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    lab.screenshot(name, lab.page.locator(".jp-Notebook"))
+    saved = lab.save()
+    assert not any(WIDGET_VIEW in display for cell in saved.cells for display in _all_displays(cell))
+    assert any(words in str(cell.get("outputs")) for cell in saved.cells)
+
+
+def _all_displays(cell: nbformat.NotebookNode) -> list[dict[str, str]]:
+    return displays(cell) if cell.cell_type == "code" else []
+
+
+def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_it(
+    lab: Lab, notebook: Notebook
+) -> None:
+    """notebook.md 2.3.1, settle = keep-widget"""
+    notebook.open(
+        "kept.ipynb", "%config FlameMagics.settle = 'keep-widget'", "future = train(0.9)\nfuture", "future.id"
+    )
+    for index in range(4):
+        lab.run_cell(index)
+    notebook.release(0.9)
+    view = lab.page.get_by_role("group", name="Flame call train number 1")
+    expect(view.get_by_role("status")).to_have_text("Done")
+    expect(view.get_by_role("button")).to_have_count(0)
+    lab.run_cell(4)
+    expect(lab.outputs(3).first).not_to_contain_text("pending")
+    _, body = displays(lab.save().cells[3])
+    assert WIDGET_VIEW in body
+    assert "done in" in body["text/plain"]
+
+
+@pytest.mark.slow
+def test_two_hundred_futures_at_once_leave_the_page_quick_and_all_become_final(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.3.4: 50 are live at one time; the others are static and say how they end."""
+    notebook.open("many.ipynb", "futures = [train(n) for n in range(200)]\nfor each in futures:\n    display(each)")
+    for index in range(3):
+        lab.run_cell(index)
+    before = len(lab.frames)
+    lab.page.evaluate(
+        """() => {
+            window.longest = 0;
+            let last = performance.now();
+            const step = (now) => { window.longest = Math.max(window.longest, now - last); last = now;
+                                    requestAnimationFrame(step); };
+            requestAnimationFrame(step);
+        }"""
+    )
+    for number in range(200):
+        notebook.release(number)
+    lab.page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.model.cells.get(2).outputs.toJSON()"
+        ".filter(output => / #\\d+: done in /.test(output.data['text/plain'])).length === 200",
+        timeout=60_000,
+    )
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    # 200 ends: at most two states drawn and two outputs settled for the live ones, one a second for the others
+    assert len(lab.frames) - before < 200 * 12
+    assert lab.page.evaluate("() => window.longest") < 1000

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress, the status panel and the result inspector, as a person uses them: by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import nbformat
+from playwright.sync_api import expect
+
+from flame_jupyter.display.bundles import WIDGET_VIEW
+from tests.browser.conftest import Lab
+from tests.browser.notebooks import Notebook, displays
+
+SCORE = """%%flame_service score
+def score(part):
+    import time
+    time.sleep(0.02)
+    if part == 13:
+        raise ValueError("part 13 has no rows")
+    return part * part
+"""
+FRAME = """%%flame_service load
+def load(rows):
+    import pandas as pd
+    print("loading", rows, "rows")
+    return pd.DataFrame({"station": [f"S{n:04}" for n in range(rows)], "level": [n / 10 for n in range(rows)]})
+"""
+
+
+def static_text(cell: nbformat.NotebookNode) -> str:
+    """What a reader without widgets sees of a saved cell; nothing in it may be a widget."""
+    shown = displays(cell)
+    assert all(WIDGET_VIEW not in display for display in shown)
+    return "\n".join(display["text/plain"] for display in shown)
+
+
+def test_progress_counts_shows_the_first_error_at_once_and_ends_static(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.5"""
+    notebook.open(
+        "progress.ipynb",
+        SCORE,
+        "import flame_jupyter\nheld = [train(0.1)]\nparts = [score(n) for n in range(49)]\n"
+        "flame_jupyter.progress(held + parts)",
+    )
+    for index in range(4):
+        lab.run_cell(index)
+    pane = lab.page.get_by_role("group", name="Progress of 50 calls")
+    expect(pane.get_by_role("progressbar", name="train")).to_be_visible()
+    expect(pane.get_by_role("status")).to_have_text("First error: score(13) #15: ValueError: part 13 has no rows")
+    bar = pane.get_by_role("progressbar", name="score")
+    expect(bar).to_have_attribute("aria-valuenow", "49")
+    expect(bar).to_have_attribute("aria-valuetext", "49 of 49 ended, 48 done, 1 failed")
+    lab.picture("progress-50", 3)
+    notebook.release(0.1)
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+    expect(lab.outputs(3).nth(1)).to_contain_text("All ended in")
+    lab.picture("progress-done", 3)
+    text = static_text(lab.save().cells[3])
+    assert "Progress of 50 calls" in text
+    assert "score: 49 of 49 ended (48 done, 1 failed)" in text
+    assert "pending" not in text
+
+
+def test_cancel_all_ends_what_has_not_ended(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("cancel-all.ipynb", "import flame_jupyter\nflame_jupyter.progress([train(n) for n in (5, 6, 7)])")
+    for index in range(3):
+        lab.run_cell(index)
+    button = lab.page.get_by_role("button", name="Cancel all")
+    button.focus()
+    button.press("Enter")
+    expect(lab.outputs(2).nth(1)).to_contain_text("3 cancelled")
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+
+
+def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.4"""
+    notebook.open("panel.ipynb", "%flame_runner", "future = train(0.1)\nfuture", "%flame_runner stop")
+    for index in range(4):
+        lab.run_cell(index)
+    panel = lab.page.get_by_role("group", name="Flame Runner panel", exact=False)
+    expect(panel).to_contain_text("1 call running")
+    expect(panel.get_by_role("rowheader", name="train")).to_be_visible()
+    box = panel.bounding_box()
+    assert box is not None
+    assert box["height"] <= 180
+    lab.picture("panel", 2)
+    notebook.release(0.1)
+    expect(panel).to_contain_text("1 done")
+    button = panel.get_by_role("button", name="Stop")
+    button.focus()
+    button.press("Enter")
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+    expect(lab.outputs(2).nth(1)).to_contain_text("closed at")
+    assert "State: closed at" in static_text(lab.save().cells[2])
+    lab.run_cell(4)
+    expect(lab.outputs(4)).to_contain_text("no Runner is open")
+
+
+def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_closed(
+    lab: Lab, notebook: Notebook
+) -> None:
+    """notebook.md 2.3.1"""
+    lab.page.set_viewport_size({"width": 1180, "height": 1400})
+    notebook.open(
+        "inspect.ipynb",
+        FRAME,
+        "import flame_jupyter, sys\nframe = load(45)\nframe.wait()\n"
+        "inspector = flame_jupyter.inspect(frame)\ninspector",
+        "'pandas' in sys.modules",
+        "len(inspector.value)",
+    )
+    for index in range(4):
+        lab.run_cell(index)
+    pane = lab.page.get_by_role("group", name="Inspector of load(45) #1")
+    expect(pane).to_contain_text("Rows 1 to 20 of 45.")
+    lab.picture("inspector", 3)
+    following = pane.get_by_role("button", name="Next rows")
+    following.focus()
+    following.press("Enter")
+    expect(pane).to_contain_text("Rows 21 to 40 of 45.")
+    expect(pane.get_by_role("cell", name="S0020")).to_be_visible()
+    expect(following).to_be_focused()
+    lab.run_cell(4)
+    expect(lab.outputs(4)).to_have_text("False")  # the kernel has read nothing
+    pane.get_by_role("tab", name="Value").click()
+    expect(pane.get_by_role("tab", name="Value")).to_be_focused()
+    pane.get_by_role("tab", name="Value").press("ArrowRight")
+    expect(pane.get_by_role("tab", name="Text")).to_have_attribute("aria-selected", "true")
+    expect(pane.get_by_role("tab", name="Text")).to_be_focused()
+    pane.get_by_role("tab", name="Text").press("ArrowRight")
+    expect(pane.get_by_role("tabpanel", name="Output, 1 line")).to_contain_text("loading 45 rows")
+    pane.get_by_role("tab", name="Output, 1 line").press("ArrowRight")
+    expect(pane.get_by_role("tabpanel", name="Details")).to_contain_text("Session")
+    pane.get_by_role("button", name="Load full value").click()
+    expect(pane).to_contain_text("The full value is loaded")
+    lab.run_cell(5)
+    expect(lab.outputs(5)).to_have_text("45")
+    pane.get_by_role("button", name="Close").click()
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+    assert "load(45) #1: done in" in static_text(lab.save().cells[3])
+
+
+def test_the_inspector_of_a_failed_call_begins_with_its_traceback(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("inspect-failed.ipynb", SCORE, "import flame_jupyter\nflame_jupyter.inspect(score(13))")
+    for index in range(4):
+        lab.run_cell(index)
+    pane = lab.page.get_by_role("group", name="Inspector of score(13) #1")
+    expect(pane.get_by_role("tab", name="Traceback")).to_have_attribute("aria-selected", "true")
+    expect(pane.get_by_role("tabpanel", name="Traceback")).to_contain_text("Cell In[3], line 6, in score")

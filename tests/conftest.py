@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may ask for: an engine, in each of the ways to reach it, and proof that nothing is left of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flamepy.engine.api import Engine
+from flamepy.engine.current import shutdown, use_engine
+from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.engine.uplink.client import UplinkEngine
+
+LEAVE_S = 5.0  # the bound of the promise: five seconds after its end nothing of an engine is left
+
+
+class Traces:
+    """What an engine may leave behind in this process and on this machine: taken before, compared afterwards."""
+
+    def __init__(self) -> None:
+        self.processes = _descendants()
+        self.threads = _our_threads()
+        self.directories = _our_directories()
+        self.descriptors = _memory_descriptors()
+
+    def assert_nothing_new(self) -> None:
+        started = [process for process in _descendants() if process not in self.processes]
+        _, alive = psutil.wait_procs(started, timeout=LEAVE_S)
+        assert not alive, f"processes are left: {[' '.join(process.cmdline()) for process in alive]}"
+        for thread in _our_threads() - self.threads:
+            thread.join(LEAVE_S)
+        assert not _our_threads() - self.threads, "threads are left"
+        assert not _our_directories() - self.directories, "directories are left"
+        gc.collect()  # an exception's traceback holds the values of its frames in a cycle
+        assert _memory_descriptors() <= self.descriptors, "shared memory is left"
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _our_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("flame")}
+
+
+def _our_directories() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("flame-*"))
+
+
+def _memory_descriptors() -> int:
+    links = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            continue
+    return sum("memfd:flame" in link for link in links)
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No configuration of whoever runs the tests may have a say, and scratch directories are the test's own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
+    for name in list(os.environ):
+        if name.startswith("FLAME_"):
+            monkeypatch.delenv(name)
+    return home
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project directory, which is the working directory."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory
+
+
+@pytest.fixture
+def nothing_is_left(private_home: Path) -> Iterator[None]:
+    """After the test: no process, thread, directory or shared memory of ours."""
+    traces = Traces()
+    yield
+    shutdown()
+    traces.assert_nothing_new()
+
+
+@pytest.fixture
+def embedded(project: Path, nothing_is_left: None) -> Iterator[EmbeddedEngine]:
+    """The embedded engine with two workers, as the current engine, in an empty project directory."""
+    engine = EmbeddedEngine(workers=2)
+    try:
+        with use_engine(engine):
+            yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture(params=["embedded", "uplink"])
+def engine(request: pytest.FixtureRequest, embedded: EmbeddedEngine) -> Iterator[Engine]:
+    """Every engine: the embedded one, and the same one as a call in one of its workers reaches it."""
+    if request.param == "embedded":
+        yield embedded
+        return
+    uplink = UplinkEngine(embedded.uplink_address)
+    try:
+        with use_engine(uplink):
+            yield uplink
+    finally:
+        uplink.close()

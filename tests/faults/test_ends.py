@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""However a process of ours ends, its own or by force: callers get an answer, and nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import flamepy
+from flamepy import Runner
+from flamepy.engine.api import WorkerView
+from flamepy.engine.local.engine import EmbeddedEngine
+from tests.signs import until_exists
+
+BOUND_S = 20.0
+LEAVE_S = 5.0
+
+PREAMBLE = """
+import os, sys, time, tempfile
+import flamepy
+from flamepy import Runner
+
+def busy(path):
+    open(path, "w").close()
+    while True:
+        sum(range(100_000))
+
+def echo(value):
+    return value
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+def start_busy(runner, count):
+    service = runner.service(busy)
+    paths = [os.path.join(os.environ["SIGNS"], str(index)) for index in range(count)]
+    futures = [service(path) for path in paths]
+    until(lambda: all(map(os.path.exists, paths)))
+    return futures
+"""
+
+
+class Script:
+    """A Python program of its own, with a temporary directory of its own, and everything that it started."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.scratch = directory / "tmp"
+        self.scratch.mkdir()
+        (directory / "signs").mkdir()
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, body: str, **environ: str) -> subprocess.Popen[str]:
+        path = self.directory / "script.py"
+        path.write_text(PREAMBLE + textwrap.dedent(body))
+        self.process = subprocess.Popen(
+            [sys.executable, str(path)],
+            cwd=self.directory,
+            env={**os.environ, "TMPDIR": str(self.scratch), "SIGNS": str(self.directory / "signs"), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return self.process
+
+    def ours(self) -> list[psutil.Process]:
+        """Every process with this script's temporary directory in its environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("TMPDIR") == str(self.scratch) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def assert_nothing_left(self) -> None:
+        _, alive = psutil.wait_procs(self.ours(), timeout=LEAVE_S)
+        assert not alive
+        assert list(self.scratch.glob("flame-*")) == []
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Script]:
+    script = Script(tmp_path)
+    yield script
+    if script.process is not None and script.process.poll() is None:
+        script.process.kill()
+        script.process.wait()
+    for stream in (script.process.stdout, script.process.stderr) if script.process else ():
+        if stream is not None:
+            stream.close()
+    script.assert_nothing_left()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_killed_interpreter_with_four_busy_workers_leaves_nothing(script: Script) -> None:
+    process = script.start(
+        """
+        runner = Runner("busy")
+        start_busy(runner, 4)
+        runner.service(lambda: os.system("sleep 1000 &"))().wait()
+        print("ready", flush=True)
+        time.sleep(1000)
+        """,
+        FLAME_WORKERS="5",
+    )
+    assert first_line(process) == "ready"
+    started = script.ours()
+    assert len(started) >= 7  # the interpreter, the zygote, five workers, the child of a worker
+    process.kill()
+    script.assert_nothing_left()
+
+
+def test_a_killed_interpreter_leaves_nothing_although_a_forked_child_of_it_lives(script: Script) -> None:
+    process = script.start(
+        """
+        runner = Runner("busy")
+        start_busy(runner, 2)
+        if os.fork() == 0:
+            os.environ.clear()
+            print("ready", os.getpid(), flush=True)
+            time.sleep(1000)
+        time.sleep(1000)
+        """,
+        FLAME_WORKERS="2",
+    )
+    child = psutil.Process(int(first_line(process).split()[1]))
+    workers = [each for each in script.ours() if each.pid not in (process.pid, child.pid)]
+    assert len(workers) == 3
+    process.kill()
+    try:
+        _, alive = psutil.wait_procs(workers, timeout=LEAVE_S)
+        assert not alive
+    finally:
+        child.kill()
+
+
+@pytest.mark.parametrize(("ending", "code"), [("", 0), ("sys.exit(3)", 3), ("raise ValueError", 1)])
+def test_an_interpreter_that_ends_with_calls_running_ends_soon_and_quietly(
+    script: Script, ending: str, code: int
+) -> None:
+    began_s = time.monotonic()
+    process = script.start(f"runner = Runner('busy')\nfutures = start_busy(runner, 2)\n{ending}\n", FLAME_WORKERS="2")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err == "" or (code == 1 and err.splitlines()[-1] == "ValueError")
+    assert time.monotonic() - began_s < 30
+
+
+def test_sigterm_ends_an_interpreter_and_everything_of_it(script: Script) -> None:
+    process = script.start(
+        "runner = Runner('busy')\nstart_busy(runner, 2)\nprint('ready', flush=True)\ntime.sleep(1000)\n",
+        FLAME_WORKERS="2",
+    )
+    assert first_line(process) == "ready"
+    process.terminate()
+    assert process.wait(BOUND_S) == -signal.SIGTERM
+    script.assert_nothing_left()
+
+
+def test_a_forked_child_is_told_so_and_may_have_an_engine_of_its_own(script: Script) -> None:
+    process = script.start(
+        """
+        runner = Runner("parent")
+        service = runner.service(echo)
+        assert service(1).get(20) == 1
+        pid = os.fork()
+        if pid == 0:
+            try:
+                service(2).get(20)
+            except flamepy.FlameError as error:
+                print(type(error).__name__, error, flush=True)
+            with Runner("child") as own:
+                print(own.service(echo)("own").get(20), flush=True)
+            flamepy.shutdown()
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1], flush=True)
+        print(service(3).get(20), flush=True)
+        """
+    )
+    out, err = process.communicate(timeout=60)
+    lines = out.splitlines()
+    assert err == ""
+    assert lines[0].startswith("EngineForked this process was forked")
+    assert lines[1:] == ["own", "0", "3"]
+
+
+def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded_time(script: Script) -> None:
+    process = script.start(
+        """
+        import shutil
+        sys.executable = shutil.which("false")
+        try:
+            Runner("false").service(echo)(1).get(20)
+        except flamepy.FlameError as error:
+            print(type(error).__name__, error)
+        """
+    )
+    out, err = process.communicate(timeout=60)
+    assert out.startswith("FlameError the process that starts workers ended 3 times in a row (exit code 1)")
+    assert "import flamepy.worker.zygote" in out
+    assert (err, process.returncode) == ("", 0)
+
+
+def test_a_killed_zygote_is_replaced_and_the_next_call_works(embedded: EmbeddedEngine, tmp_path: Path) -> None:
+    with Runner("zygote") as runner:
+        running = runner.service(wait_for_ever)(str(tmp_path / "begun"))
+        until_exists(tmp_path / "begun")  # a call that has not begun would simply run elsewhere
+        service = runner.service(abs)
+        assert service(-1).get(BOUND_S) == 1
+        zygote = psutil.Process(embedded.workers()[0].pid).parent()
+        assert zygote is not None
+        zygote.kill()
+        assert isinstance(running.exception(BOUND_S), flamepy.WorkerLost)
+        assert service(-2).get(BOUND_S) == 2
+
+
+def test_idle_workers_that_are_killed_cost_no_call(embedded: EmbeddedEngine) -> None:
+    with Runner("idle") as runner:
+        service = runner.service(abs)
+        for turn in range(20):
+            assert [future.get(BOUND_S) for future in map(service, range(4))] == [0, 1, 2, 3]
+            for worker in embedded.workers():
+                if worker.running is None and worker.pid:
+                    kill(worker)
+            assert service(-turn).get(BOUND_S) == turn
+
+
+def test_every_call_gets_an_answer_and_none_runs_twice_while_workers_are_killed(
+    embedded: EmbeddedEngine, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    with Runner("storm") as runner:
+        service = runner.service(note)
+        futures = [service(str(log), index) for index in range(3000)]
+        for index in range(0, 3000, 200):
+            futures[index].wait(BOUND_S)
+            kill(next(worker for worker in embedded.workers() if worker.pid))
+        errors = [future.exception(BOUND_S) for future in futures]
+    assert all(error is None or isinstance(error, flamepy.WorkerLost) for error in errors)
+    noted = [int(line) for line in log.read_text().split()]
+    assert len(noted) == len(set(noted)), "a call ran twice"
+    assert {index for index, error in enumerate(errors) if error is None} <= set(noted)
+
+
+def test_shutdown_answers_every_call_and_the_next_use_starts_afresh(project: Path, nothing_is_left: None) -> None:
+    runner = Runner("shutdown")
+    running = runner.service(wait_for_ever)("begun")
+    flamepy.shutdown()
+    assert isinstance(running.exception(BOUND_S), flamepy.CallCancelled)
+    with pytest.raises(flamepy.FlameError, match="shut down"):
+        runner.service(abs)
+    with Runner("shutdown") as again:
+        assert again.service(abs)(-1).get(BOUND_S) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs to mount a small /dev/shm")
+def test_a_small_dev_shm_does_not_limit_values(script: Script) -> None:
+    (script.directory / "values.py").write_text(
+        PREAMBLE
+        + textwrap.dedent(
+            """
+            import numpy
+            assert os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize == 1 << 20
+            with Runner("values") as runner:
+                print(runner.service(echo)(numpy.ones(4_000_000)).get(20).sum())
+            """
+        )
+    )
+    process = script.start(
+        """
+        command = "mount -t tmpfs -o size=1m none /dev/shm && exec " + sys.executable + " values.py"
+        os.execvp("unshare", ["unshare", "-m", "sh", "-c", command])
+        """
+    )
+    out, err = process.communicate(timeout=60)
+    if "unshare" in err or "mount" in err:
+        pytest.skip("this machine does not let us mount: " + err.strip())
+    assert (out, err) == ("4000000.0\n", "")
+
+
+def kill(worker: WorkerView) -> None:
+    with contextlib.suppress(ProcessLookupError):  # the last kill is not known here yet
+        os.kill(worker.pid, signal.SIGKILL)
+
+
+def wait_for_ever(sign: str) -> None:
+    Path(sign).touch()
+    while True:
+        time.sleep(60)
+
+
+def note(path: str, index: int) -> None:
+    """One atomic append, so that the file tells how often each call ran."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(b"%d\n" % index)

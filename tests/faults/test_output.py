@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What calls print is kept with them, from Python and from below, and stays bounded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import psutil
+
+from flamepy import Runner
+from flamepy.engine.api import Engine
+
+BOUND_S = 60.0
+
+
+def speak(word: str) -> None:
+    print(word)
+    print(word, "to stderr", file=sys.stderr)
+    os.write(1, f"{word} from below\n".encode())
+    subprocess.run(["echo", word, "from a child"], check=True)
+
+
+def spam(megabytes: int) -> int:
+    line = "x" * 1023
+    for _ in range(megabytes * 1024):
+        print(line)
+    print("the end")
+    return megabytes
+
+
+def fail_after_printing() -> None:
+    print("about to fail")
+    raise ValueError
+
+
+def die_after_printing() -> None:
+    print("about to die", flush=True)
+    os._exit(1)
+
+
+def test_each_call_has_its_own_output_wherever_it_was_written(engine: Engine) -> None:
+    with Runner("output") as runner:
+        speaker = runner.service(speak, autoscale=False)
+        first, second = speaker("one"), speaker("two")
+        runner.wait([first, second])
+        for future, word in ((first, "one"), (second, "two")):
+            assert sorted(future.output.split("\n")) == sorted(
+                ["", word, f"{word} from a child", f"{word} from below", f"{word} to stderr"]
+            )
+
+
+def test_a_worker_that_prints_100_mb_costs_neither_memory_nor_the_result(engine: Engine) -> None:
+    tracemalloc.start()
+    try:
+        with Runner("spam") as runner:
+            future = runner.service(spam)(100)
+            assert future.get(BOUND_S) == 100
+            assert future.output.endswith("the end\n")
+            assert len(future.output) <= 64 * 1024
+            _, peak_bytes = tracemalloc.get_traced_memory()
+            assert peak_bytes < 20 * 1024 * 1024
+            workers = [psutil.Process(worker.pid) for worker in engine.workers()]
+            assert all(worker.memory_info().rss < 200 * 1024 * 1024 for worker in workers)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_failed_call_keeps_what_it_printed(engine: Engine) -> None:
+    with Runner("output") as runner:
+        for function, words in ((fail_after_printing, "about to fail"), (die_after_printing, "about to die")):
+            future = runner.service(function)()
+            assert future.exception(BOUND_S) is not None
+            assert words in future.output

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many futures in one kernel: what they cost while they are shown, and that nothing of it stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.notebook.kernels import Kernel
+
+pytestmark = pytest.mark.kernel
+
+ECHO = "%%flame_service echo --quiet\ndef echo(n):\n    return n"
+SETTLED = """
+import gc, time
+from flame_jupyter.display import _fronts
+desk = _fronts[get_ipython()]._desk
+deadline = time.monotonic() + 90
+while desk._views and time.monotonic() < deadline:
+    time.sleep(0.05)
+assert not desk._views
+"""
+COMMS = "import comm; print(len(comm.get_comm_manager().comms))"
+ALLOWED_BYTES = 20_000_000
+
+
+def run_watched(kernel: Kernel, code: str, *, timeout_s: float = 100.0) -> Counter[str]:
+    """Run a cell as a person's front end does; returns how many messages of each kind came."""
+    message_id = kernel.client.execute(code, allow_stdin=True)
+    kinds: Counter[str] = Counter()
+    while True:
+        message = kernel.client.get_iopub_msg(timeout=timeout_s)
+        kinds[message["msg_type"]] += 1
+        if message["msg_type"] == "error":
+            pytest.fail("\n".join(message["content"]["traceback"]))
+        is_mine = message["parent_header"].get("msg_id") == message_id
+        if is_mine and message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            break
+    kernel.client.get_shell_msg(timeout=timeout_s)
+    return kinds
+
+
+@pytest.mark.slow
+def test_a_thousand_futures_displayed_one_after_another_leave_no_memory_and_no_comm(kernel: Kernel) -> None:
+    """Issue 4, done when 5."""
+    kernel.run(ECHO).check()
+    run_watched(kernel, "display(echo(0))")
+    run_watched(kernel, SETTLED)
+    start_bytes = kernel.process.memory_info().rss
+    kinds = run_watched(kernel, "for n in range(1000):\n    each = echo(n)\n    display(each)")
+    kinds += run_watched(kernel, SETTLED)
+    assert kinds["display_data"] >= 1000
+    assert kinds["comm_open"] > 0, "none of them was shown live: the test would prove nothing"
+    run_watched(kernel, "del each\n%flame_runner stop")
+    assert kernel.run("import gc; gc.collect()\n" + COMMS).text.strip() == "0"
+    grown = kernel.process.memory_info().rss - start_bytes
+    assert grown < ALLOWED_BYTES, f"{grown / 1e6:.1f} MB are left"
+
+
+def test_two_hundred_futures_that_run_at_once_stay_within_the_budget_of_messages(kernel: Kernel) -> None:
+    kernel.run("%%flame_service nap --quiet\ndef nap(n):\n    import time\n    time.sleep(0.01)\n    return n").check()
+    kinds = run_watched(kernel, "for n in range(200):\n    display(nap(n))")
+    kinds += run_watched(kernel, SETTLED)
+    # shown live: two displays, two comms, an update or two of the state, the end, and the two that settle it
+    assert kinds["comm_open"] <= 2 * 50
+    assert kinds["display_data"] <= 200 + 50
+    assert kinds["comm_msg"] <= 50 * 5
+    assert kinds["update_display_data"] <= 200 * 4

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress, panel and inspector before a page that only listens: what they say, when, and that they end static."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from flame_jupyter.display.bundles import WIDGET_VIEW, Bundle
+from flame_jupyter.display.clock import Clock
+from flame_jupyter.display.mode import Mode
+from flame_jupyter.display.pane import Content, LivePane, Pane
+from flame_jupyter.display.pane_script import SCRIPT, STYLE
+from flame_jupyter.display.panel import Action, Panel, PanelFacts
+from flame_jupyter.display.panes import Panes
+from flame_jupyter.display.progress_pane import Progress
+from flame_jupyter.display.wire import Wire
+from tests.notebook.display_parts import HandClock, HandFuture, Page
+
+
+@dataclass
+class HandPane:
+    """A live pane that keeps what it was told to draw."""
+
+    drawn: list[Content] = field(default_factory=list)
+    is_closed: bool = False
+    model_id: str = "model-1"
+    is_open: bool = True
+
+    def draw(self, content: Content) -> None:
+        self.drawn.append(content)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Room:
+    """Panes, the page that they write to, and a clock that the test moves."""
+
+    def __init__(self, *, has_widgets: bool = True) -> None:
+        self.clock = HandClock()
+        self.page = Page()
+        self.wire = Wire(self.page)
+        self.live = HandPane()
+        self.panes = Panes(self.wire, Clock(self.clock.now, self.clock.wall), self._open)
+        self._has_widgets = has_widgets
+
+    def _open(self, pane: Pane, content: Content) -> LivePane | None:
+        self.live.drawn.append(content)
+        return self.live if self._has_widgets else None
+
+    def show(self, source: Progress | Panel, mode: Mode = Mode.LIVE, *, appears_s: float = 0.0) -> Pane:
+        pane = Pane(source, mode, "body", caption_id="caption" if mode is Mode.LIVE else "", appears_s=appears_s)
+        self.panes.add(pane)
+        return pane
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.1)):
+            self.clock.now_s += 0.1
+            self.panes.tick()
+
+    def shown(self, display_id: str) -> Bundle:
+        return dict(self.page.sent)[display_id]
+
+
+def futures(*names: str) -> list[HandFuture]:
+    return [HandFuture(id=number, name=name, call_text=f"{name}({number})") for number, name in enumerate(names, 1)]
+
+
+# -- progress: notebook.md 2.5
+
+
+def test_progress_appears_after_half_a_second_and_counts_by_state() -> None:
+    room, calls = Room(), futures("load", "load", "train")
+    calls[1].state = "queued"
+    room.show(Progress(calls), appears_s=room.clock.now_s + 0.5)
+    room.pass_time(0.4)
+    assert room.page.sent == []
+    room.pass_time(0.8)
+    assert WIDGET_VIEW in room.shown("body")
+    assert "load: 0 of 2 ended (1 running, 1 queued)\ntrain: 0 of 1 ended (1 running)" in room.page.text("body")
+    assert "Progress of 3 calls: 0 of 3 ended" in room.page.text("caption")
+    assert "pending at" in room.page.text("caption")
+
+
+def test_progress_that_does_not_change_sends_nothing_but_the_time() -> None:
+    room = Room()
+    room.show(Progress(futures("load")))
+    room.pass_time(10)
+    assert len(room.page.sent) == 2
+    assert len(room.live.drawn) <= 21
+
+
+def test_the_first_error_is_told_as_soon_as_somebody_wakes_the_pane() -> None:
+    room, calls = Room(), futures("load", "load")
+    room.show(Progress(calls))
+    room.pass_time(0.1)
+    calls[1].error = ValueError("no rows")
+    calls[1].end("failed")
+    room.panes.wake()
+    room.panes.tick()
+    assert room.live.drawn[-1].status == "First error: load(2) #2: ValueError: no rows"
+    assert "ValueError: no rows" in room.live.drawn[-1].html
+
+
+def test_progress_ends_as_static_text_with_the_final_numbers() -> None:
+    room, calls = Room(), futures("load", "load", "load")
+    pane = room.show(Progress(calls))
+    room.pass_time(1)
+    for call in calls[:2]:
+        call.end()
+    calls[2].end("cancelled")
+    room.pass_time(1)
+    assert pane.is_settled.is_set()
+    assert room.live.is_closed
+    assert WIDGET_VIEW not in room.shown("body")
+    assert "2 done, 1 cancelled" in str(room.shown("body")["text/html"])
+    assert "pending" not in str(room.shown("body")) + str(room.shown("caption"))
+
+
+def test_with_leave_false_nothing_stays_of_the_bars() -> None:
+    room, calls = Room(), futures("load")
+    room.show(Progress(calls, leave=False))
+    room.pass_time(1)
+    calls[0].end()
+    room.pass_time(1)
+    assert room.shown("body")["text/plain"] == ""
+    assert "progressbar" not in str(room.shown("body"))
+
+
+@pytest.mark.parametrize(("groups", "bars"), [(1, 1), (10, 10), (11, 10), (40, 10)])
+def test_there_are_at_most_ten_bars_and_the_rest_share_one(groups: int, bars: int) -> None:
+    calls = futures(*(f"step{number}" for number in range(groups)))
+    html = Progress(calls).content(now_s=1050.0).html
+    assert html.count('role="progressbar"') == bars
+    assert ("all others" in html) == (groups > 10)
+
+
+def test_futures_are_grouped_as_the_caller_says() -> None:
+    calls = futures("a", "b", "c")
+    text = Progress(calls, lambda future: "odd" if future.id % 2 else "even").content(now_s=1050.0).text
+    assert text == "odd: 0 of 2 ended (2 running)\neven: 0 of 1 ended (1 running)"
+
+
+def test_every_bar_has_a_name_a_value_and_words() -> None:
+    calls = futures("load <1>", "load <1>")
+    calls[0].end()
+    html = Progress(calls).content(now_s=1050.0).html
+    assert 'aria-label="load &lt;1&gt;" aria-valuemin="0" aria-valuemax="2" aria-valuenow="1"' in html
+    assert 'aria-valuetext="1 of 2 ended, 1 done, 1 running"' in html
+
+
+def test_the_time_that_is_left_is_guessed_once_calls_have_ended() -> None:
+    calls = futures("load", "load", "load", "load")
+    progress = Progress(calls)
+    now_s = progress._began_s
+    assert "s left" not in progress.content(now_s=now_s + 2).html
+    calls[0].end()
+    assert "about 6 s left" in progress.content(now_s=now_s + 2).html
+
+
+def test_cancel_all_cancels_what_has_not_ended() -> None:
+    calls = futures("load", "load")
+    calls[0].end()
+    progress = Progress(calls)
+    progress.answer("cancel")
+    assert [call.cancels for call in calls] == [0, 1]
+
+
+def test_a_call_that_has_ended_is_not_asked_again() -> None:
+    """Ten thousand futures are counted twice a second."""
+
+    class Counted(HandFuture):
+        asked = 0
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "state":
+                Counted.asked += 1
+            return super().__getattribute__(name)
+
+    call = Counted()
+    progress = Progress([call])
+    call.end()
+    progress.content(now_s=1050.0)
+    before = Counted.asked
+    progress.content(now_s=1051.0)
+    assert Counted.asked == before
+
+
+def test_no_futures_are_progress_that_has_ended() -> None:
+    content = Progress([]).content(now_s=1050.0)
+    assert content.is_final
+    assert "nothing to wait for" in content.html
+
+
+# -- panes
+
+
+def test_without_widgets_a_pane_is_static_and_published_again() -> None:
+    room, calls = Room(has_widgets=False), futures("load", "load")
+    room.show(Progress(calls))
+    room.pass_time(0.2)
+    calls[0].end()
+    room.pass_time(1)
+    assert "1 done, 1 running" in room.page.text("body") or "1 done" in str(room.shown("body")["text/html"])
+    assert WIDGET_VIEW not in room.shown("body")
+
+
+def test_a_program_is_told_only_the_end_and_once_more_in_the_next_cell() -> None:
+    room, calls = Room(), futures("load")
+    room.show(Progress(calls), Mode.SETTLED_ONCE)
+    room.pass_time(3)
+    assert room.page.sent == []
+    room.wire.end_cell()
+    calls[0].end()
+    room.pass_time(1)
+    assert len(room.page.sent) == 1
+    room.wire.begin_cell()
+    assert len(room.page.sent) == 2
+    assert room.page.text("body").startswith("Progress of 1 call: ended in")
+
+
+def test_a_pane_that_is_taken_back_stays_readable() -> None:
+    room = Room()
+    pane = room.show(Progress(futures("load")))
+    room.pass_time(0.2)
+    room.panes.retire()
+    assert pane.is_settled.is_set()
+    assert room.live.is_closed
+    assert WIDGET_VIEW not in room.shown("body")
+
+
+def test_a_source_that_breaks_is_given_up_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    def break_() -> PanelFacts | None:
+        raise RuntimeError("no engine")
+
+    room, calls = Room(), futures("load")
+    broken = room.show(Panel(break_))
+    other = room.show(Progress(calls))
+    calls[0].end()
+    room.pass_time(1)
+    assert broken.is_settled.is_set()
+    assert other.is_settled.is_set()
+    assert caplog.text.count("pane given up") == 1
+
+
+def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
+    room = Room()
+    room.show(Progress(futures("load")))
+    room.wire.bucket.spend(200, now_s=room.clock.now_s)
+    room.pass_time(0.5)
+    assert room.page.sent == []
+    room.pass_time(2)
+    assert WIDGET_VIEW in room.shown("body")
+
+
+def test_the_script_that_travels_with_each_pane_is_small() -> None:
+    assert len(SCRIPT.encode()) < 4096
+    assert len(STYLE.encode()) < 4096
+
+
+# -- the panel: notebook.md 2.4
+
+FACTS = PanelFacts(
+    "demo", (("Engine", "embedded, 2 workers, idle"),), ("service", "running"), (("train", "1"), ("<b>", "0"))
+)
+
+
+def panel_of(*answers: PanelFacts | None, act: Callable[[], object] = lambda: None) -> Panel:
+    left = list(answers)
+    return Panel(lambda: left.pop(0) if len(left) > 1 else left[0], [Action("stop", "Stop", "", act)])
+
+
+def test_the_panel_shows_what_is_known_as_text_and_as_tables() -> None:
+    content = panel_of(FACTS).content(now_s=1050.0)
+    assert content.title == "Flame Runner demo"
+    assert content.text == "Engine: embedded, 2 workers, idle\nservice  running\ntrain    1\n<b>      0"
+    assert '<th scope="row"' in content.html
+    assert "&lt;b&gt;" in content.html
+    assert [button.text for button in content.buttons] == ["Stop"]
+
+
+def test_the_panel_of_a_runner_that_has_closed_is_static_with_the_last_numbers() -> None:
+    panel = panel_of(FACTS, None)
+    panel.content(now_s=1050.0)
+    content = panel.content(now_s=1060.0)
+    assert content.is_final
+    assert content.buttons == ()
+    assert "train    1" in content.text
+    assert "State: closed at" in content.text
+
+
+def test_a_panel_that_does_not_change_sends_nothing() -> None:
+    room = Room()
+    room.show(panel_of(FACTS))
+    room.pass_time(10)
+    assert len(room.live.drawn) == 1
+
+
+def test_a_button_that_fails_says_why() -> None:
+    def fail() -> None:
+        raise OSError("no space left")
+
+    panel = panel_of(FACTS, act=fail)
+    panel._act(panel._actions[0])
+    content = panel.content(now_s=1050.0)
+    assert content.status == "Stop failed: OSError: no space left"
+    assert content.status in content.html
+    assert content.status in content.text
+
+
+def test_a_request_that_no_button_makes_is_ignored() -> None:
+    panel = panel_of(FACTS)
+    panel.answer("format the disk")
+    assert panel.content(now_s=1050.0).buttons[0].is_enabled

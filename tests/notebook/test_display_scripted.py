@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A notebook that a program executes ends with final, static results, whenever its calls ended."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from flame_jupyter.display.bundles import WIDGET_VIEW
+
+pytestmark = pytest.mark.kernel
+
+LOAD = "%load_ext flame_jupyter"
+SLOW = "%%flame_service slow --quiet\ndef slow(seconds):\n    import time\n    time.sleep(seconds)\n    return seconds"
+
+
+class Run:
+    """Executes cells as nbconvert and papermill do, and reads what the saved notebook holds."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pause_before: dict[int, float] = {}
+
+    def __call__(self, *cells: str, allow_errors: bool = False) -> list[list[dict[str, Any]]]:
+        notebook = self.execute(*cells, allow_errors=allow_errors)
+        return [[dict(output) for output in cell.outputs] for cell in notebook.cells]
+
+    def execute(self, *cells: str, allow_errors: bool = False) -> nbformat.NotebookNode:
+        notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+        )
+        client = NotebookClient(
+            notebook,
+            timeout=60,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(self.directory)}},
+            allow_errors=allow_errors,
+            on_cell_start=self._pause,
+        )
+        client.execute()
+        return notebook
+
+    def _pause(self, cell: object, cell_index: int) -> None:
+        time.sleep(self.pause_before.get(cell_index, 0.0))  # the idle gap itself, not a wait for anything
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def shown(outputs: list[dict[str, Any]]) -> str:
+    """The text of a cell's only display; it must be static."""
+    (display,) = [output for output in outputs if output["output_type"] == "display_data"]
+    assert WIDGET_VIEW not in display["data"]
+    assert "<script" not in display["data"]["text/html"]
+    return str(display["data"]["text/plain"])
+
+
+def test_a_call_that_the_last_cell_displays_is_final_in_the_saved_notebook(run: Run) -> None:
+    text = shown(run(LOAD, SLOW, "slow(0.5)")[-1])
+    assert text.startswith("slow(0.5) #1: done in ")
+    assert text.endswith("\n0.5")
+
+
+def test_a_call_that_ends_between_two_cells_is_final_in_the_saved_notebook(run: Run) -> None:
+    run.pause_before[4] = 1.5
+    outputs = run(LOAD, SLOW, "%config FlameMagics.settle_timeout = 0", "slow(0.5)", "1")
+    assert "done in" in shown(outputs[3])
+
+
+def test_a_call_that_ends_while_a_later_cell_runs_is_final_in_the_saved_notebook(run: Run) -> None:
+    outputs = run(LOAD, SLOW, "%config FlameMagics.settle_timeout = 0", "call = slow(0.3)\ncall", "call.get()", "1")
+    assert "done in" in shown(outputs[3])
+
+
+def test_a_call_that_does_not_end_in_time_is_honestly_pending(run: Run) -> None:
+    outputs = run(LOAD, SLOW, "%config FlameMagics.settle_timeout = 0.3", "slow(30)", "%flame_runner stop --cancel")
+    text = shown(outputs[3])
+    assert "pending at" in text or "cancelled" in text  # the last cell ended it while the display still followed
+
+
+def test_a_failed_call_shows_its_error(run: Run) -> None:
+    fails = "%%flame_service fails --quiet\ndef fails():\n    raise ValueError('too big')"
+    text = shown(run(LOAD, fails, "fails()")[-1])
+    assert "ValueError: too big" in text
+    assert "Traceback" in text
+
+
+def test_a_cell_that_fails_does_not_wait_for_what_it_displayed(run: Run) -> None:
+    start_s = time.monotonic()
+    run(LOAD, SLOW, "display(slow(50))\n1 / 0", "%flame_runner stop --cancel", allow_errors=True)
+    assert time.monotonic() - start_s < 45
+
+
+def test_a_semicolon_hides_the_display_and_a_list_shows_names(run: Run) -> None:
+    outputs = run(LOAD, SLOW, "slow(0);", "[slow(0)]")
+    assert outputs[2] == []
+    assert "ObjectFuture slow #2" in str(outputs[3])
+
+
+def test_a_future_that_was_displayed_is_still_in_out(run: Run) -> None:
+    outputs = run(LOAD, SLOW, "slow(0)", "_.get()")
+    assert outputs[3][0]["data"]["text/plain"] == "0"
+
+
+def test_progress_of_a_program_ends_with_the_final_numbers(run: Run) -> None:
+    """notebook.md 2.5"""
+    cell = "import flame_jupyter\nflame_jupyter.progress([slow(0.2), slow(0.3)])"
+    text = shown(run(LOAD, SLOW, cell)[-1])
+    assert text.startswith("Progress of 2 calls: ended in ")
+    assert text.splitlines()[0].endswith(": 2 done")
+
+
+def test_wait_with_progress_shows_the_display_of_the_notebook(run: Run) -> None:
+    """notebook.md 2.5: Runner.wait(..., progress=True)"""
+    outputs = run(LOAD, SLOW, "runner = %flame_runner start", "runner.wait([slow(0.2)], progress=True)")
+    assert shown(outputs[-1]).startswith("Progress of 1 call: ended in ")
+
+
+def test_the_panel_of_a_program_is_static_at_once(run: Run) -> None:
+    """notebook.md 2.4"""
+    text = shown(run(LOAD, SLOW, "%flame_runner")[-1])
+    assert "Engine: embedded" in text
+    assert "slow" in text
+
+
+def test_the_inspector_of_a_program_shows_what_there_is_when_the_call_has_ended(run: Run) -> None:
+    """notebook.md 2.3.1"""
+    text = shown(run(LOAD, SLOW, "import flame_jupyter\nflame_jupyter.inspect(slow(0.3))")[-1])
+    assert text.startswith("Inspector of slow(0.3) #1\nslow(0.3) #1: done in ")
+    assert text.endswith("0.3")
+
+
+def test_with_keep_widget_the_saved_notebook_holds_the_final_state_of_the_widget(run: Run) -> None:
+    """notebook.md 2.3.1, X2, X3"""
+    notebook = run.execute(LOAD, SLOW, "%config FlameMagics.settle = 'keep-widget'", "slow(0.3)")
+    state = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    (view,) = [each["state"]["view"] for each in state.values() if "view" in each["state"]]
+    assert view["word"] == "Done"
+    _, body = [output["data"] for output in notebook.cells[3].outputs if output["output_type"] == "display_data"]
+    assert WIDGET_VIEW in body
+    assert "done in" in body["text/plain"]

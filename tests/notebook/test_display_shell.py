@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Displays in a plain IPython shell: text, once; installed and taken back without a trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from flame_jupyter.display import Settings, install, progress
+from flame_jupyter.display.front import Front
+from flamepy import Runner
+from flamepy.engine.local.engine import EmbeddedEngine
+from tests.notebook.display_parts import HandFuture
+
+
+@pytest.fixture
+def shell(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    InteractiveShell.clear_instance()
+    yield InteractiveShell.instance(history_length=0)
+    InteractiveShell.clear_instance()
+
+
+def test_a_pending_future_is_printed_once(shell: InteractiveShell) -> None:
+    front = Front(shell)
+    with capture_output() as seen:
+        front.show(HandFuture())
+    (output,) = seen.outputs
+    assert output.data["text/plain"].startswith("Counter.add(4) #3: running")
+    front.close()
+
+
+def test_a_finished_future_is_complete_at_once(shell: InteractiveShell) -> None:
+    future = HandFuture()
+    future.end()
+    with capture_output() as seen:
+        Front(shell).show(future)
+    (output,) = seen.outputs
+    assert output.data["text/plain"].endswith("\nint, 28 bytes\n28")
+    assert "→" in output.data["text/html"]
+
+
+def test_a_display_of_text_sends_no_html(shell: InteractiveShell) -> None:
+    with capture_output() as seen:
+        Front(shell, lambda: Settings(display="text")).show(HandFuture())
+    assert list(seen.outputs[0].data) == ["text/plain"]
+
+
+def test_installing_is_taken_back_without_a_trace(shell: InteractiveShell) -> None:
+    assert shell.display_formatter is not None
+    formatter = shell.display_formatter.ipython_display_formatter
+    types, hooks = dict(formatter.type_printers), {name: list(each) for name, each in shell.events.callbacks.items()}
+    undo = install(shell)
+    assert formatter.type_printers != types
+    undo()
+    undo()
+    assert formatter.type_printers == types
+    assert shell.events.callbacks == hooks
+
+
+def test_an_object_future_is_what_ipython_shows(shell: InteractiveShell) -> None:
+    from flamepy import ObjectFuture
+
+    undo = install(shell)
+    assert shell.display_formatter is not None
+    assert ObjectFuture in shell.display_formatter.ipython_display_formatter.type_printers
+    undo()
+
+
+def test_in_a_terminal_progress_waits_and_leaves_a_bar(shell: InteractiveShell, embedded: EmbeddedEngine) -> None:
+    """notebook.md 2.5"""
+    with Runner("terminal") as runner:
+        futures = [runner.service(time.sleep)(0.6) for _ in range(2)]
+        with capture_output() as seen:
+            progress(futures)
+    assert all(future.done() for future in futures)
+    assert "2/2" in seen.stderr

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a failed call shows in a notebook (notebook.md 2.8b, X17, X18): one traceback, at the lines of the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from flame_jupyter.failures import MAX_FRAMES, ShownFrame, causes_in, library_of, shortened, summary
+from tests.notebook.shells import Shell
+
+SERVICES = """%%flame_service check
+def check(a):
+    if a < 0:
+        raise ValueError(f"{a} is negative")
+    return a"""
+
+# -- each error of flamepy, as a user meets it: the cells before, the cell, its kind, and words of what and of the cure
+
+EACH_ERROR = [
+    pytest.param(["call = stuck()"], "call.get(timeout=0)", "CallTimeout", ["no result after 0 s", "cancel()"]),
+    pytest.param(["call = stuck(); call.cancel()"], "call.get()", "CallCancelled", ["was cancelled", "Call it again"]),
+    pytest.param(["%flame_runner stop --cancel"], "check(1)", "RunnerClosed", ["stopped", "Run the cell"]),
+    pytest.param(["import threading"], "check(threading.Lock())", "NotPicklable", ["lock", "Create it inside"]),
+    pytest.param([], "lock().get()", "NotPicklable", ["lock raised NotPicklable", "Create it inside"]),
+    pytest.param([], "runner.get(check(1))", "InvalidArgument", ["list of futures", "give [future]"]),
+    pytest.param(["import flamepy"], "flamepy.get_session('nope')", "NotFound", ["nope"]),
+    pytest.param(["import flamepy"], "flamepy.Runner(runner.name, fail_if_exists=True)", "AlreadyExists", ["name"]),
+    pytest.param(["import flamepy"], "flamepy.Runner('x', root='not-there')", "PackageError", ["not-there"]),
+    pytest.param([], "dies().get()", "WorkerLost", ["exit code 3", "raise an exception instead"]),
+    pytest.param(
+        ["Keeper.lock().wait(); Keeper.dies().wait()"], "Keeper.look().get()", "StateLost", ["Keeper", "__getstate__"]
+    ),
+    pytest.param([], "check(check(-1)).get()", "DependencyFailed", ["did not run", "ValueError: -1 is negative"]),
+    pytest.param([], "odd().get()", "TaskFailed", ["Odd", "could not travel"]),
+]
+MORE_SERVICES = [
+    "%%flame_service stuck\ndef stuck():\n    import threading\n    threading.Event().wait()",
+    "%%flame_service lock\ndef lock():\n    import threading\n    return threading.Lock()",
+    "%%flame_service dies\ndef dies():\n    import os\n    os._exit(3)",
+    """%%flame_service odd
+def odd():
+    import threading
+    class Odd(Exception):
+        pass
+    error = Odd("no")
+    error.lock = threading.Lock()
+    raise error""",
+    """%%flame_service Keeper
+class Keeper:
+    def look(self):
+        return 1
+    def lock(self):
+        import threading
+        self.lock_ = threading.Lock()
+    def dies(self):
+        import os
+        os._exit(4)""",
+]
+
+
+@pytest.fixture
+def services(shell: Shell) -> Iterator[Shell]:
+    for cell in (SERVICES, *MORE_SERVICES, "runner = %flame_runner"):
+        shell.run(cell)
+    yield shell
+    shell.run("%flame_runner stop --cancel")
+
+
+@pytest.mark.parametrize(("before", "cell", "kind", "words"), EACH_ERROR)
+def test_each_error_is_one_traceback_of_the_users_lines_and_ends_with_the_cure(
+    services: Shell, before: list[str], cell: str, kind: str, words: list[str]
+) -> None:
+    for each in before:
+        services.run(each)
+    result = services.run_any(cell)
+    assert kind in [each.__name__ for each in type(result.error).__mro__]
+    printed = result.printed
+    assert printed.count("Traceback (") <= 1
+    assert cell in printed
+    assert "flamepy/" not in printed
+    assert "flame_jupyter" not in printed
+    said = printed.rstrip().rpartition("\n\n")[2]
+    assert all(word in said for word in words), said
+    assert said.rstrip().endswith((".", ")", "negative")), said
+
+
+FAILED = [
+    pytest.param("check(-1)", "ValueError: -1 is negative", id="user code raises"),
+    pytest.param("dies()", "WorkerLost: worker", id="worker lost"),
+    pytest.param("check(check(-1))", "DependencyFailed: check did not run", id="argument failed"),
+    pytest.param("odd()", "Odd: no", id="exception cannot travel"),
+    pytest.param("lock()", "NotPicklable: the result", id="result cannot travel"),
+]
+
+
+@pytest.mark.parametrize(("call", "headline"), FAILED)
+def test_the_display_of_a_failed_call_says_once_what_went_wrong(services: Shell, call: str, headline: str) -> None:
+    services.run(f"future = {call}; future.wait()")
+    data = displayed(services, "future")
+    for kind in ("text/plain", "text/html"):
+        assert data[kind].count(headline) == 1, data[kind]
+        assert "flamepy/" not in data[kind]
+
+
+# -- frames
+
+
+def test_of_a_library_the_innermost_frame_is_shown(shell: Shell) -> None:
+    shell.run("%%flame_service parse\nimport json\ndef parse(text):\n    return json.loads(text)")
+    printed = shell.run_any("parse('{').get()").printed
+    assert "---->   4     return json.loads(text)" in printed
+    assert "... 2 frames inside json ..." in printed
+    assert "raw_decode" not in printed.partition("... 2 frames")[0]
+    assert "json/decoder.py, line" in printed
+    assert isinstance(shell.run_any("parse('{').get()").error, ValueError)
+
+
+def test_a_callback_below_a_library_is_shown_without_the_library(shell: Shell) -> None:
+    cell = "%%flame_service parse\nimport json\ndef hook(pairs):\n    return 1 / 0\n"
+    shell.run(cell + "def parse(text):\n    return json.loads(text, object_hook=hook)")
+    printed = shell.run_any("parse('{}').get()").printed
+    assert "Cell In[1], line 6, in parse" in printed
+    assert "... 3 frames inside json ..." in printed
+    assert "---->   4     return 1 / 0" in printed
+    assert "decoder.py" not in printed
+
+
+def test_a_module_of_the_project_is_shown_with_its_line(shell: Shell, project: Path) -> None:
+    (project / "helper.py").write_text("def half(x):\n    return 1 / x\n")
+    shell.run("%%flame_service use\ndef use(x):\n    from helper import half\n    return half(x)")
+    printed = shell.run_any("use(0).get()").printed
+    assert "helper.py, line 2, in half" in printed
+    assert "---->   2     return 1 / x" in printed
+    assert "Cell In[1], line 4, in use" in printed
+
+
+def test_a_recursion_is_shown_in_a_few_frames(shell: Shell) -> None:
+    shell.run("%%flame_service deep\ndef deep(n):\n    return deep_(n)\ndef deep_(n):\n    return deep_(n + 1)")
+    printed = shell.run_any("deep(0).get()").printed
+    assert printed.count("---->") <= MAX_FRAMES
+    assert "frames more ..." in printed
+    assert "RecursionError" in printed
+
+
+def test_what_an_exception_was_raised_from_is_told(shell: Shell) -> None:
+    cell = "%%flame_service look\ndef look(key):\n    try:\n        return {}[key]\n    except KeyError as error:\n"
+    shell.run(cell + "        raise LookupError('no such thing') from error")
+    printed = shell.run_any("look('x').get()").printed
+    assert "\ncaused by KeyError: 'x'\n" in printed
+    assert printed.rstrip().endswith("look raised LookupError: no such thing")
+
+
+def test_notes_of_an_exception_are_shown(shell: Shell) -> None:
+    cell = "%%flame_service noted\ndef noted():\n    error = ValueError('no')\n    error.__notes__ = ['try 2']\n"
+    shell.run(cell + "    raise error")
+    assert shell.run_any("noted().get()").printed.rstrip().endswith("noted raised ValueError: no\ntry 2")
+
+
+# -- the exception itself
+
+
+def test_except_takes_the_users_type_and_the_root(shell: Shell) -> None:
+    shell.run(SERVICES)
+    cell = "try:\n    check(-1).get()\nexcept {} as error:\n    print(type(error).__name__, error.args)"
+    assert shell.run(cell.format("ValueError")).printed == "ValueError ('-1 is negative',)\n"
+    assert shell.run(cell.format("flamepy.FlameError").replace("try", "import flamepy\ntry", 1)).printed
+
+
+def test_an_argument_that_failed_shows_the_frames_of_the_call_that_failed(shell: Shell) -> None:
+    """X18: the first failing call's own lines, not those of the call that never ran."""
+    shell.run(SERVICES)
+    printed = shell.run_any("check(check(check(-1))).get()").printed
+    assert "Cell In[1], line 4, in check" in printed
+    assert '---->   4         raise ValueError(f"{a} is negative")' in printed
+    assert printed.rstrip().endswith("failed with ValueError: -1 is negative")
+
+
+# -- many
+
+
+def test_wait_tells_each_kind_of_failure_once(shell: Shell) -> None:
+    shell.run(SERVICES)
+    shell.run("calls = [check(a) for a in (1, -1, -2, None)]")
+    printed = shell.run("%flame_runner wait calls").printed
+    assert "4 calls ended: 1 succeeded, 3 failed." in printed
+    assert "Failed: 2 ValueError (first: check(-1) #" in printed
+    assert printed.partition("Failed:")[2].partition("\n")[0].count("is negative") == 1
+    assert "1 TypeError (first: check(None) #" in printed
+
+
+def test_full_tracebacks_show_what_is_left_out_otherwise(shell: Shell) -> None:
+    shell.run("%config FlameMagics.full_tracebacks = True")
+    shell.run("%%flame_service parse\nimport json\ndef parse(text):\n    return json.loads(text)")
+    printed = shell.run_any("parse('{').get()").printed
+    assert "in decode" in printed
+    assert "in raw_decode" in printed
+    assert "frames inside" not in printed
+
+
+# -- the pure parts
+
+
+@pytest.mark.parametrize(
+    ("filename", "library"),
+    [
+        ("/env/lib/python3.11/site-packages/numpy/core/_methods.py", "numpy"),
+        ("/usr/lib/python3/dist-packages/yaml/__init__.py", "yaml"),
+        ("/usr/lib/python3.11/json/decoder.py", "json"),
+        ("/usr/lib64/python3.10/threading.py", "threading"),
+        ("<frozen importlib._bootstrap>", "importlib"),
+        ("/srv/project/lib/python.py", ""),
+        ("/srv/project/helper.py", ""),
+        ("<dynamic-code>", ""),
+    ],
+)
+def test_a_library_is_known_by_where_its_file_lies(filename: str, library: str) -> None:
+    assert library_of(filename) == library
+
+
+def test_frames_of_libraries_are_folded() -> None:
+    mine, theirs = ShownFrame("Cell In[1]", "f", 1), ShownFrame("lib.py", "g", 2, library="lib")
+    last = ShownFrame("lib.py", "h", 3, library="lib")
+    assert shortened([mine]) == [mine]
+    assert shortened([mine, last]) == [mine, last]
+    assert [each.place for each in shortened([mine, theirs, theirs, mine])] == [
+        "Cell In[1]", "... 2 frames inside lib ...", "Cell In[1]",
+    ]  # fmt: skip
+    assert shortened([theirs, last])[-1] is last
+    assert len(shortened([mine] * 500)) == MAX_FRAMES + 1
+
+
+def test_causes_are_read_from_a_traceback() -> None:
+    first, second = "Traceback (most recent call last):\nKeyError: 'x'\n", "Traceback (most recent call last):\nE: y\n"
+    direct = "\nThe above exception was the direct cause of the following exception:\n\n"
+    handling = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    assert causes_in(first) == ()
+    assert causes_in(first + direct + second) == ("caused by KeyError: 'x'",)
+    assert causes_in(first + handling + second + direct + second) == ("caused by E: y", "while handling KeyError: 'x'")
+
+
+def test_a_summary_names_a_few_kinds() -> None:
+    assert summary([]) == ""
+    failures = [("A", "a1"), ("B", "b1"), ("A", "a2"), ("C", "c"), ("D", "d"), ("E", "e")]
+    assert summary(failures) == "2 A (first: a1), 1 B (first: b1), 1 C (first: c), 2 of other kinds"
+
+
+def displayed(shell: Shell, expression: str) -> dict[str, Any]:
+    """What a front end is given for the value of a cell."""
+    with capture_output(display=True) as captured:
+        shell.ip.run_cell(expression)
+    assert len(captured.outputs) == 1
+    data: dict[str, Any] = captured.outputs[0].data
+    return data

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exported cells in real kernels: ids of cells, replies as front ends see them, and notebooks that programs run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.notebook.kernels import Kernel, Reply
+from tests.notebook.test_scripted import run
+
+pytestmark = pytest.mark.kernel
+
+
+def run_cell(kernel: Kernel, cell_id: str, code: str) -> Reply:
+    """Run a cell as JupyterLab and Notebook 7 do it: with its id, and with a person who watches."""
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
+    message = kernel.client.session.msg("execute_request", content, metadata={"cellId": cell_id})
+    kernel.client.shell_channel.send(message)
+    return kernel.finish(message["header"]["msg_id"])
+
+
+def test_cells_of_a_notebook_of_jupyterlab_are_exported_by_their_ids_and_under_its_name(
+    start_kernel: Callable[[], Kernel], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = new_notebook(cells=[new_code_cell("#| export\nSAVED = 'other'")])
+    nbformat.write(node, project / "other.ipynb")
+    node.cells[0].source = "#| export\nSAVED = 'stale'"
+    nbformat.write(node, project / "model.ipynb")  # the running one: what is on the disk does not count
+    monkeypatch.setenv("JPY_SESSION_NAME", str(project / "model.ipynb"))
+    kernel = start_kernel()
+    kernel.run("%load_ext flame_jupyter").check()
+    run_cell(kernel, "a", "#| export\nx = 1").check()
+    run_cell(kernel, "b", "#| export\ndef f(): return x").check()
+    run_cell(kernel, "a", "#| export\nx = y = 2").check()
+    run_cell(
+        kernel,
+        "c",
+        "%%flame_service use\ndef use():\n    import model_cells, notebook_cells, other_cells\n"
+        "    return model_cells.f(), hasattr(model_cells, 'SAVED'), other_cells.SAVED",
+    ).check()
+    assert kernel.run("print(use().get())").text == "(2, False, 'other')\n"
+    table = run_cell(kernel, "d", "%flame_runner cells").check().data[0]["text/plain"]
+    assert [line.split()[2] for line in table.split("\n")[1:]] == ["x,", "f"]
+    plan = run_cell(kernel, "d", "%flame_runner package --dry-run").check().data[0]["text/plain"]
+    assert "(from the notebook path, JPY_SESSION_NAME)" in plan
+    assert "model_cells.py" in plan
+
+
+def test_a_mistake_fails_the_reply_in_one_line_and_typing_it_does_not(kernel: Kernel) -> None:
+    cell = "#| export\nx = 1\n!ls"
+    reply = kernel.run(cell)
+    assert reply.status == "error"
+    assert "line 3 of the exported cell is not plain Python: !ls" in reply.text
+    assert "Traceback" not in reply.text + reply.traceback
+    message = kernel.send("is_complete_request", {"code": cell})
+    while (answer := kernel.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != message:
+        pass
+    assert answer["content"]["status"] == "complete"
+    assert kernel.run("print('x' in globals())").text == "False\n"
+
+
+@pytest.mark.parametrize("program", ["nbconvert", "papermill"])
+def test_programs_export_cells_under_the_name_that_needs_no_path(
+    program: str, project: Path, private_home: Path
+) -> None:
+    done, node = run(
+        program,
+        project,
+        private_home,
+        "%load_ext flame_jupyter",
+        "#| export\ndef triple(x):\n    return 3 * x",
+        "%%flame_service use\ndef use(x):\n    import notebook_cells\n    return notebook_cells.triple(x)",
+        "print(use(2).get())",
+    )
+    assert done.returncode == 0, done.stderr
+    assert node.cells[-1].outputs[0].text == "6\n"
+    assert not list(project.glob("*.py"))
+
+
+def test_a_program_fails_at_a_cell_that_cannot_be_exported(project: Path, private_home: Path) -> None:
+    done, _ = run("nbconvert", project, private_home, "%load_ext flame_jupyter", "#| export json\nx = 1", "print('on')")
+    assert done.returncode != 0
+    assert "would hide the one of Python itself" in done.stdout + done.stderr

@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The byte-level client on an engine whose tasks end when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pytest
+
+import flamepy
+from flamepy.cache.api import ObjectStore
+from flamepy.cache.blob import Blob
+from flamepy.cache.store import MemoryStore
+from flamepy.client.attributes import application_attributes, session_spec
+from flamepy.client.connection import Connection
+from flamepy.client.session import Session
+from flamepy.codec.payload import Payload
+from flamepy.codec.pickling import encode
+from flamepy.core.application import Application, ApplicationAttributes, ApplicationSchema, ApplicationState, Shim
+from flamepy.core.failure import Failure
+from flamepy.core.session import SessionAttributes, SessionState, SessionView
+from flamepy.core.task import Task, TaskState
+from flamepy.engine import current
+from flamepy.engine.api import Call, Completion, Engine, Outcome, SessionSpec, TaskIds, WorkerView
+from flamepy.errors import (
+    CallCancelled,
+    CallTimeout,
+    DependencyFailed,
+    FlameErrorCode,
+    InvalidArgument,
+    InvalidState,
+    NotFound,
+    TaskFailed,
+    WorkerLost,
+)
+from flamepy.runner.types import RunnerContext
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+class HandEngine:
+    """Holds tasks until ``end`` is called; keeps what it was given where tests can look."""
+
+    name = "hand"
+
+    def __init__(self) -> None:
+        self.cache: ObjectStore = MemoryStore("test://", memory_limit_bytes=None, spill_directory=None)
+        self.package_store = ""
+        self.applications: dict[str, Application] = {}
+        self.sessions: dict[str, SessionSpec] = {}
+        self.closed: set[str] = set()
+        self.calls: dict[str, tuple[Call, Completion]] = {}
+        self.ids = TaskIds()
+        self.kept: set[str] = set()
+        self.now_waiting = 0
+        self.submitted = threading.Event()
+
+    def end(self, task_id: str, outcome: Outcome) -> None:
+        self.calls[task_id][1].complete(outcome)
+
+    def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
+        self.applications[name] = Application(name, name, ApplicationState.ENABLED, NOW, schema=attributes.schema)
+        return self.applications[name]
+
+    def unregister_application(self, name: str) -> None:
+        del self.applications[name]
+
+    def get_application(self, name: str) -> Application | None:
+        return self.applications.get(name)
+
+    def list_applications(self) -> list[Application]:
+        return list(self.applications.values())
+
+    def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
+        self.sessions[session_id] = spec
+        return self.get_session(session_id)
+
+    def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
+        if spec is not None:
+            self.sessions.setdefault(session_id, spec)
+        return self.get_session(session_id)
+
+    def get_session(self, session_id: str) -> SessionView:
+        if session_id not in self.sessions:
+            raise NotFound(f"session {session_id!r} not found")
+        state = SessionState.CLOSED if session_id in self.closed else SessionState.OPEN
+        pending = sum(not completion.is_done() for _, completion in self.calls.values())
+        return SessionView(session_id, self.sessions[session_id].application, state, NOW, pending=pending)
+
+    def list_sessions(self) -> list[SessionView]:
+        return [self.get_session(session_id) for session_id in self.sessions]
+
+    def session_spec(self, session_id: str) -> SessionSpec:
+        return self.sessions[session_id]
+
+    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
+        self.closed.add(session_id)
+        return self.get_session(session_id)
+
+    def submit(self, session_id: str, call: Call) -> Completion:
+        completion = Completion(session_id, self.ids.next(), call.name)
+        self.calls[completion.task_id] = (call, completion)
+        self.submitted.set()
+        return completion
+
+    def find(self, session_id: str, task_id: str) -> Completion:
+        return self.calls[task_id][1]
+
+    def keep(self, completion: Completion) -> None:
+        self.kept.add(completion.task_id)
+
+    def get_task(self, session_id: str, task_id: str) -> Task:
+        call, completion = self.calls[task_id]
+        return Task(task_id, session_id, completion.state, NOW, input=call.input)
+
+    def list_tasks(self, session_id: str) -> list[Task]:
+        return [self.get_task(session_id, task_id) for task_id in self.calls]
+
+    def watch(self, session_id: str, task_id: str) -> Iterator[Task]:
+        completion = self.find(session_id, task_id)
+        yield self.get_task(session_id, task_id)
+        if not completion.is_done():
+            completion.wait()
+            yield self.get_task(session_id, task_id)
+
+    def cancel(self, completion: Completion) -> bool:
+        had_ended = completion.is_done()
+        completion.complete(Outcome(TaskState.CANCELLED))
+        return not had_ended
+
+    def output(self, completion: Completion) -> bytes:
+        return b""
+
+    def waiting(self, is_waiting: bool) -> None:
+        self.now_waiting += 1 if is_waiting else -1
+
+    def workers(self) -> list[WorkerView]:
+        return [WorkerView(1, 4711, "app", None, None, "idle")]
+
+    def abandon_in_child(self) -> None:
+        """Nothing here belongs to a process."""
+
+    def close(self, *, grace_s: float = 5.0) -> None:
+        for _, completion in self.calls.values():
+            completion.complete(Outcome(TaskState.CANCELLED))
+
+
+@pytest.fixture
+def hand() -> Iterator[HandEngine]:
+    engine = HandEngine()
+    as_engine: Engine = engine  # the type checker sees to it that the double keeps to the protocol
+    with current.use_engine(as_engine):
+        yield engine
+    engine.close()
+
+
+@pytest.fixture
+def session(hand: HandEngine) -> Session:
+    return flamepy.create_session("app", b"common")
+
+
+def success(data: bytes | None) -> Outcome:
+    return Outcome(TaskState.SUCCEED, value=None if data is None else Blob.of(Payload(data)))
+
+
+def failure(type_name: str = "ValueError", message: str = "no") -> Outcome:
+    account = Failure(type_name, message, (), "Traceback ...")
+    return Outcome(TaskState.FAILED, failure=Blob.of(encode(account)))
+
+
+def test_a_session_is_made_and_found_again(hand: HandEngine) -> None:
+    made = flamepy.create_session("app", b"common", min_instances=1, max_instances=2)
+    assert made.id.startswith("app-")
+    assert (made.application, made.state, made.creation_time, made.pending) == ("app", SessionState.OPEN, NOW, 0)
+    assert made.common_data() == b"common"
+    assert (hand.sessions[made.id].min_instances, hand.sessions[made.id].max_instances) == (1, 2)
+    assert flamepy.get_session(made.id).id == made.id
+    assert flamepy.open_session(made.id).common_data() == b"common"
+    assert [one.id for one in flamepy.list_sessions()] == [made.id]
+    assert "OPEN" in repr(made)
+
+
+def test_a_session_can_be_given_its_name(hand: HandEngine) -> None:
+    assert flamepy.create_session("app", session_id="mine").id == "mine"
+    assert flamepy.open_session("other", SessionAttributes("app", common_data=b"x")).common_data() == b"x"
+    with pytest.raises(NotFound, match="not found"):
+        flamepy.open_session("nowhere")
+
+
+def test_common_data_has_to_be_bytes(hand: HandEngine) -> None:
+    with pytest.raises(InvalidArgument, match="common_data must be bytes in core API, not str: pickle it") as caught:
+        flamepy.create_session("app", common_data="text")  # type: ignore[arg-type]
+    assert caught.value.code is FlameErrorCode.INVALID_ARGUMENT
+
+
+def test_a_closed_session_says_so(hand: HandEngine, session: Session) -> None:
+    session.close()
+    assert session.state is SessionState.CLOSED
+    assert flamepy.close_session(session.id).state is SessionState.CLOSED
+
+
+def test_bytes_go_in_and_bytes_come_out(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"in")
+    call, _ = hand.calls["1"]
+    assert (call.request.data, call.input, call.name) == (b"in", b"in", "app")
+    assert not future.done()
+    hand.end("1", success(b"out"))
+    assert future.done()
+    assert future.result(0) == b"out"
+    assert future.exception() is None
+
+
+def test_a_service_may_return_nothing(hand: HandEngine, session: Session) -> None:
+    future = session.run(None)
+    hand.end("1", success(None))
+    assert future.result() is None
+
+
+def test_a_task_takes_bytes_only(session: Session) -> None:
+    with pytest.raises(InvalidArgument, match="input must be bytes, not str"):
+        session.run("text")  # type: ignore[arg-type]
+
+
+def test_an_output_with_buffers_becomes_one_pickle(hand: HandEngine, session: Session) -> None:
+    value = np.arange(300_000)
+    encoded = encode(value)
+    assert encoded.buffers
+    future = session.run(b"")
+    hand.end("1", Outcome(TaskState.SUCCEED, value=Blob.of(encoded)))
+    output = future.result()
+    assert output is not None
+    assert np.array_equal(cloudpickle.loads(output), value)
+
+
+def test_a_failed_task_raises_its_message(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    hand.end("1", failure())
+    with pytest.raises(TaskFailed, match="app raised ValueError: no") as caught:
+        future.result()
+    assert caught.value.traceback_text == "Traceback ..."
+    error = future.exception()
+    assert isinstance(error, TaskFailed)
+    assert error is not caught.value
+
+
+def test_the_errors_of_the_engine_are_raised_as_they_are(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    hand.end("1", Outcome(TaskState.FAILED, error=WorkerLost("app", 4711, -9)))
+    with pytest.raises(WorkerLost, match="worker 4711 ended"):
+        future.result()
+
+
+def test_a_task_that_never_ran_names_the_one_before_it(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    hand.end("1", Outcome(TaskState.FAILED, because=failure("KeyError", "'k'")))
+    with pytest.raises(DependencyFailed, match="did not run") as caught:
+        future.result()
+    assert isinstance(caught.value.__cause__, TaskFailed)
+
+
+def test_waiting_for_a_task_is_bounded_and_reported_to_the_engine(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    with pytest.raises(CallTimeout, match=r"task 1 of session app-.* is not done after 0 s"):
+        future.result(0)
+    with pytest.raises(TimeoutError):
+        future.exception(timeout=0)
+    assert hand.now_waiting == 0
+
+
+def test_a_task_can_be_cancelled_once(session: Session) -> None:
+    future = session.run(b"")
+    assert not future.cancelled()
+    assert future.cancel()
+    assert future.cancelled()
+    assert not future.cancel()
+    with pytest.raises(CallCancelled, match="app was cancelled before it had an output") as caught:
+        future.result()
+    assert isinstance(caught.value, concurrent.futures.CancelledError)
+
+
+def test_running_follows_the_task(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    assert not future.running()
+    hand.calls["1"][1].enter(TaskState.RUNNING)
+    assert future.running()
+    hand.end("1", success(b""))
+    assert not future.running()
+
+
+def test_callbacks_may_wait_for_other_tasks(hand: HandEngine, session: Session) -> None:
+    first, second = session.run(b"1"), session.run(b"2")
+    seen: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    first.add_done_callback(lambda _: seen.set_result(second.result(30)))
+    hand.end("1", success(b"one"))  # would hang here if the callback ran in this thread
+    hand.end("2", success(b"two"))
+    assert seen.result(30) == b"two"
+
+
+def test_a_callback_on_a_finished_task_runs_at_once(hand: HandEngine, session: Session) -> None:
+    future = session.run(b"")
+    hand.end("1", success(b"out"))
+    seen: list[bytes | None] = []
+    future.add_done_callback(lambda done: seen.append(done.result()))
+    assert seen == [b"out"]
+
+
+def test_the_standard_library_takes_the_futures(hand: HandEngine, session: Session) -> None:
+    futures = [session.run(b""), session.run(b"")]
+    hand.end("2", success(b"b"))
+    done, waiting = concurrent.futures.wait(futures, timeout=30, return_when=concurrent.futures.FIRST_COMPLETED)
+    assert (done, waiting) == ({futures[1]}, {futures[0]})
+
+    async def together() -> list[bytes | None]:
+        wrapped = [asyncio.wrap_future(future) for future in futures]
+        hand.end("1", success(b"a"))
+        return await asyncio.wait_for(asyncio.gather(*wrapped), 30)
+
+    assert asyncio.run(together()) == [b"a", b"b"]
+
+
+def test_a_created_task_can_be_watched_to_its_end(hand: HandEngine, session: Session) -> None:
+    task = session.create_task(b"in")
+    assert hand.kept == {"1"}
+    assert (task.id, task.state, task.input) == ("1", TaskState.PENDING, b"in")
+    watcher = session.watch_task(task.id, timeout=30)
+    assert next(watcher).state is TaskState.PENDING
+    hand.end("1", success(b"out"))
+    assert [change.state for change in watcher] == [TaskState.SUCCEED]
+    assert next(watcher, None) is None
+    assert session.get_task(task.id).state is TaskState.SUCCEED
+    assert [change.state for change in session.watch_task(task.id)] == [TaskState.SUCCEED]
+    assert [listed.id for listed in session.list_tasks()] == ["1"]
+
+
+def test_watching_gives_up_in_time(session: Session) -> None:
+    watcher = session.watch_task(session.create_task(b"").id, timeout=0.05)
+    with pytest.raises(CallTimeout, match=r"did not end within 0\.05 s"):
+        list(watcher)
+
+
+def test_watching_an_unknown_task_raises_what_the_engine_raises(hand: HandEngine, session: Session) -> None:
+    def broken(session_id: str, task_id: str) -> Iterator[Task]:
+        raise NotFound(f"task {task_id!r} not found")
+        yield
+
+    hand.watch = broken  # type: ignore[method-assign]
+    for timeout in (None, 30):
+        with pytest.raises(NotFound, match="task '9' not found"):
+            next(session.watch_task("9", timeout))
+
+
+class Log:
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def on_update(self, task: Task) -> None:
+        self.heard.append(task.state)
+
+    def on_error(self, error: flamepy.FlameError) -> None:
+        self.heard.append(type(error))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "last", "expected"),
+    [
+        pytest.param(success(b"out"), [TaskState.SUCCEED], contextlib.nullcontext(), id="success"),
+        pytest.param(failure(), [TaskState.FAILED, TaskFailed], pytest.raises(TaskFailed), id="failure"),
+    ],
+)
+def test_an_informer_hears_every_state(
+    hand: HandEngine, session: Session, outcome: Outcome, last: list[object], expected: Any
+) -> None:
+    log = Log()
+
+    def end() -> None:
+        hand.submitted.wait(30)
+        hand.end("1", outcome)
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    with expected:
+        assert session.invoke(b"in", log) == b"out"
+    ender.join()
+    assert log.heard[-len(last) :] == last
+
+
+def test_applications_are_registered_from_a_record_or_a_mapping(hand: HandEngine) -> None:
+    flamepy.register_application("one", ApplicationAttributes(command="true"))
+    flamepy.register_application("two", {"command": "true", "schema": {"input": "{}", "output": " "}})
+    assert [application.name for application in flamepy.list_applications()] == ["one", "two"]
+    two = flamepy.get_application("two")
+    assert two is not None
+    assert two.schema == ApplicationSchema(input="{}")
+    flamepy.unregister_application("two")
+    assert flamepy.get_application("two") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"comand": "x"}, "'comand' is not an application attribute. Did you mean 'command'?"),
+        ({"zzz": "x"}, "'zzz' is not an application attribute. Use one of shim, image"),
+        ({"schema": {"inputs": "{}"}}, "'inputs' is not a schema field. Did you mean 'input'?"),
+        ({"schema": "{}"}, "schema must be an ApplicationSchema or a dict, not str"),
+        ({"shim": "vm"}, r"'vm' is not a shim: use Shim\.HOST"),
+        ({"shim": 7}, "7 is not a shim"),
+        ("command", "must be ApplicationAttributes or a dict, not str"),
+    ],
+)
+def test_wrong_attributes_are_explained(given: Any, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        application_attributes(given)
+
+
+def test_a_shim_may_be_a_word_or_a_number() -> None:
+    assert application_attributes({"shim": "wasm"}).shim is Shim.WASM
+    assert application_attributes({"shim": 0}).shim is Shim.HOST
+
+
+def test_blank_schemas_count_as_absent() -> None:
+    blank = ApplicationAttributes(schema=ApplicationSchema(input="", output=" "))
+    assert application_attributes(blank).schema is None
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@pytest.mark.parametrize(
+    ("common_data", "is_stateful"),
+    [
+        pytest.param(None, False, id="nothing"),
+        pytest.param(b"RunnerContext", False, id="bytes that only look like it"),
+        pytest.param(cloudpickle.dumps(RunnerContext(len)), False, id="a function"),
+        pytest.param(cloudpickle.dumps(RunnerContext(Counter())), True, id="an object"),
+    ],
+)
+def test_the_engine_is_told_whether_a_service_has_state(common_data: bytes | None, is_stateful: bool) -> None:
+    assert session_spec(SessionAttributes("flmrun", common_data=common_data)).is_stateful is is_stateful
+
+
+def test_objects_go_to_the_cache_of_the_current_engine(hand: HandEngine) -> None:
+    ref = flamepy.put_object("app/session", {"a": 1})
+    assert ref.endpoint == "test://"
+    assert flamepy.get_object(ref) == {"a": 1}
+    ref = flamepy.patch_object(flamepy.update_object(ref, [1]), 2)
+    assert ref.version == 3
+    assert flamepy.get_object(ref, lambda base, patches: [*base, *patches]) == [1, 2]
+    flamepy.delete_objects("app/session")
+    with pytest.raises(NotFound):
+        flamepy.get_object(ref)
+
+
+def test_the_workers_are_listed(hand: HandEngine) -> None:
+    assert [worker.pid for worker in flamepy.list_executors()] == [4711]
+
+
+def test_a_closed_connection_says_how_to_get_another(hand: HandEngine) -> None:
+    with flamepy.connect() as connection:
+        session = connection.create_session(SessionAttributes("app"))
+    connection.close()
+    assert isinstance(connection, Connection)
+    with pytest.raises(InvalidState, match=r"this connection is closed: make another one with flamepy\.connect"):
+        connection.list_sessions()
+    assert session.run(b"").done() is False
+
+
+def test_an_address_needs_a_cluster(hand: HandEngine) -> None:
+    with pytest.raises(InvalidArgument, match=r"cannot use the cluster at http://h:1.*this release"):
+        flamepy.connect("http://h:1")

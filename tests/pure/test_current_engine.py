@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine a process uses, and when it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from flamepy.config import ContextFields
+from flamepy.engine.select import select_engine
+from flamepy.errors import InvalidArgument
+
+# What a fresh interpreter runs: an engine that only counts how often it is closed, made by no configuration.
+SETTING = """
+import os, threading
+from flamepy.engine import current
+
+class Counted:
+    name = "counted"
+    closed = 0
+    def close(self, *, grace_s=5.0):
+        self.closed += 1
+        print("closed in", "parent" if os.getpid() == parent else "child", flush=True)
+    def abandon_in_child(self):
+        print("abandoned in", "parent" if os.getpid() == parent else "child", flush=True)
+
+parent = os.getpid()
+engine = Counted()
+"""
+
+
+def run(program: str) -> list[str]:
+    """The lines that ``program`` prints in a fresh interpreter."""
+    command = [sys.executable, "-c", SETTING + program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_the_engine_is_closed_when_the_interpreter_ends() -> None:
+    assert run("current._current.engine = engine; print('last line')") == ["last line", "closed in parent"]
+
+
+def test_shutdown_closes_once() -> None:
+    program = "current._current.engine = engine; current.shutdown(); current.shutdown(); print('end')"
+    assert run(program) == ["closed in parent", "end"]
+
+
+def test_an_engine_in_use_for_a_while_is_given_back() -> None:
+    program = (
+        "with current.use_engine(engine): print(current.current_engine() is engine)\nprint(current._current.engine)"
+    )
+    assert run(program) == ["True", "None"]
+
+
+def test_a_forked_child_forgets_the_engine_even_while_another_thread_holds_the_lock() -> None:
+    program = """
+current._current.engine = engine
+held, release = threading.Event(), threading.Event()
+def hold():
+    with current._current.lock:
+        held.set()
+        release.wait(30)
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait(30)
+child = os.fork()
+if child == 0:
+    print("child has", current._current.engine, flush=True)
+    current.shutdown()
+    os._exit(0)
+os.waitpid(child, 0)
+release.set()
+thread.join()
+print("parent has", current.current_engine().name, flush=True)
+"""
+    assert run(program) == ["abandoned in child", "child has None", "parent has counted", "closed in parent"]
+
+
+@pytest.mark.parametrize(
+    ("context", "environ", "cure"),
+    [
+        (ContextFields(endpoint="http://h:1", source="f.yaml"), {}, r"remove 'endpoint' from f\.yaml"),
+        (ContextFields(endpoint="http://h:1"), {"FLAME_ENDPOINT": "http://h:1"}, "unset FLAME_ENDPOINT"),
+        (ContextFields(endpoint="http://h:1", source="f"), {"FLAME_ENDPOINT": "http://h:1"}, "unset FLAME_ENDPOINT"),
+    ],
+)
+def test_a_cluster_is_refused_with_the_way_back(context: ContextFields, environ: dict[str, str], cure: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"cannot use the cluster at http://h:1: this release .*{cure}"):
+        select_engine(context, environ)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applications, sessions and tasks as bytes, the way programs for 0.6 use them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+import pytest
+
+import flamepy
+from flamepy.core.application import ApplicationAttributes, ApplicationState
+from flamepy.core.session import SessionAttributes, SessionState
+from flamepy.core.task import Task, TaskState
+from flamepy.engine.api import Engine
+from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound, TaskFailed
+from flamepy.runner.types import RunnerContext, RunnerRequest
+
+TIMEOUT_S = 30
+
+
+def context(execution_object: Any) -> bytes:
+    return bytes(cloudpickle.dumps(RunnerContext(execution_object)))
+
+
+def request(*args: Any, method: str | None = None, **kwargs: Any) -> bytes:
+    return bytes(cloudpickle.dumps(RunnerRequest(method, args, kwargs)))
+
+
+def value(output: bytes | None) -> Any:
+    assert output is not None
+    return cloudpickle.loads(output)
+
+
+def open_service(execution_object: Any, application: str = "flmrun") -> flamepy.Session:
+    return flamepy.create_session(application, context(execution_object))
+
+
+def double() -> Callable[[int], int]:
+    """A function that travels by value: workers of a session without a package cannot import this module."""
+
+    def doubled(number: int) -> int:
+        return number * 2
+
+    return doubled
+
+
+def test_the_built_in_template_is_listed(engine: Engine) -> None:
+    assert "flmrun" in {application.name for application in flamepy.list_applications()}
+    template = flamepy.get_application("flmrun")
+    assert template is not None
+    assert template.state is ApplicationState.ENABLED
+
+
+def test_an_application_is_registered_used_and_removed(engine: Engine) -> None:
+    template = flamepy.get_application("flmrun")
+    assert template is not None
+    flamepy.register_application("mine", {"command": template.command, "arguments": template.arguments})
+    with pytest.raises(AlreadyExists, match="'mine' already exists"):
+        flamepy.register_application("mine", ApplicationAttributes())
+    session = open_service(double(), "mine")
+    assert value(session.invoke(request(4))) == 8
+    with pytest.raises(InvalidState):
+        flamepy.unregister_application("mine")
+    session.close()
+    flamepy.unregister_application("mine")
+    assert flamepy.get_application("mine") is None
+    with pytest.raises(NotFound):
+        flamepy.unregister_application("mine")
+
+
+def test_a_session_of_an_unknown_application_is_refused(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="'nothing-here' not found"):
+        flamepy.create_session("nothing-here")
+
+
+def test_a_session_gives_back_its_common_data(engine: Engine) -> None:
+    data = context(double())
+    session = flamepy.create_session("flmrun", data, session_id="by-name")
+    assert session.common_data() == data
+    assert flamepy.open_session("by-name").common_data() == data
+    with pytest.raises(AlreadyExists):
+        flamepy.create_session("flmrun", data, session_id="by-name")
+
+
+def test_open_session_makes_what_is_missing_and_finds_what_is_there(engine: Engine) -> None:
+    with pytest.raises(FlameError, match="not found"):
+        flamepy.open_session("later")
+    spec = SessionAttributes("flmrun", common_data=context(double()))
+    assert flamepy.open_session("later", spec).id == "later"
+    assert value(flamepy.open_session("later", spec).invoke(request(2))) == 4
+
+
+def test_a_closed_session_takes_no_tasks(engine: Engine) -> None:
+    session = open_service(double())
+    session.close()
+    assert session.state is SessionState.CLOSED
+    assert flamepy.get_session(session.id).state is SessionState.CLOSED
+    with pytest.raises(FlameError, match="not open"):
+        session.run(request(1))
+    with pytest.raises(FlameError, match="not open"):
+        flamepy.open_session(session.id)
+    flamepy.close_session(session.id)
+
+
+def test_tasks_run_and_give_their_values(engine: Engine) -> None:
+    session = open_service(double())
+    futures = [session.run(request(number)) for number in range(8)]
+    done, waiting = concurrent.futures.wait(futures, TIMEOUT_S)
+    assert not waiting
+    assert done == set(futures)
+    assert [value(future.result()) for future in futures] == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
+def test_an_object_keeps_its_state_between_tasks(engine: Engine) -> None:
+    class Counter:
+        def __init__(self, initial: int) -> None:
+            self.count = initial
+
+        def add(self, number: int) -> int:
+            self.count += number
+            return self.count
+
+    session = open_service(Counter(10))
+    session.run(request(1, method="add"))
+    session.run(request(number=3, method="add"))
+    assert value(session.invoke(request(0, method="add"))) == 14
+
+
+def test_a_big_value_arrives_as_one_pickle(engine: Engine) -> None:
+    def ones(length: int) -> Any:
+        import numpy as np
+
+        return np.ones(length)
+
+    assert value(open_service(ones).run(request(1_000_000)).result(TIMEOUT_S)).sum() == 1_000_000
+
+
+def test_a_failed_task_raises_what_the_worker_said(engine: Engine) -> None:
+    def fail() -> None:
+        raise ValueError("the reason")
+
+    session = open_service(fail)
+    future = session.run(request())
+    with pytest.raises(TaskFailed, match="ValueError: the reason") as caught:
+        future.result(TIMEOUT_S)
+    assert "in fail" in caught.value.traceback_text
+    with pytest.raises(FlameError, match="the reason"):
+        session.invoke(request())
+
+
+def test_a_created_task_is_watched_and_looked_up(engine: Engine) -> None:
+    session = open_service(double())
+    data = request(21)
+    task = session.create_task(data)
+    states = [change.state for change in session.watch_task(task.id, timeout=TIMEOUT_S)]
+    assert states[-1] is TaskState.SUCCEED
+    assert set(states) <= {TaskState.PENDING, TaskState.RUNNING, TaskState.SUCCEED}
+    ended = session.get_task(task.id)
+    assert (ended.state, ended.input) == (TaskState.SUCCEED, data)
+    assert value(ended.output) == 42
+    assert ended.is_completed()
+    assert [listed.id for listed in session.list_tasks()] == [task.id]
+    with pytest.raises(NotFound):
+        session.get_task("999")
+
+
+def test_an_informer_hears_a_task_through(engine: Engine) -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.states: list[TaskState] = []
+            self.errors: list[FlameError] = []
+
+        def on_update(self, task: Task) -> None:
+            self.states.append(task.state)
+
+        def on_error(self, error: FlameError) -> None:
+            self.errors.append(error)
+
+    log = Log()
+    assert value(open_service(double()).invoke(request(1), log)) == 2
+    assert (log.states[-1], log.errors) == (TaskState.SUCCEED, [])
+
+
+def test_more_tasks_than_threads_of_a_pool_are_answered(engine: Engine) -> None:
+    session = open_service(double())
+    answered = threading.Semaphore(0)
+    futures = [session.run(request(number)) for number in range(50)]
+    for future in futures:
+        future.add_done_callback(lambda _: answered.release())
+    for _ in futures:
+        assert answered.acquire(timeout=TIMEOUT_S)
+
+
+def test_a_task_can_be_cancelled_while_it_runs(engine: Engine) -> None:
+    def wait_long() -> None:
+        import time
+
+        time.sleep(600)
+
+    session = open_service(wait_long)
+    future = session.run(request())
+    assert future.cancel()
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result(TIMEOUT_S)
+    assert future.cancelled()
+
+
+def test_the_counters_of_a_session_follow_its_tasks(engine: Engine) -> None:
+    session = open_service(double())
+    concurrent.futures.wait([session.run(request(number)) for number in range(3)], TIMEOUT_S)
+    seen = flamepy.get_session(session.id)
+    assert (seen.pending, seen.running, seen.succeed, seen.failed) == (0, 0, 3, 0)
+    assert session.id in {listed.id for listed in flamepy.list_sessions()}
+
+
+def test_workers_are_listed_with_their_processes(engine: Engine) -> None:
+    session = open_service(double())
+    session.invoke(request(1))
+    assert all(worker.pid > 0 for worker in flamepy.list_executors())
+    assert flamepy.list_executors()
+
+
+def test_objects_are_stored_changed_and_deleted(engine: Engine) -> None:
+    ref = flamepy.put_object("app/shared", [1])
+    ref = flamepy.patch_object(ref, 2)
+    assert flamepy.get_object(ref) == [1]
+    assert flamepy.get_object(ref, lambda base, patches: base + patches) == [1, 2]
+    ref = flamepy.update_object(ref, "new")
+    assert flamepy.get_object(ref) == "new"
+    flamepy.delete_objects("app/*")
+    with pytest.raises(FlameError, match="not found"):
+        flamepy.get_object(ref)
