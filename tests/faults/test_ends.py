@@ -26,10 +26,13 @@ from tests.signs import until_exists
 BOUND_S = 20.0
 LEAVE_S = 5.0
 
+# From Python 3.12 on, fork warns in a process with threads; forking one is what some of these programs are about.
 PREAMBLE = """
-import os, sys, time, tempfile
+import os, sys, time, tempfile, warnings
 import flamepy
 from flamepy import Runner
+
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 def busy(path):
     open(path, "w").close()

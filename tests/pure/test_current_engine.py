@@ -13,9 +13,12 @@ from flamepy.engine.select import select_engine
 from flamepy.errors import InvalidArgument
 
 # What a fresh interpreter runs: an engine that only counts how often it is closed, made by no configuration.
+# From Python 3.12 on, fork warns in a process with threads; forking one is what some of these programs are about.
 SETTING = """
-import os, threading
+import os, threading, warnings
 from flamepy.engine import current
+
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 class Counted:
     name = "counted"
