@@ -177,7 +177,8 @@ class StateLost(TaskFailed):
         super().__init__(service, "StateLost", reason)
         self.args = (service, reason)
         self.message = (
-            f"the state of {service} is lost: its worker ended, and the state could not be saved because {reason}. "
+            f"the state of {service} is lost: its worker ended, and the state could not be saved because "
+            f"{reason.rstrip('. ')}. "
             "Create the service again; leave such values out of the state with __getstate__ to have it saved."
         )
 
