@@ -221,13 +221,6 @@ class Notebook:
         extra = self._exported(root)
         return self._archives().package(root.path, self._name(line), self._rules(line), extra=extra).path
 
-    def show_text(self, runner: Runner, printer: Any, is_cycle: bool) -> None:
-        """IPython's text of a Runner: the status of ours, the ``repr`` of others."""
-        printer.text(repr(self.status() if runner is self.runner else runner))
-
-    def show_html(self, runner: Runner) -> str | None:
-        return self.status()._repr_html_() if runner is self.runner else None
-
     def _opened(self, line: RunnerLine) -> Runner:
         from flamepy import InvalidArgument, Runner
 

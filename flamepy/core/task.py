@@ -21,17 +21,6 @@ class TaskState(IntEnum):
         return self >= TaskState.SUCCEED
 
 
-ALLOWED: dict[TaskState, frozenset[TaskState]] = {
-    # FAILED straight from PENDING: an argument that the call waited for failed.
-    TaskState.PENDING: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED}),
-    # PENDING again: the worker was lost before the call began, or a retry was asked for.
-    TaskState.RUNNING: frozenset({TaskState.SUCCEED, TaskState.FAILED, TaskState.CANCELLED, TaskState.PENDING}),
-    TaskState.SUCCEED: frozenset(),
-    TaskState.FAILED: frozenset(),
-    TaskState.CANCELLED: frozenset(),
-}
-
-
 @dataclass(frozen=True)
 class Task:
     """A snapshot of a task, as clients see it."""

@@ -96,12 +96,13 @@ class Loop:
             if may_lead():
                 with HeldBackInterrupt(self.wake) as interrupt:  # before the baton is taken, see step
                     if self.leadership.take_to_wait(is_engine=is_engine):
+                        # callbacks are the engine's thread's to run: give way to it
                         self._lead_until(
                             lambda: (
                                 completion.outcome is not None
                                 or interrupt.is_pending
                                 or (bool(self._callbacks) and not is_engine)
-                            ),  # they are the engine's thread's to run
+                            ),
                             deadline_s,
                         )
                 if completion.outcome is not None:
