@@ -60,6 +60,10 @@ class Blob:
         """Bytes of the payload itself, without padding."""
         return sum(self.lengths)
 
+    def plain_bytes(self) -> bytes | None:
+        """The payload, when it is nothing but a few bytes in place."""
+        return self.data if self.segment is None and len(self.lengths) == 1 else None
+
     def payload(self, map_: Callable[[Segment], memoryview] = Segment.map_private) -> Payload:
         """The payload again; buffers in a segment are private, writable, copied only where they are written.
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frames between the embedded engine and its workers: fixed heads, shared by both ends.
 
-Calls go down one packet socket per worker. Results come back through one pipe that all workers share: a frame of
-at most PIPE_BUF bytes is written atomically, so frames never mix and a killed worker never leaves half a frame.
-What is larger, or carries descriptors, follows on the worker's own socket ("away") and the pipe only announces it.
+Calls go down one packet socket per worker, several small ones in one packet. Results come back through one pipe that
+all workers share: a frame of at most PIPE_BUF bytes is written atomically, so frames never mix and a killed worker
+never leaves half a frame. What is larger, or carries descriptors, follows on the worker's own socket ("away") and the
+pipe only announces it.
 """
 
 from __future__ import annotations
@@ -22,22 +23,30 @@ HOT_S = 150e-6
 SPIN_S = 80e-6
 
 # engine -> worker
-CALL, LEAVE, FORGET = 1, 2, 3
-HAS_DEFINITION, HAS_CHECKPOINT, BODY_AWAY = 1, 2, 4
-CALL_HEAD = struct.Struct("<BBxxIQI")  # kind, flags, session number, call number, number of dependencies
+CALL, LEAVE, FORGET, KEEP = 1, 2, 3, 4
+HAS_DEFINITION, HAS_CHECKPOINT, BODY_AWAY, IS_PLAIN = 1, 2, 4, 8
+# kind, flags, session number, sending number, number of dependencies, bytes of a plain request
+# A plain call is the head and the bytes of its request, nothing else: only such calls share a packet.
+CALL_HEAD = struct.Struct("<BBxxIQII")
+# kind, recall number, sending number of the call that the worker keeps: what it holds besides is taken back
+KEEP_HEAD = struct.Struct("<BxxxxxxxQQ")
 
 # worker (or zygote) -> engine
 RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH or BIRTH is the pid
 OK, FAILED, CANCELLED = 0, 1, 2
-HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT = 1, 2, 4
-RESULT_HEAD = struct.Struct("<HBBBxxxIQd")  # frame length, kind, status, flags, worker id, call number, duration in s
+HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT = 1, 2, 4  # and IS_PLAIN: the body is the bytes of the value, nothing else
+RESULT_HEAD = struct.Struct(
+    "<HBBBxxxIQd"
+)  # frame length, kind, status, flags, worker id, sending number, duration in s
 
 WAKE_FRAME = RESULT_HEAD.pack(RESULT_HEAD.size, WAKE, 0, 0, 0, 0, 0.0)
 
-# the board: one slot per worker in shared memory
-BOARD_SLOTS = 1024
-SLOT = struct.Struct("<QQ")  # the call that the worker has begun (0 = none), the call that it must interrupt
 WORD = struct.Struct("<Q")
+
+# the board: one slot of 64-bit words per worker in shared memory; each word has one writer
+BOARD_SLOTS = 1024
+SLOT_WORDS = 4
+BEGUN, INTERRUPTED, RECALLS = 0, 1, 2  # sending number of the call begun last and of the one to interrupt; recalls made
 
 
 class ResultHead(NamedTuple):
@@ -46,7 +55,7 @@ class ResultHead(NamedTuple):
     status: int
     flags: int
     worker_id: int
-    call_number: int
+    number: int
     duration_s: float
 
 

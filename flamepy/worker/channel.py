@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
@@ -19,14 +20,14 @@ _LENGTH = struct.Struct("<I")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
 class CallFrame:
-    """A call as it arrives. definition: only with the first call of a session in this worker."""
+    """A call as it arrives. number: of this sending; definition: only with a session's first call in this worker."""
 
     number: int
     session_number: int
     request: Blob
-    dependencies: list[Blob]
+    dependencies: Sequence[Blob] = ()
     definition: Blob | None = None
     checkpoint: Blob | None = None
 
@@ -36,6 +37,14 @@ class Forget:
     """The session is closed: drop what it left here."""
 
     session_number: int
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The answer to a recall. recalls: how many there have been; number: of the call that stays here, 0 = none."""
+
+    recalls: int
+    number: int
 
 
 class Channel:
@@ -53,17 +62,20 @@ class Channel:
         """Is there a message, or will there be one within ``timeout_s``?"""
         return bool(self._poller.poll(timeout_s * 1000))
 
-    def receive(self) -> CallFrame | Forget | None:
+    def receive(self) -> list[CallFrame] | Forget | Keep | None:
         """The next message; None when the engine has gone or asks to leave."""
-        frame, ancillary = self._next_packet()
-        if not frame or frame[0] == frames.LEAVE:
-            return None
-        if frame[0] == frames.FORGET:
-            return Forget(frames.CALL_HEAD.unpack_from(frame)[2])
-        fds: list[int] = []
-        for _, _, data in ancillary:
-            fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
-        return _read_call(frame, fds)
+        packet, ancillary = self._next_packet()
+        kind = packet[0] if packet else frames.LEAVE
+        if kind == frames.CALL:
+            fds: list[int] = []
+            for _, _, data in ancillary:
+                fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+            return _read_calls(packet, fds)
+        if kind == frames.FORGET:
+            return Forget(frames.CALL_HEAD.unpack_from(packet)[2])
+        if kind == frames.KEEP:
+            return Keep(*frames.KEEP_HEAD.unpack(packet)[1:])
+        return None
 
     def _next_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
         began_s = now_s = time.perf_counter()
@@ -81,8 +93,17 @@ class Channel:
         self._is_hot = time.perf_counter() - began_s < frames.HOT_S
         return packet[0], packet[1]
 
-    def report(self, call_number: int, report: Report, output: bytes, duration_s: float) -> None:
+    def report(self, number: int, report: Report, output: bytes, duration_s: float) -> None:
         """Tell how a call ended: value or failure, new state and output in one message, so all are known or none."""
+        value = report.body.plain_bytes()
+        if value is not None and not (report.new_state or report.warning or output):
+            length = frames.RESULT_HEAD.size + len(value)
+            if length <= frames.PIPE_FRAME_BYTES:
+                plain = frames.RESULT_HEAD.pack(
+                    length, frames.RESULT, report.status, frames.IS_PLAIN, self._worker_id, number, duration_s
+                )
+                os.write(self._results_fd, plain + value)
+                return
         flags = 0
         parts: list[bytes] = []
         fds: list[int] = []
@@ -101,7 +122,7 @@ class Channel:
             kind, length, body = frames.RESULT_AWAY, frames.RESULT_HEAD.size, b""
         else:
             kind = frames.RESULT
-        head = frames.RESULT_HEAD.pack(length, kind, report.status, flags, self._worker_id, call_number, duration_s)
+        head = frames.RESULT_HEAD.pack(length, kind, report.status, flags, self._worker_id, number, duration_s)
         os.write(self._results_fd, head + body)
 
     def _send_away(self, body: bytes, fds: list[int]) -> None:
@@ -112,17 +133,32 @@ class Channel:
             socket.send_fds(self._calls, [b"\0" + body], fds)
 
 
-def _read_call(frame: bytes, fds: list[int]) -> CallFrame:
-    _, flags, session_number, call_number, dependency_count = frames.CALL_HEAD.unpack_from(frame)
-    body: bytes | memoryview = frame
+def _read_calls(packet: bytes, fds: list[int]) -> list[CallFrame]:
+    """Several plain calls, or one of any kind."""
+    calls = []
+    offset = 0
+    while offset < len(packet):
+        _, flags, session_number, number, dependency_count, length = frames.CALL_HEAD.unpack_from(packet, offset)
+        offset += frames.CALL_HEAD.size
+        if not flags & frames.IS_PLAIN:
+            return [_read_call(packet, fds, flags, session_number, number, dependency_count)]
+        calls.append(CallFrame(number, session_number, Blob((length,), packet[offset : offset + length])))
+        offset += length
+    return calls
+
+
+def _read_call(
+    packet: bytes, fds: list[int], flags: int, session_number: int, number: int, dependency_count: int
+) -> CallFrame:
+    body: bytes | memoryview = packet
     offset = frames.CALL_HEAD.size
     next_fd = 0
     if flags & frames.BODY_AWAY:
-        body, offset, next_fd = Segment(fds[0], frames.WORD.unpack_from(frame, offset)[0]).map_private(), 0, 1
+        body, offset, next_fd = Segment(fds[0], frames.WORD.unpack_from(packet, offset)[0]).map_private(), 0, 1
     blobs = []
     for _ in range(dependency_count + 1 + bool(flags & frames.HAS_DEFINITION) + bool(flags & frames.HAS_CHECKPOINT)):
         blob, offset, next_fd = Blob.read_from(body, offset, fds, next_fd)
         blobs.append(blob)
     definition = blobs.pop(0) if flags & frames.HAS_DEFINITION else None
     checkpoint = blobs.pop(0) if flags & frames.HAS_CHECKPOINT else None
-    return CallFrame(call_number, session_number, blobs[0], blobs[1:], definition, checkpoint)
+    return CallFrame(number, session_number, blobs[0], blobs[1:], definition, checkpoint)

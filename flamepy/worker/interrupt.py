@@ -6,49 +6,42 @@ The interrupt is raised only while that very call runs user code, so it can neve
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import signal
-from collections.abc import Iterator
 
-from flamepy.codec.frames import SLOT, WORD
+from flamepy.codec.frames import INTERRUPTED
 
 
 class Interrupt:
-    """This worker's slot on the board, and the handler of SIGINT."""
+    """``with interrupt:`` user code runs in here, and a cancel may raise KeyboardInterrupt.
 
-    def __init__(self, board: mmap.mmap, slot: int) -> None:
-        self._board = board
-        self._begun_at = slot * SLOT.size
-        self._asked_at = self._begun_at + WORD.size
+    slot: this worker's words of the board.
+    """
+
+    __slots__ = ("_current", "_is_allowed", "_slot")
+
+    def __init__(self, slot: memoryview) -> None:
+        self._slot = slot
         self._is_allowed = False
         self._current = 0
         signal.signal(signal.SIGINT, self._on_signal)
 
-    def begin(self, call_number: int) -> None:
-        """Note on the board that this call has begun: if the worker dies now, the call is the victim."""
-        self._current = call_number
-        WORD.pack_into(self._board, self._begun_at, call_number)
+    def begin(self, number: int) -> None:
+        """This call is the one that may be interrupted from now on; 0 = none."""
+        self._current = number
 
-    def end(self) -> None:
-        self._current = 0
+    def was_asked(self) -> bool:
+        """Has the engine asked to interrupt the current call?"""
+        return self._slot[INTERRUPTED] == self._current
 
-    def was_asked(self, call_number: int) -> bool:
-        """Has the engine asked to interrupt this call?"""
-        asked: int = WORD.unpack_from(self._board, self._asked_at)[0]
-        return asked == call_number
-
-    @contextlib.contextmanager
-    def allowed(self) -> Iterator[None]:
-        """User code runs in here: a cancel may raise KeyboardInterrupt."""
+    def __enter__(self) -> None:
         self._is_allowed = True
-        try:
-            if self.was_asked(self._current):  # the signal came before the block
-                raise KeyboardInterrupt
-            yield
-        finally:
+        if self._slot[INTERRUPTED] == self._current:  # the signal came before the block
             self._is_allowed = False
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        self._is_allowed = False
 
     def _on_signal(self, *_: object) -> None:
-        if self._is_allowed and self.was_asked(self._current):
+        if self._is_allowed and self.was_asked():
             raise KeyboardInterrupt

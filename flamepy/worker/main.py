@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker's loop: receive a call, run it, report how it ended. One call at a time, in the main thread.
+"""A worker's loop: take a call, run it, report how it ended. One call at a time, in the main thread.
 
 The main thread, because a cancel is an interrupt (SIGINT), and Python runs signal handlers there.
 """
@@ -16,8 +16,11 @@ import types
 
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
+from flamepy.codec import barrier
+from flamepy.codec.frames import SLOT_WORDS
 from flamepy.core.binding import Binding
-from flamepy.worker.channel import CallFrame, Channel, Forget
+from flamepy.worker.channel import CallFrame, Channel
+from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.outcome import Report, cancelled, failed
 from flamepy.worker.output import OutputCapture
@@ -35,27 +38,27 @@ def run(
     raise_descriptor_limit()
     _bind(binding)
     channel = Channel(worker_id, calls, results_fd)
-    interrupt = Interrupt(board, slot)
+    words = memoryview(board).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
+    barrier.take_part()
     services = Services()
+    inbox = Inbox(channel, words, services.forget)
+    interrupt = Interrupt(words)
     mappings = KeptMappings()
     gc.enable()
     while True:
-        if mappings and not channel.has_message(KEEP_MAPPINGS_S):
+        if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
             mappings.clear()
-        message = channel.receive()
-        if message is None:
+        call = inbox.next_call()
+        if call is None:
             return 0
-        if isinstance(message, Forget):
-            services.forget(message.session_number)
-            continue
-        interrupt.begin(message.number)
-        began = time.perf_counter()
-        report = _run_call(message, services, mappings, interrupt)
-        duration_s = time.perf_counter() - began
-        interrupt.end()
-        channel.report(message.number, report, output.take(), duration_s)
-        del message, report  # big arguments and results must not outlive their call while the worker waits
-        mappings.settle()
+        interrupt.begin(call.number)
+        began_s = time.perf_counter()
+        report = _run_call(call, services, mappings, interrupt)
+        duration_s = time.perf_counter() - began_s
+        channel.report(call.number, report, output.take(), duration_s)
+        del call, report  # big arguments and results must not outlive their call while the worker waits
+        if mappings:
+            mappings.settle()
 
 
 def _bind(binding: Binding) -> None:
@@ -76,7 +79,7 @@ def _run_call(call: CallFrame, services: Services, mappings: KeptMappings, inter
     service = None
     services.take_definition(call)
     try:
-        with interrupt.allowed():
+        with interrupt:
             service = services.of(call)
             arguments = [decode_or_explain(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
             request = decode_or_explain(call.request.payload(mappings.map), "the call", arguments)
@@ -84,4 +87,4 @@ def _run_call(call: CallFrame, services: Services, mappings: KeptMappings, inter
     except BaseException as error:  # noqa: BLE001 - whatever user code raises belongs to the caller, not to this loop
         if service is not None:
             service.roll_back()
-        return cancelled() if interrupt.was_asked(call.number) else failed(error)
+        return cancelled() if interrupt.was_asked() else failed(error)

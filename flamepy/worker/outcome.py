@@ -21,7 +21,7 @@ _MESSAGE_CHARS = 16 * 1024
 _PLAIN_MODULES = ("builtins", "__main__", "flamepy.errors")  # whose names are told without the module
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Report:
     """status: OK, FAILED or CANCELLED; body: the value or the Failure.
 

@@ -16,7 +16,7 @@ from flamepy.core.application import Application, ApplicationState
 from flamepy.engine.api import Completion, SessionSpec
 from flamepy.engine.local import schedule
 from flamepy.engine.local.link import WorkerLink
-from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
 
 
@@ -42,7 +42,9 @@ class Desk:
 
     def call(self, session: SessionRecord) -> CallRecord:
         number = next(self._numbers)
-        return CallRecord(number, Completion(session.id, str(number)), session, Blob((0,)), [], 0, None)
+        record = CallRecord(Completion(session.id, str(number)), session, Blob((0,)), [], 0, None)
+        record.number = number
+        return record
 
     def worker(self, installed: Installed, *sessions: SessionRecord, idle_since_s: float = 0.0) -> WorkerRecord:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -154,13 +156,70 @@ def test_idle_workers_retire_but_the_last_one_used_stays_as_a_spare(desk: Desk) 
     assert schedule.to_retire([third, first, second], now_s=1000.0, keep_warm_s=60.0) == [first, second]
 
 
-def test_a_death_hits_the_call_that_had_begun_and_no_other(desk: Desk) -> None:
+def test_small_calls_share_a_packet_and_workers_share_the_calls(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.00001)
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    workers = [desk.worker(app), desk.worker(app, session)]
+    assert schedule.batch(session, workers[0], workers, limit=2) == 15
+    session.waiting.extend(desk.call(session) for _ in range(1_000))
+    assert schedule.batch(session, workers[0], workers, limit=2) == schedule.PACKET_CALLS
+
+
+def test_a_packet_holds_no_more_than_a_few_milliseconds_of_work(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.002)
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    worker = desk.worker(app, session)
+    assert schedule.batch(session, worker, [worker], limit=1) == 3
+
+
+@pytest.mark.parametrize("expected_s", [None, 0.3])
+def test_a_call_that_may_be_long_shares_its_packet_with_none(desk: Desk, expected_s: float | None) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=expected_s)
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    worker = desk.worker(app)
+    assert schedule.batch(session, worker, [worker], limit=1) == 1
+
+
+def test_no_calls_queue_up_while_another_worker_may_be_started(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.00001)
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    worker = desk.worker(app)
+    assert schedule.batch(session, worker, [worker], limit=2) == 1
+
+
+def test_a_worker_that_is_full_of_calls_gets_no_more(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.00001)
+    worker = desk.worker(app, *[session] * (schedule.AHEAD_CALLS - 1))
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    assert schedule.batch(session, worker, [worker], limit=1) == 1
+    worker.add(desk.call(session))
+    assert schedule.place(session, [worker], limit=1) is None
+
+
+def test_what_a_worker_has_begun_is_told_from_what_can_run_elsewhere(desk: Desk) -> None:
     app = desk.application()
     session = desk.session(app)
     calls = [desk.call(session) for _ in range(3)]
-    assert schedule.split_by_death(calls, calls[0].number) == (calls[0], calls[1:])
-    assert schedule.split_by_death(calls, 0) == (None, calls)
-    assert schedule.split_by_death([], 7) == (None, [])
+    assert split_at(calls, calls[0].number) == (calls[:1], calls[1:])
+    assert split_at(calls, calls[1].number) == (calls[:2], calls[2:])  # the first was answered, but not read
+    assert split_at(calls, 0) == ([], calls)
+    assert split_at([], 7) == ([], [])
+
+
+def test_calls_that_are_taken_back_are_no_backlog_any_more(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.001)
+    worker = desk.worker(app, *[session] * 4)
+    running, *others = worker.in_flight
+    assert worker.take_back(running.number) == others
+    assert list(worker.in_flight) == [running]
+    assert worker.backlog_s() == pytest.approx(0.001)
+    assert [record.worker for record in others] == [None] * 3
 
 
 def test_one_slow_outlier_does_not_make_a_session_look_slow(desk: Desk) -> None:

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions and calls of the embedded engine: accepted, handed to workers, finished. The engine's thread only.
+"""Sessions and calls of the embedded engine: accepted, and handed to workers. The engine's thread only.
 
-A call waits for its arguments, then in its session's queue, then in a worker's socket, and ends in ``_finish``,
-the one place that completes futures. Where a call goes is decided in schedule.py.
+A call waits for its arguments, then in its session's queue, then at a worker. Where it goes is decided in schedule.py,
+how it ends is noted in endings.py.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from itertools import islice
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.codec import frames
@@ -18,30 +17,27 @@ from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
 from flamepy.engine.api import Completion, Outcome
 from flamepy.engine.local import schedule
-from flamepy.engine.local.pool import MAX_STATEFUL, Death, Pool
-from flamepy.engine.local.records import CallRecord, Ended, SessionRecord, WorkerRecord
+from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost, too_many_stateful
+from flamepy.engine.local.pool import Pool
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.registry import Installed
-from flamepy.errors import CallCancelled, FlameError, FlameErrorCode, InvalidState, StateLost, WorkerLost
-
-logger = logging.getLogger(__name__)
+from flamepy.errors import FlameError, InvalidState
 
 
 class Dispatcher:
-    """Owns sessions and calls; moves workers through ``pool``.
+    """Owns sessions and calls; moves workers through ``pool``."""
 
-    call_back: takes callbacks of other people's code, which must not run in the middle of a turn.
-    """
-
-    def __init__(self, pool: Pool, budget: SegmentBudget, call_back: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings) -> None:
         self.sessions: dict[str, SessionRecord] = {}
+        self.is_hungry = True  # would a call that comes now run at once? From other threads: a guess
         self._pool = pool
         self._budget = budget
-        self._call_back = call_back
+        self._endings = endings
         self._ready: deque[SessionRecord] = deque()
         self._resolved: deque[CallRecord] = deque()
-        self._start_failures: dict[Installed, int] = {}
         self._failure: FlameError | None = None  # the engine itself has failed, and this is why
         self._has_new_idle = False  # has a worker run out of calls since the last dispatch?
+        self._sendings = 0
         self.recheck_at_s: float | None = None
 
     # --- calls come in ---------------------------------------------------------------------------------------------
@@ -51,13 +47,14 @@ class Dispatcher:
         session = record.session
         session.live[record.completion.task_id] = record
         if self._failure is not None:
-            self._finish(record, Outcome(TaskState.FAILED, error=self._failure))
+            self._endings.finish(record, failed(self._failure))
             return
         if session.state is SessionState.CLOSED:
-            self._cancel_here(record, f"session {session.id} is not open any more: create the service again.")
+            why = f"session {session.id} is not open any more: create the service again."
+            self._endings.finish(record, cancelled(record, why))
             return
         if session.lost_because:
-            self._finish(record, _state_lost(session))
+            self._endings.finish(record, state_lost(session))
             return
         for dependency in record.dependencies:
             if isinstance(dependency, Completion) and not dependency.is_done():
@@ -84,8 +81,7 @@ class Dispatcher:
         for dependency in record.dependencies:
             if isinstance(dependency, Completion) and dependency.outcome is not None:
                 if dependency.outcome.value is None:
-                    _drop_waiting(record)
-                    self._finish(record, Outcome(TaskState.FAILED, because=dependency.outcome))
+                    self._endings.give_up(record, Outcome(TaskState.FAILED, because=dependency.outcome))
                     return
                 self._budget.admit(dependency.outcome.value)  # used just now
         if not record.session.spec.is_stateful:
@@ -110,6 +106,7 @@ class Dispatcher:
             else:
                 session.is_ready = False
                 stuck = 0
+        self.is_hungry = self._pool.is_hungry()
         if self._has_new_idle:
             self._has_new_idle = False
             if not self._ready and self.recheck_at_s is None and schedule.is_uneven(self._pool.shared.values()):
@@ -121,18 +118,43 @@ class Dispatcher:
                 return False
             worker = session.worker or self._pool.start_pinned(session)
             if worker is None:
-                self._finish(session.waiting.popleft(), _too_many_stateful())
+                self._endings.finish(session.waiting.popleft(), too_many_stateful())
                 return True
-            return len(worker.in_flight) < schedule.STATEFUL_AHEAD_CALLS and self._send(worker, session)
+            room = schedule.batch(session, worker, (), limit=1)
+            return room > 0 and self._send(worker, session, room)
         placement = schedule.place(session, self._pool.shared.values(), limit=self._pool.limit)
         if isinstance(placement, schedule.Evict):
             self._pool.let_go(placement.worker)
             placement = schedule.StartWorker()
         if isinstance(placement, schedule.StartWorker):
             placement = self._pool.start(session.installed)
-        return placement is not None and self._send(placement, session)
+        if placement is None:
+            return False
+        count = schedule.batch(session, placement, self._pool.shared.values(), limit=self._pool.limit)
+        return self._send(placement, session, count)
 
-    def _send(self, worker: WorkerRecord, session: SessionRecord) -> bool:
+    def _send(self, worker: WorkerRecord, session: SessionRecord, count: int) -> bool:
+        """Send the next calls, at most ``count`` and as many as one packet takes; False when the worker takes none."""
+        is_idle = not worker.in_flight
+        batch = _plain_prefix(session, count) if session.number in worker.known else []
+        for record in batch or (session.waiting[0],):
+            self._sendings += 1
+            record.number = self._sendings
+        if not batch:
+            if not self._send_one(worker, session):
+                return False
+        elif worker.link.send_plain(session.number, [(record.number, record.request.data) for record in batch]):
+            for record in batch:
+                session.waiting.popleft()
+                worker.add(record)
+        else:
+            return False
+        if is_idle and worker.in_flight:
+            _head_runs(worker)
+        return True
+
+    def _send_one(self, worker: WorkerRecord, session: SessionRecord) -> bool:
+        """Send the next call, with what the worker lacks for it."""
         record = session.waiting[0]
         is_first = session.number not in worker.known
         try:
@@ -145,17 +167,24 @@ class Dispatcher:
                 session.checkpoint if is_first else None,
             )
         except FlameError as error:  # no memory for a body that is too long for a packet
-            self._finish(session.waiting.popleft(), Outcome(TaskState.FAILED, error=error))
+            self._endings.finish(session.waiting.popleft(), failed(error))
             return True
-        if not is_sent:
-            return False
-        session.waiting.popleft()
-        record.carried_definition = is_first
-        worker.known.add(session.number)
-        worker.add(record)
-        if len(worker.in_flight) == 1:
+        if is_sent:
+            session.waiting.popleft()
+            record.carried_definition = is_first
+            worker.known.add(session.number)
+            worker.add(record)
+        return is_sent
+
+    def goes_on(self, worker: WorkerRecord) -> None:
+        """A call of the worker has ended: the next one runs now, or the worker is idle."""
+        if worker.in_flight:
             _head_runs(worker)
-        return True
+            return
+        worker.idle_since_s = time.monotonic()
+        self._has_new_idle = self.is_hungry = True
+        if worker.is_leaving:
+            worker.link.send_leave()
 
     def take_over_backlogs(self, now_s: float) -> None:
         """A worker is idle while calls queue behind one that takes longer than was expected: take those back."""
@@ -168,124 +197,21 @@ class Dispatcher:
                     return
 
     def _take_back(self, worker: WorkerRecord) -> None:
-        """Calls that the worker has not picked up yet go back to the front of their queues."""
-        for record in reversed(worker.taken_back(set(worker.link.take_back()))):
+        """Calls that the worker has not begun go back to the front of their queues."""
+        for record in reversed(self._pool.take_back(worker)):
             if record.carried_definition:
                 worker.known.discard(record.session.number)
-            self._put_back(record)
+            self.put_back(record)
 
-    def _put_back(self, record: CallRecord) -> None:
+    def put_back(self, record: CallRecord) -> None:
+        """The call waits again, in front of the others."""
         record.worker = None
+        record.carried_definition = False
         record.completion.started_s = 0.0
         if record.completion.state is not TaskState.PENDING:
             record.completion.enter(TaskState.PENDING)
         record.session.waiting.appendleft(record)
         self._make_ready(record.session)
-
-    # --- calls end -------------------------------------------------------------------------------------------------
-
-    def take_report(self, head: frames.ResultHead, body: bytes) -> None:
-        """A worker reports how its oldest call ended."""
-        worker = self._pool.get(head.worker_id)
-        if worker is None:
-            return
-        try:
-            report = worker.link.read_report(head, body)
-        except OSError as error:  # no descriptor left to receive a big result: the call cannot be answered
-            logger.debug("report lost worker=%d error=%s", head.worker_id, error)
-            self._pool.kill(worker)
-            return
-        record = worker.answered()
-        if record.number != head.call_number:
-            raise AssertionError(f"worker {worker.id} answered call {head.call_number} instead of {record.number}")
-        self._pool.has_answered(worker)
-        self._start_failures.pop(worker.installed, None)
-        session = record.session
-        session.learn_duration(head.duration_s)
-        if report.new_state is not None:
-            session.checkpoint = report.new_state
-            session.unsaved_because = ""
-            self._budget.admit(report.new_state)
-        if report.warning:
-            session.unsaved_because = report.warning
-        if worker.in_flight:
-            _head_runs(worker)
-        else:
-            worker.idle_since_s = time.monotonic()
-            self._has_new_idle = True
-            if worker.is_leaving:
-                worker.link.send_leave()
-        self._budget.admit(report.body)
-        outcome = (
-            _cancelled(record, "it was interrupted.", report.output)
-            if head.status == frames.CANCELLED
-            else Outcome(
-                TaskState.SUCCEED if head.status == frames.OK else TaskState.FAILED,
-                value=report.body if head.status == frames.OK else None,
-                failure=None if head.status == frames.OK else report.body,
-                output=report.output,
-                duration_s=head.duration_s,
-                warning=report.warning,
-            )
-        )
-        self._finish(record, outcome)
-
-    def _finish(self, record: CallRecord, outcome: Outcome) -> None:
-        """The call has ended: tell its session, then everybody who waits. The one place that completes futures."""
-        session, completion = record.session, record.completion
-        session.live.pop(completion.task_id, None)
-        session.ended[outcome.state] += 1
-        record.dependencies = []
-        completion.complete(outcome, self._call_back)
-        if completion.task_id not in session.kept:
-            session.history.append(Ended.of(completion, record.input))
-        if session.state is SessionState.CLOSED and not session.live:
-            self._forget(session)
-
-    def _cancel_here(self, record: CallRecord, why: str) -> None:
-        self._finish(record, _cancelled(record, why))
-
-    def handle_death(self, death: Death) -> None:
-        """A worker is gone: one call is its victim, the others run elsewhere, a stateful session gets a successor."""
-        session = death.worker.session
-        if session is not None and session.worker is death.worker:
-            session.worker = None
-            session.lost_because = session.unsaved_because
-        for record in reversed(death.others):
-            self._put_back(record)
-        if death.victim is not None:
-            self._handle_victim(death.victim, death)
-        if session is not None and session.lost_because:
-            for record in list(session.live.values()):
-                _drop_waiting(record)
-                self._finish(record, _state_lost(session))
-        if death.others and death.victim is None and not death.worker.has_begun and not death.worker.is_leaving:
-            self._count_start_failure(death)
-
-    def _handle_victim(self, record: CallRecord, death: Death) -> None:
-        if record.is_cancel_asked:
-            self._finish(record, _cancelled(record, "it did not react, so its worker was killed.", death.output))
-        elif record.attempt < record.retries:
-            record.attempt += 1
-            logger.debug("retry session=%s task=%s", record.session.id, record.completion.task_id)
-            self._put_back(record)
-        else:
-            error = WorkerLost(record.completion.name, death.pid, death.exit_code)
-            self._finish(record, Outcome(TaskState.FAILED, error=error, output=death.output))
-
-    def _count_start_failure(self, death: Death) -> None:
-        """Workers that end before their first call must not be started for ever."""
-        installed = death.worker.installed
-        count = self._start_failures[installed] = self._start_failures.get(installed, 0) + 1
-        if count < schedule.START_FAILURES:
-            return
-        del self._start_failures[installed]
-        for session in list(self.sessions.values()):
-            for record in list(session.live.values()) if session.installed is installed else ():
-                if record.worker is None:
-                    _drop_waiting(record)
-                    error = WorkerLost(f"the start of {record.completion.name}", death.pid, death.exit_code)
-                    self._finish(record, Outcome(TaskState.FAILED, error=error, output=death.output))
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -298,8 +224,7 @@ class Dispatcher:
         if record.worker is not None and record.worker.in_flight[0] is not record:
             self._take_back(record.worker)
         if record.worker is None:
-            _drop_waiting(record)
-            self._cancel_here(record, "it was cancelled before it ran.")
+            self._endings.give_up(record, cancelled(record, "it was cancelled before it ran."))
         elif not record.is_cancel_asked:
             record.is_cancel_asked = True
             self._pool.interrupt(record.worker, record.number)
@@ -314,23 +239,12 @@ class Dispatcher:
                 if record.worker is not None and record.worker.in_flight[0] is not record:
                     self._take_back(record.worker)
                 if record.worker is None:
-                    _drop_waiting(record)
-                    self._cancel_here(record, "its service was closed before it ran.")
+                    self._endings.give_up(record, cancelled(record, "its service was closed before it ran."))
         if cancel:
             for record in list(session.live.values()):
                 self.cancel(record.completion)
         if not session.live:
-            self._forget(session)
-
-    def _forget(self, session: SessionRecord) -> None:
-        """A closed session without calls: free what it holds here and in the workers."""
-        if session.worker is not None:
-            self._pool.let_go(session.worker)
-        session.checkpoint = None
-        for worker in self._pool.shared.values():
-            if session.number in worker.known:
-                worker.known.discard(session.number)
-                worker.link.send_forget(session.number)
+            self._endings.forget(session)
 
     def warm_up(self, session: SessionRecord) -> None:
         """Start the workers that the session asked for, before its first call."""
@@ -370,12 +284,7 @@ class Dispatcher:
         """Every call gets an answer, now and later: cancelled, or failed when the engine itself has."""
         self._failure = error or self._failure
         for session in self.sessions.values():
-            session.state = SessionState.CLOSED
-            session.waiting.clear()
-            for record in list(session.live.values()):
-                ended = _cancelled(record, "flamepy was shut down.") if error is None else None
-                record.completion.complete(ended or Outcome(TaskState.FAILED, error=error), self._call_back)
-            session.live.clear()
+            self._endings.end_all(session, error)
         self.sessions.clear()
 
 
@@ -391,23 +300,16 @@ def _waits_for_arguments(session: SessionRecord) -> bool:
     return session.spec.is_stateful and bool(session.waiting) and session.waiting[0].unresolved > 0
 
 
-def _drop_waiting(record: CallRecord) -> None:
-    if record in record.session.waiting:
-        record.session.waiting.remove(record)
-
-
-def _cancelled(record: CallRecord, why: str, output: bytes = b"") -> Outcome:
-    message = f"{record.completion.name} was cancelled: {why} Call it again if you want its result."
-    return Outcome(TaskState.CANCELLED, error=CallCancelled(message), output=output)
-
-
-def _state_lost(session: SessionRecord) -> Outcome:
-    return Outcome(TaskState.FAILED, error=StateLost(session.spec.name or session.id, session.lost_because))
-
-
-def _too_many_stateful() -> Outcome:
-    message = (
-        f"there are {MAX_STATEFUL} stateful services already, each with a process of its own: "
-        "close some with .close(), or use autoscale=True where no state is shared."
-    )
-    return Outcome(TaskState.FAILED, error=FlameError(FlameErrorCode.INVALID_STATE, message))
+def _plain_prefix(session: SessionRecord, count: int) -> list[CallRecord]:
+    """The first waiting calls that can share a packet, at most ``count``."""
+    plain = []
+    room_bytes = frames.PACKET_BYTES
+    for record in islice(session.waiting, count):
+        request = record.plain_request()
+        if request is None or record.unresolved:
+            break
+        room_bytes -= frames.CALL_HEAD.size + len(request)
+        if room_bytes < 0:
+            break
+        plain.append(record)
+    return plain

@@ -54,7 +54,6 @@ class EmbeddedEngine:
         self._registry = Registry()
         self._installer = Installer(str(self._scratch / "apps"))
         self._session_numbers = itertools.count(1)
-        self._call_numbers = itertools.count(1)
         self._is_closed = False
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
@@ -180,11 +179,9 @@ class EmbeddedEngine:
             self.cache.get(dependency).base if isinstance(dependency, ObjectRef) else dependency
             for dependency in call.dependencies
         ]
-        record = CallRecord(
-            next(self._call_numbers), completion, session, request, dependencies, call.retries, call.input
-        )
+        record = CallRecord(completion, session, request, dependencies, call.retries, call.input)
         self._loop.post(lambda: self._loop.dispatcher.accept(record))
-        if self._loop.pool.has_idle():
+        if self._loop.dispatcher.is_hungry:
             self._loop.step()
         if self._loop.has_ended:  # nobody will look at it
             failure = self._loop.failure

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
@@ -18,6 +19,7 @@ from flamepy.engine.local.quick_io import send_now
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 _LENGTH = struct.Struct("<I")
+_CALL_HEAD = frames.CALL_HEAD.pack
 
 
 @dataclass(slots=True)
@@ -25,9 +27,9 @@ class Report:
     """What a worker says about a call. body: its value or Failure."""
 
     body: Blob
-    new_state: Blob | None
-    warning: str
-    output: bytes
+    new_state: Blob | None = None
+    warning: str = ""
+    output: bytes = b""
 
 
 class WorkerLink:
@@ -40,9 +42,17 @@ class WorkerLink:
         self._fd = ours.fileno()
         ours.setblocking(False)
 
+    def send_plain(self, session_number: int, calls: Iterable[tuple[int, bytes]]) -> bool:
+        """Hand over calls (sending number, request) in one packet; False as for ``send_call``, then none has gone."""
+        parts: list[bytes] = []
+        for number, request in calls:
+            parts.append(_CALL_HEAD(frames.CALL, frames.IS_PLAIN, session_number, number, 0, len(request)))
+            parts.append(request)
+        return send_now(self._fd, b"".join(parts))
+
     def send_call(
         self,
-        call_number: int,
+        number: int,
         session_number: int,
         request: Blob,
         dependencies: list[Blob],
@@ -71,7 +81,7 @@ class WorkerLink:
             segment = Segment.of(parts, length)
             parts = [b"", frames.WORD.pack(length)]
             fds.insert(0, segment.fileno())
-        parts[0] = frames.CALL_HEAD.pack(frames.CALL, flags, session_number, call_number, len(dependencies))
+        parts[0] = _CALL_HEAD(frames.CALL, flags, session_number, number, len(dependencies), 0)
         return self._send(b"".join(parts), fds)
 
     def _send(self, frame: bytes, fds: list[int]) -> bool:
@@ -87,29 +97,33 @@ class WorkerLink:
         self._send(bytes([frames.LEAVE]), [])
 
     def send_forget(self, session_number: int) -> bool:
-        return self._send(frames.CALL_HEAD.pack(frames.FORGET, 0, session_number, 0, 0), [])
+        return self._send(_CALL_HEAD(frames.FORGET, 0, session_number, 0, 0, 0), [])
 
-    def take_back(self) -> list[int]:
-        """Take calls out of the socket that the worker has not picked up; returns their numbers, oldest first.
+    def answer_recall(self, recalls: int, number: int) -> None:
+        """After ``Board.recall``: the worker keeps the call of this number (0 = none) and drops what it has besides.
 
-        Forgotten sessions among the messages are lost; the caller sends those again.
+        Calls that it has not picked up are dropped here.
         """
-        numbers: list[int] = []
+        forgets = []
         while True:
             try:
-                frame, ancillary, _, _ = self._theirs.recvmsg(
+                packet, ancillary, _, _ = self._theirs.recvmsg(
                     frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
                 )
             except OSError:
-                return numbers
-            if not frame:
-                return numbers
+                break
+            if not packet:
+                break
             _close_all(ancillary)
-            if frame[0] == frames.CALL:
-                numbers.append(frames.CALL_HEAD.unpack_from(frame)[3])
+            if packet[0] == frames.FORGET:
+                forgets.append(packet)
+        for packet in (frames.KEEP_HEAD.pack(frames.KEEP, recalls, number), *forgets):
+            self._send(packet, [])
 
     def read_report(self, head: frames.ResultHead, body: bytes) -> Report:
         """Read a report whose frame came through the pipe. Raises OSError when what it announces is not there."""
+        if head.flags == frames.IS_PLAIN:
+            return Report(Blob((len(body),), body))
         fds: list[int] = []
         view: bytes | memoryview = body
         if head.kind == frames.RESULT_AWAY:

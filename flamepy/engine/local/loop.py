@@ -23,9 +23,11 @@ from flamepy.cache.budget import SegmentBudget
 from flamepy.codec import frames
 from flamepy.engine.api import Completion, look_up_at
 from flamepy.engine.local.dispatcher import Dispatcher
+from flamepy.engine.local.endings import Endings
 from flamepy.engine.local.leadership import HeldBackInterrupt, Leadership, may_lead
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.quick_io import Reader
+from flamepy.engine.local.reports import Reports
 from flamepy.engine.local.uplink_host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode, InvalidState
 
@@ -47,7 +49,9 @@ class Loop:
         with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(self._results_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.pool = Pool(limit=limit, results_fd=self._results_write, scratch=scratch, uplink=uplink.address)
-        self.dispatcher = Dispatcher(self.pool, budget, self._call_back_later)
+        endings = Endings(self.pool, self._call_back_later)
+        self.dispatcher = Dispatcher(self.pool, budget, endings)
+        self._reports = Reports(self.pool, budget, endings, self.dispatcher)
         self._inbox: deque[Callable[[], object]] = deque()
         self._is_asleep = False
         self._is_stopping = False
@@ -272,22 +276,22 @@ class Loop:
                 if head.kind == frames.DEATH:
                     self._bury(head)
                 elif head.kind == frames.BIRTH:
-                    self.pool.set_pid(head.worker_id, head.call_number)
+                    self.pool.set_pid(head.worker_id, head.number)
                 elif head.kind != frames.WAKE:
-                    self.dispatcher.take_report(head, body)
+                    self._reports.take(head, body)
             if len(data) < _READ_BYTES:
                 return
 
     def _bury(self, head: frames.ResultHead) -> None:
-        death = self.pool.bury(head.worker_id, pid=head.call_number, exit_code=int(head.duration_s))
+        death = self.pool.bury(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
         if death is not None:
-            self.dispatcher.handle_death(death)
+            self._reports.take_death(death)
 
     def _replace_zygote(self, fd: int) -> None:
         self._read_results()  # what the workers reported before they were ended with it
         self._poller.unregister(fd)
         for death in self.pool.replace_zygote():
-            self.dispatcher.handle_death(death)
+            self._reports.take_death(death)
         self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
 
     def _stop(self) -> None:

@@ -18,7 +18,7 @@ from flamepy.engine.local import schedule
 from flamepy.engine.local.board import Board
 from flamepy.engine.local.launcher import Launcher
 from flamepy.engine.local.link import WorkerLink
-from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import FlameError, FlameErrorCode
 
@@ -32,13 +32,13 @@ MAX_STATEFUL = 64  # each stateful service holds a process of its own (design de
 
 @dataclass(frozen=True)
 class Death:
-    """A worker has ended. victim: the call that it had begun; others: calls that it had not."""
+    """A worker has ended. victims: the call that it had begun, behind those whose answer is lost; others: the rest."""
 
     worker: WorkerRecord
     pid: int
     exit_code: int
     output: bytes
-    victim: CallRecord | None
+    victims: list[CallRecord]
     others: list[CallRecord]
 
 
@@ -67,9 +67,16 @@ class Pool:
         yield from list(self.shared.values())
         yield from list(self.pinned.values())
 
-    def has_idle(self) -> bool:
-        """A guess, from any thread: would a call that comes now run at once?"""
-        return any(not worker.in_flight for worker in list(self.shared.values()))
+    def is_hungry(self) -> bool:
+        """Would a call that comes now run at once, on an idle worker or on a new one?"""
+        return len(self.shared) < self.limit or not all(worker.in_flight for worker in self.shared.values())
+
+    def take_back(self, worker: WorkerRecord) -> list[CallRecord]:
+        """The calls that the worker has not begun are not in flight any more, whatever it does; oldest first."""
+        recalls, begun = self._board.recall(worker.slot)
+        others = worker.take_back(begun)
+        worker.link.answer_recall(recalls, begun if worker.in_flight else 0)
+        return others
 
     def get(self, worker_id: int) -> WorkerRecord | None:
         return self.shared.get(worker_id) or self.pinned.get(worker_id)
@@ -124,9 +131,9 @@ class Pool:
         for worker in schedule.to_retire(self.shared.values(), now_s=now_s, keep_warm_s=KEEP_WARM_S):
             self.let_go(worker)
 
-    def interrupt(self, worker: WorkerRecord, call_number: int) -> None:
-        """Interrupt this call; kill the worker when the call has not ended after CANCEL_GRACE_S."""
-        self._board.ask_to_interrupt(worker.slot, call_number)
+    def interrupt(self, worker: WorkerRecord, number: int) -> None:
+        """Interrupt the call of this number; kill the worker when it has not ended after CANCEL_GRACE_S."""
+        self._board.ask_to_interrupt(worker.slot, number)
         self._launcher.signal(worker.id, signal.SIGINT)
         self._kill_at_s[worker.id] = time.monotonic() + CANCEL_GRACE_S
 
@@ -165,12 +172,12 @@ class Pool:
             return None
         logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
         output = worker.link.output_tail()
-        victim, others = schedule.split_by_death(worker.in_flight, self._board.begun(worker.slot))
+        victims, others = split_at(worker.in_flight, self._board.begun(worker.slot))
         worker.in_flight.clear()
         worker.link.close()
         self._board.give_back(worker.slot)
         self._kill_at_s.pop(worker_id, None)
-        return Death(worker, pid, exit_code, output, victim, others)
+        return Death(worker, pid, exit_code, output, victims, others)
 
     def replace_zygote(self) -> list[Death]:
         """The zygote ended by itself, and all workers with it. Start another; returns what happened to the workers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,7 +36,6 @@ class CallRecord:
 
     def __init__(
         self,
-        number: int,
         completion: Completion,
         session: SessionRecord,
         request: Blob,
@@ -44,7 +43,7 @@ class CallRecord:
         retries: int,
         task_input: bytes | None,
     ) -> None:
-        self.number = number
+        self.number = 0  # of its last sending to a worker; each sending has one of its own, and later ones are higher
         self.completion = completion
         self.session = session
         self.request = request
@@ -57,6 +56,10 @@ class CallRecord:
         self.carried_definition = False
         self.expected_s: float | None = None  # as known when it was sent
         self.is_cancel_asked = False
+
+    def plain_request(self) -> bytes | None:
+        """The request, when the call is nothing else: such calls share a packet."""
+        return None if self.dependencies else self.request.plain_bytes()
 
     def blobs(self) -> list[Blob]:
         """The encoded arguments that the call takes from other calls and from the cache; all are there by now."""
@@ -89,7 +92,7 @@ class SessionRecord:
         self.live: dict[str, CallRecord] = {}
         self.kept: dict[str, tuple[Completion, bytes | None]] = {}  # asked for by name later: plain tasks, handles
         self.history: deque[Ended] = deque(maxlen=HISTORY_TASKS)
-        self.ended = {TaskState.SUCCEED: 0, TaskState.FAILED: 0, TaskState.CANCELLED: 0}
+        self.ended = [0] * len(TaskState)  # calls, by how they ended
         self.is_ready = False  # is it in the loop's round of sessions with waiting calls?
         self.expected_s: float | None = None  # None until the first call has ended
         # of a stateful session
@@ -160,15 +163,14 @@ class WorkerRecord:
         self._count(record, -1)
         return record
 
-    def taken_back(self, numbers: set[int]) -> list[CallRecord]:
-        """Calls of these numbers are not in flight any more; oldest first."""
-        taken = [record for record in self.in_flight if record.number in numbers]
-        if taken:
-            self.in_flight = deque(record for record in self.in_flight if record.number not in numbers)
-            for record in taken:
-                self._count(record, -1)
-                record.worker = None
-        return taken
+    def take_back(self, begun: int) -> list[CallRecord]:
+        """The calls that it had not begun are not in flight any more; oldest first. begun: number of its last one."""
+        _, others = split_at(self.in_flight, begun)
+        for record in others:
+            self.in_flight.pop()
+            self._count(record, -1)
+            record.worker = None
+        return others
 
     def _count(self, record: CallRecord, sign: int) -> None:
         if record.expected_s is None:
@@ -188,6 +190,17 @@ class WorkerRecord:
 
     def sessions_in_flight(self) -> Iterator[SessionRecord]:
         return (record.session for record in self.in_flight)
+
+
+def split_at(in_flight: Sequence[CallRecord], begun: int) -> tuple[list[CallRecord], list[CallRecord]]:
+    """Of a worker's calls, oldest first: those that it has begun, and those that it has not (they can run elsewhere).
+
+    begun: the number that the worker noted on the board last. What stands before it has been answered; the answer is
+    still in the pipe, unless it could not be read.
+    """
+    calls = list(in_flight)
+    count = next((position for position, record in enumerate(calls, 1) if record.number == begun), 0)
+    return calls[:count], calls[count:]
 
 
 class Ended(NamedTuple):

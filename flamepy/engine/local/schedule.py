@@ -6,16 +6,16 @@ The functions read records and return a choice; the loop acts on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+from flamepy.engine.local.records import SessionRecord, WorkerRecord
 
 # Work handed to a busy worker ahead of time: one switch interval of the caller's interpreter (5 ms), which is how
 # long the engine's thread may have to wait for its turn, and what the turn itself takes.
 AHEAD_S = 0.008
-AHEAD_CALLS = 64  # and at most this many, so that a wrong guess stays cheap
-STATEFUL_AHEAD_CALLS = 64  # order is fixed there, depth costs nothing but socket buffer
+AHEAD_CALLS = 256  # and at most this many: more would not make the next packet cheaper
+PACKET_CALLS = 64  # small calls that share a packet: by then what a packet costs is spread thin
 START_FAILURES = 3  # in a row, of a worker before its first call, or of the zygote: it cannot start
 
 
@@ -74,6 +74,21 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
     return busy if session.expected_s is not None else None
 
 
+def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[WorkerRecord], *, limit: int) -> int:
+    """How many of the session's waiting calls ``worker`` gets at once: its fair share, as far as it is short work."""
+    room = min(PACKET_CALLS, AHEAD_CALLS - len(worker.in_flight))
+    if session.spec.is_stateful:
+        return room
+    expected_s = session.expected_s
+    if expected_s is None or len(workers) < limit:  # others are to be started first
+        return 1
+    instances = session.spec.max_instances
+    helpers = sum(1 for other in workers if other.installed is session.installed and not other.is_leaving)
+    share = -(-len(session.waiting) // max(1, helpers if instances is None else min(helpers, instances)))
+    short = int((AHEAD_S - worker.backlog_s()) / max(expected_s, 1e-6))
+    return max(1, min(share, room, short))
+
+
 def is_uneven(workers: Iterable[WorkerRecord]) -> bool:
     """Is one idle while another has calls waiting in its socket?"""
     has_idle = has_backlog = False
@@ -105,13 +120,3 @@ def to_retire(workers: Iterable[WorkerRecord], *, now_s: float, keep_warm_s: flo
         key=lambda worker: worker.idle_since_s,
     )
     return [worker for worker in idle[:-1] if now_s - worker.idle_since_s >= keep_warm_s]
-
-
-def split_by_death(in_flight: Sequence[CallRecord], begun: int) -> tuple[CallRecord | None, list[CallRecord]]:
-    """Of a dead worker's calls: the one that it had begun, and those that it had not (they can run elsewhere).
-
-    begun: the call number that the worker noted on the board last. Results are read before a death is handled, so a
-    call that is still in flight has not been answered.
-    """
-    victim = next((record for record in in_flight if record.number == begun), None)
-    return victim, [record for record in in_flight if record is not victim]

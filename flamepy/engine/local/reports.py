@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What workers tell: a call has ended, or the worker itself has. The engine's thread only."""
+
+from __future__ import annotations
+
+import logging
+
+from flamepy.cache.budget import SegmentBudget
+from flamepy.codec import frames
+from flamepy.core.task import TaskState
+from flamepy.engine.api import Outcome
+from flamepy.engine.local import schedule
+from flamepy.engine.local.dispatcher import Dispatcher
+from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost
+from flamepy.engine.local.link import Report
+from flamepy.engine.local.pool import Death, Pool
+from flamepy.engine.local.records import CallRecord, SessionRecord
+from flamepy.engine.local.registry import Installed
+from flamepy.errors import WorkerLost
+
+logger = logging.getLogger(__name__)
+
+
+class Reports:
+    """Turns them into the ends of calls, and hands calls of lost workers back to the dispatcher."""
+
+    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings, dispatcher: Dispatcher) -> None:
+        self._pool = pool
+        self._budget = budget
+        self._endings = endings
+        self._dispatcher = dispatcher
+        self._start_failures: dict[Installed, int] = {}
+
+    def take(self, head: frames.ResultHead, body: bytes) -> None:
+        """A worker reports how its oldest call ended."""
+        worker = self._pool.get(head.worker_id)
+        if worker is None:
+            return
+        try:
+            report = worker.link.read_report(head, body)
+        except OSError as error:  # no descriptor left to receive a big result: the call cannot be answered
+            logger.debug("report lost worker=%d error=%s", head.worker_id, error)
+            self._pool.kill(worker)
+            return
+        record = worker.answered()
+        if record.number != head.number:
+            raise AssertionError(f"worker {worker.id} answered call {head.number} instead of {record.number}")
+        self._pool.has_answered(worker)
+        if self._start_failures:
+            self._start_failures.pop(worker.installed, None)
+        record.session.learn_duration(head.duration_s)
+        self._dispatcher.goes_on(worker)
+        self._note_state(record.session, report)
+        self._budget.admit(report.body)
+        self._endings.finish(record, _outcome(record, head, report))
+
+    def _note_state(self, session: SessionRecord, report: Report) -> None:
+        if report.new_state is not None:
+            session.checkpoint = report.new_state
+            session.unsaved_because = ""
+            self._budget.admit(report.new_state)
+        if report.warning:
+            session.unsaved_because = report.warning
+
+    def take_death(self, death: Death) -> None:
+        """A worker is gone: one call is its victim, the others run elsewhere, a stateful session gets a successor."""
+        session = death.worker.session
+        if session is not None and session.worker is death.worker:
+            session.worker = None
+            session.lost_because = session.unsaved_because
+        for record in reversed(death.others):
+            self._dispatcher.put_back(record)
+        for record in death.victims:
+            self._take_victim(record, death)
+        if session is not None and session.lost_because:
+            for record in list(session.live.values()):
+                self._endings.give_up(record, state_lost(session))
+        if death.others and not death.victims and not death.worker.has_begun and not death.worker.is_leaving:
+            self._count_start_failure(death)
+
+    def _take_victim(self, record: CallRecord, death: Death) -> None:
+        if record.is_cancel_asked:
+            outcome = cancelled(record, "it did not react, so its worker was killed.", death.output)
+            self._endings.finish(record, outcome)
+        elif record.attempt < record.retries:
+            record.attempt += 1
+            logger.debug("retry session=%s task=%s", record.session.id, record.completion.task_id)
+            self._dispatcher.put_back(record)
+        else:
+            error = WorkerLost(record.completion.name, death.pid, death.exit_code)
+            self._endings.finish(record, failed(error, death.output))
+
+    def _count_start_failure(self, death: Death) -> None:
+        """Workers that end before their first call must not be started for ever."""
+        installed = death.worker.installed
+        count = self._start_failures[installed] = self._start_failures.get(installed, 0) + 1
+        if count < schedule.START_FAILURES:
+            return
+        del self._start_failures[installed]
+        for session in list(self._dispatcher.sessions.values()):
+            for record in list(session.live.values()) if session.installed is installed else ():
+                if record.worker is None:
+                    error = WorkerLost(f"the start of {record.completion.name}", death.pid, death.exit_code)
+                    self._endings.give_up(record, failed(error, death.output))
+
+
+def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:
+    if head.status == frames.OK:
+        return Outcome(TaskState.SUCCEED, report.body, None, None, None, report.output, head.duration_s, report.warning)
+    if head.status == frames.CANCELLED:
+        return cancelled(record, "it was interrupted.", report.output)
+    return Outcome(
+        TaskState.FAILED,
+        failure=report.body,
+        output=report.output,
+        duration_s=head.duration_s,
+        warning=report.warning,
+    )
