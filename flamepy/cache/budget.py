@@ -43,7 +43,8 @@ class SegmentBudget:
     def hold(self, payload: Payload) -> Blob:
         """Store ``payload`` as a blob and count it; the same big content as a moment ago is stored once."""
         blob = Blob.of(payload, recent=self._recent)
-        self.admit(blob)
+        if blob.segment is not None:
+            self.admit(blob)
         return blob
 
     def admit(self, blob: Blob) -> None:

@@ -59,12 +59,15 @@ class ResultHead(NamedTuple):
     duration_s: float
 
 
+_new = tuple.__new__  # what ResultHead._make does at twice the cost
+
+
 def split_frames(data: bytes) -> tuple[list[tuple[ResultHead, bytes]], bytes]:
     """Cut what was read from the result pipe into (head, body) frames and the incomplete rest."""
     frames = []
     offset = 0
     while len(data) - offset >= RESULT_HEAD.size:
-        head = ResultHead._make(RESULT_HEAD.unpack_from(data, offset))
+        head = _new(ResultHead, RESULT_HEAD.unpack_from(data, offset))
         if len(data) - offset < head.length:
             break
         frames.append((head, data[offset + RESULT_HEAD.size : offset + head.length]))

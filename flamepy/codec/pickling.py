@@ -19,38 +19,19 @@ from flamepy.errors import InvalidState, NotPicklable
 
 OUT_OF_BAND_BYTES = 16 * 1024  # a smaller buffer costs less inside the stream than as a part of its own
 _PROTOCOL = 5  # the first one with out-of-band buffers, and what 0.6 workers read
+_NAMED = b"\x93"  # STACK_GLOBAL: a stream without it refers to no class, function or module by name
 _MAIN = b"__main__"
 _CURE = (
     "Create it inside the function that runs on the worker, or leave it out of the object's state with __getstate__."
 )
 
 
-class _Collector:
-    """The dependencies that one ``encode`` has met, in order of appearance, each once."""
-
-    __slots__ = ("_index_of", "dependencies")
-
-    def __init__(self, dependencies: list[object]) -> None:
-        self.dependencies = dependencies
-        self._index_of = {id(dependency): index for index, dependency in enumerate(dependencies)}
-
-    def index(self, dependency: object) -> int:
-        index = self._index_of.setdefault(id(dependency), len(self.dependencies))
-        if index == len(self.dependencies):
-            self.dependencies.append(dependency)
-        return index
-
-    def forget_from(self, count: int) -> None:
-        """Keep the first ``count`` only: another try begins."""
-        for dependency in self.dependencies[count:]:
-            del self._index_of[id(dependency)]
-        del self.dependencies[count:]
-
-
 class _Thread(threading.local):
     """What the innermost encode and decode of this thread are doing; None outside of them."""
 
-    collector: _Collector | None = None
+    dependencies: list[object] | None = None  # met so far, in order of appearance, each once
+    indexed: list[object] | None = None  # the dependencies that ``index_of`` is about
+    index_of: dict[int, int]  # by id
     resolved: Sequence[object] | None = None
 
 
@@ -72,21 +53,20 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
         buffers.append(view)
         return False
 
-    outer = _thread.collector
-    collector = None if dependencies is None else _Collector(dependencies)
-    known = 0 if dependencies is None else len(dependencies)
-    _thread.collector = collector
+    outer = _thread.dependencies
+    known = len(dependencies) if dependencies else 0
+    _thread.dependencies = dependencies
     try:
-        if not _has_modules_by_value():
-            try:
-                data = pickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside)
-                if _MAIN not in data:
-                    return Payload(data, buffers)
-            except Exception:  # noqa: BLE001 - whatever plain pickle dislikes, cloudpickle is asked next
-                pass
-            del buffers[:]
-            if collector is not None:
-                collector.forget_from(known)
+        try:
+            data = pickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside)
+            if _NAMED not in data or not (_MAIN in data or _has_modules_by_value()):
+                return Payload(data, buffers)
+        except Exception:  # noqa: BLE001 - whatever plain pickle dislikes, cloudpickle is asked next
+            pass
+        del buffers[:]
+        if dependencies is not None:
+            del dependencies[known:]
+            _thread.indexed = None
         import cloudpickle  # here, because most calls do without it
 
         try:
@@ -96,7 +76,7 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
         except Exception as error:
             raise NotPicklable(_explanation(value, what, error)) from error
     finally:
-        _thread.collector = outer
+        _thread.dependencies = outer
 
 
 def decode(payload: Payload, dependencies: Sequence[object] = ()) -> object:
@@ -115,8 +95,16 @@ def decode(payload: Payload, dependencies: Sequence[object] = ()) -> object:
 
 def placeholder(dependency: object) -> tuple[Callable[[int], object], tuple[int]] | None:
     """For ``__reduce__`` of a future: what to leave in the stream; None when nobody collects in this thread."""
-    collector = _thread.collector
-    return None if collector is None else (resolve_dependency, (collector.index(dependency),))
+    dependencies = _thread.dependencies
+    if dependencies is None:
+        return None
+    if _thread.indexed is not dependencies:
+        _thread.indexed = dependencies
+        _thread.index_of = {id(each): index for index, each in enumerate(dependencies)}
+    index = _thread.index_of.setdefault(id(dependency), len(dependencies))
+    if index == len(dependencies):
+        dependencies.append(dependency)
+    return resolve_dependency, (index,)
 
 
 def resolve_dependency(index: int) -> object:

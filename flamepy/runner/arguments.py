@@ -12,7 +12,7 @@ from flamepy.core.stream import StreamStep
 from flamepy.engine.api import Completion, Engine
 from flamepy.errors import InvalidArgument, NotPicklable
 from flamepy.runner.futures import ObjectFuture
-from flamepy.runner.types import RunnerRequest
+from flamepy.runner.types import ShortRequest
 
 
 class _Fetched:
@@ -33,12 +33,12 @@ def _fetched(argument: Any) -> Any:
     return _Fetched(argument) if type(argument) is ObjectRef else argument
 
 
-def _request(method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunnerRequest:
-    if ObjectRef in map(type, args):
+def _request(method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ShortRequest:
+    if args and ObjectRef in map(type, args):
         args = tuple(map(_fetched, args))
     if kwargs and ObjectRef in map(type, kwargs.values()):
         kwargs = {key: _fetched(each) for key, each in kwargs.items()}
-    return RunnerRequest(method, args or None, kwargs or None)
+    return method, args or None, kwargs or None
 
 
 def encoded_call(

@@ -96,20 +96,19 @@ def answer(target: Any, request: object, streams: Streams) -> object:
 
 def call_on(target: Any, request: object) -> object:
     """Call the target itself, or its method. Raises InvalidArgument when there is no such method."""
-    if not isinstance(request, RunnerRequest):
+    if type(request) is tuple and len(request) == 3:
+        method, args, kwargs = request
+    elif isinstance(request, RunnerRequest):
+        method, args, kwargs = request.method, request.args, request.kwargs
+    else:
         raise InvalidArgument(
             f"the task's input is {type(request).__name__}, not a RunnerRequest: "
             "call through a service of Runner, or pickle flamepy.runner.types.RunnerRequest into it."
         )
-    if request.method is None:
-        function = target
-    else:
-        function = getattr(target, request.method, None)
-        if function is None:
-            raise InvalidArgument(
-                f"{type(target).__name__} has no method {request.method!r}: call one of its public methods."
-            )
-    return function(*(request.args or ()), **(request.kwargs or {}))
+    function = target if method is None else getattr(target, method, None)
+    if function is None:
+        raise InvalidArgument(f"{type(target).__name__} has no method {method!r}: call one of its public methods.")
+    return function(*(args or ()), **(kwargs or {}))
 
 
 def decode_or_explain(payload: Payload, what: str, arguments: Sequence[object] = ()) -> object:

@@ -160,8 +160,8 @@ def test_small_calls_share_a_packet_and_workers_share_the_calls(desk: Desk) -> N
     app = desk.application()
     session = desk.session(app, expected_s=0.00001)
     session.waiting.extend(desk.call(session) for _ in range(30))
-    workers = [desk.worker(app), desk.worker(app, session)]
-    assert schedule.batch(session, workers[0], workers, limit=2) == 15
+    workers = [desk.worker(app), desk.worker(app, *[session] * 10)]
+    assert schedule.batch(session, workers[0], workers, limit=2) == 20
     session.waiting.extend(desk.call(session) for _ in range(1_000))
     assert schedule.batch(session, workers[0], workers, limit=2) == schedule.PACKET_CALLS
 
@@ -209,6 +209,13 @@ def test_what_a_worker_has_begun_is_told_from_what_can_run_elsewhere(desk: Desk)
     assert split_at(calls, calls[1].number) == (calls[:2], calls[2:])  # the first was answered, but not read
     assert split_at(calls, 0) == ([], calls)
     assert split_at([], 7) == ([], [])
+
+
+def test_a_call_that_was_taken_back_tells_what_the_worker_has_done_before_it(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app)
+    answered, taken_back, sent_again = (desk.call(session) for _ in range(3))
+    assert split_at([answered, sent_again], taken_back.number) == ([answered], [sent_again])
 
 
 def test_calls_that_are_taken_back_are_no_backlog_any_more(desk: Desk) -> None:

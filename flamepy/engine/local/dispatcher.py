@@ -177,7 +177,7 @@ class Dispatcher:
         return is_sent
 
     def goes_on(self, worker: WorkerRecord) -> None:
-        """A call of the worker has ended: the next one runs now, or the worker is idle."""
+        """Calls of the worker have ended: the next one runs now, or the worker is idle."""
         if worker.in_flight:
             _head_runs(worker)
             return

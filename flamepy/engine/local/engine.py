@@ -58,6 +58,7 @@ class EmbeddedEngine:
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
         self._loop = Loop(limit=self.worker_limit, scratch=self._scratch, uplink=self._uplink, budget=self.cache.budget)
+        self._sessions = self._loop.dispatcher.sessions
 
     @property
     def uplink_address(self) -> str:
@@ -136,10 +137,6 @@ class EmbeddedEngine:
             self._loop.dispatcher.warm_up(record)
         return record.view()
 
-    @property
-    def _sessions(self) -> dict[str, SessionRecord]:
-        return self._loop.dispatcher.sessions
-
     def _session(self, session_id: str) -> SessionRecord:
         self._check()
         session = self._sessions.get(session_id)
@@ -175,19 +172,19 @@ class EmbeddedEngine:
             raise InvalidArgument(f"session {session_id!r} is not open any more: create the service again.")
         completion = Completion(session_id, session.task_ids.next(), call.name or session_id, self._loop.wait)
         request = self.cache.budget.hold(call.request)
-        dependencies: list[Completion | Blob] = [
-            self.cache.get(dependency).base if isinstance(dependency, ObjectRef) else dependency
-            for dependency in call.dependencies
-        ]
+        dependencies: list[Completion | Blob] = (
+            [self._resolved(dependency) for dependency in call.dependencies] if call.dependencies else []
+        )
         record = CallRecord(completion, session, request, dependencies, call.retries, call.input)
-        self._loop.post(lambda: self._loop.dispatcher.accept(record))
-        if self._loop.dispatcher.is_hungry:
-            self._loop.step()
+        self._loop.submit(record)
         if self._loop.has_ended:  # nobody will look at it
             failure = self._loop.failure
             state = TaskState.CANCELLED if failure is None else TaskState.FAILED
             completion.complete(Outcome(state, error=failure or CallCancelled(SHUT_DOWN)))
         return completion
+
+    def _resolved(self, dependency: Completion | ObjectRef) -> Completion | Blob:
+        return self.cache.get(dependency).base if isinstance(dependency, ObjectRef) else dependency
 
     def keep(self, completion: Completion) -> None:
         """Somebody outside holds only the name of this call: keep its outcome until the session goes."""

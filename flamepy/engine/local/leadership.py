@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _GIVE_UP_S = 1.0  # the engine's thread is in a long turn: wait for it without leading
+_SOON_S = 0.01  # for who does not wait anyway
 HANDOVER_S = 0.002  # a caller that waits again within this time keeps the lead
 _LONG_NAP_S = 0.2  # while a waiter leads for long; it wakes the engine's thread when it leaves
 _SHORT_NAPS = 5  # then the nap becomes a long one
@@ -94,6 +95,13 @@ class Leadership:
         """
         if self.followers and not is_engine:  # several waiters are served best by the engine's thread
             return False
+        return self._take_over(_GIVE_UP_S)
+
+    def take_over_soon(self) -> bool:
+        """Take the baton, from the engine's thread if need be; False when a waiter leads, or a turn takes long."""
+        return self._take_over(_SOON_S)
+
+    def _take_over(self, give_up_s: float) -> bool:
         if self._baton.acquire(blocking=False):
             return True
         if not self._is_engine_leading or self.is_wanted:
@@ -101,7 +109,7 @@ class Leadership:
         self.is_wanted = True
         try:
             self._wake()
-            return self._baton.acquire(timeout=_GIVE_UP_S)
+            return self._baton.acquire(timeout=give_up_s)
         finally:
             self.is_wanted = False
 

@@ -15,7 +15,8 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from flamepy.engine.local.endings import Endings
 from flamepy.engine.local.leadership import HeldBackInterrupt, Leadership, may_lead
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.quick_io import Reader
+from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.reports import Reports
 from flamepy.engine.local.uplink_host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode, InvalidState
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 _READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
 _PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
 SHUT_DOWN = "flamepy was shut down: create the Runner again."
+_BURST_CALLS = 64  # calls for busy workers that are accepted together
 _Answer = TypeVar("_Answer")
 
 
@@ -82,12 +85,25 @@ class Loop:
         self._is_asleep = False
         os.write(self._results_write, frames.WAKE_FRAME)
 
+    def submit(self, record: CallRecord) -> None:
+        """Have a call accepted: here and now when a worker could begin it, else soon, together with others."""
+        self._inbox.append(partial(self.dispatcher.accept, record))
+        if self._is_asleep:
+            self.wake()
+        elif self.dispatcher.is_hungry or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
+            # whoever leads may have to wait for the interpreter lock longer than the workers have work
+            self._step(self.leadership.take_over_soon)
+
     def step(self) -> None:
         """Handle the inbox here and now, when nobody leads and this thread may: saves a change of thread."""
+        self._step(self.leadership.take_for_a_step)
+
+    def _step(self, take: Callable[[], bool]) -> None:
         if may_lead():
             with HeldBackInterrupt(self.wake):  # before the baton is taken: an interrupt must not leave with it
-                if self.leadership.take_for_a_step():
-                    self._lead_until(lambda: True, 0.0)
+                if take():
+                    with self._leading():
+                        self._handle_inbox()
 
     def wait(self, completion: Completion, timeout_s: float | None) -> bool:
         """Wait until the call has ended, running turns in this thread where it may lead.
@@ -128,18 +144,29 @@ class Loop:
 
     def _lead_until(self, is_over: Callable[[], bool], deadline_s: float | None) -> None:
         """With the baton: run turns, and give it back."""
-        try:
+        with self._leading():
             if self._inbox:
-                self._run_inbox()
-                self.dispatcher.dispatch()
+                self._handle_inbox()
             while not is_over() and not self._is_stopping:
                 if deadline_s is not None and time.monotonic() >= deadline_s:
                     break
                 self._turn(look_up_at(deadline_s))
+
+    @contextlib.contextmanager
+    def _leading(self) -> Iterator[None]:
+        """With the baton, which is given back. Nothing gets out but to those who wait."""
+        try:
+            yield
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits
             self._fail(_as_failure(error))
         finally:
             self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
+
+    def _handle_inbox(self) -> None:
+        self._read_results()  # nobody else does while calls come fast, and workers would run dry
+        self._run_inbox()
+        self.dispatcher.resolve()
+        self.dispatcher.dispatch()
 
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
         """Have whoever leads run ``command``, and wait for its answer. Raises what the command raises.
@@ -280,6 +307,7 @@ class Loop:
                 elif head.kind != frames.WAKE:
                     self._reports.take(head, body)
             if len(data) < _READ_BYTES:
+                self._reports.settle()
                 return
 
     def _bury(self, head: frames.ResultHead) -> None:

@@ -75,7 +75,8 @@ class Pool:
         """The calls that the worker has not begun are not in flight any more, whatever it does; oldest first."""
         recalls, begun = self._board.recall(worker.slot)
         others = worker.take_back(begun)
-        worker.link.answer_recall(recalls, begun if worker.in_flight else 0)
+        is_running = bool(worker.in_flight) and worker.in_flight[-1].number == begun
+        worker.link.answer_recall(recalls, begun if is_running else 0)
         return others
 
     def get(self, worker_id: int) -> WorkerRecord | None:

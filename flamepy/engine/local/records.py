@@ -61,6 +61,11 @@ class CallRecord:
         """The request, when the call is nothing else: such calls share a packet."""
         return None if self.dependencies else self.request.plain_bytes()
 
+    def is_at_front(self) -> bool:
+        """A guess, from any thread: is it a call on an object that has nothing else to do?"""
+        session = self.session
+        return session.spec.is_stateful and (session.worker is None or not session.worker.in_flight)
+
     def blobs(self) -> list[Blob]:
         """The encoded arguments that the call takes from other calls and from the cache; all are there by now."""
         return [_value_of(dependency) for dependency in self.dependencies]
@@ -195,11 +200,11 @@ class WorkerRecord:
 def split_at(in_flight: Sequence[CallRecord], begun: int) -> tuple[list[CallRecord], list[CallRecord]]:
     """Of a worker's calls, oldest first: those that it has begun, and those that it has not (they can run elsewhere).
 
-    begun: the number that the worker noted on the board last. What stands before it has been answered; the answer is
-    still in the pipe, unless it could not be read.
+    begun: the number that the worker noted on the board last; of a call that was taken back since, maybe. Numbers
+    rise, and a worker keeps the order: what has a lower one has been answered, though the answer may be in the pipe.
     """
     calls = list(in_flight)
-    count = next((position for position, record in enumerate(calls, 1) if record.number == begun), 0)
+    count = sum(record.number <= begun for record in calls)
     return calls[:count], calls[count:]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.codec import frames
@@ -14,7 +15,7 @@ from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost
 from flamepy.engine.local.link import Report
 from flamepy.engine.local.pool import Death, Pool
-from flamepy.engine.local.records import CallRecord, SessionRecord
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import WorkerLost
 
@@ -30,9 +31,10 @@ class Reports:
         self._endings = endings
         self._dispatcher = dispatcher
         self._start_failures: dict[Installed, int] = {}
+        self._answered: dict[WorkerRecord, None] = {}  # since the last ``settle``
 
     def take(self, head: frames.ResultHead, body: bytes) -> None:
-        """A worker reports how its oldest call ended."""
+        """A worker reports how its oldest call ended. ``settle`` afterwards."""
         worker = self._pool.get(head.worker_id)
         if worker is None:
             return
@@ -48,11 +50,22 @@ class Reports:
         self._pool.has_answered(worker)
         if self._start_failures:
             self._start_failures.pop(worker.installed, None)
-        record.session.learn_duration(head.duration_s)
-        self._dispatcher.goes_on(worker)
-        self._note_state(record.session, report)
-        self._budget.admit(report.body)
+        self._answered[worker] = None
+        session, completion = record.session, record.completion
+        if not completion.started_s:  # it began and ended while nobody looked
+            completion.started_s = time.time() - head.duration_s
+        session.learn_duration(head.duration_s)
+        if report.new_state is not None or report.warning:
+            self._note_state(session, report)
+        if report.body.segment is not None:
+            self._budget.admit(report.body)
         self._endings.finish(record, _outcome(record, head, report))
+
+    def settle(self) -> None:
+        """All reports that are here have been taken: see what their workers run now."""
+        for worker in self._answered:
+            self._dispatcher.goes_on(worker)
+        self._answered.clear()
 
     def _note_state(self, session: SessionRecord, report: Report) -> None:
         if report.new_state is not None:
@@ -64,6 +77,7 @@ class Reports:
 
     def take_death(self, death: Death) -> None:
         """A worker is gone: one call is its victim, the others run elsewhere, a stateful session gets a successor."""
+        self._answered.pop(death.worker, None)
         session = death.worker.session
         if session is not None and session.worker is death.worker:
             session.worker = None

@@ -82,9 +82,11 @@ def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[Work
     expected_s = session.expected_s
     if expected_s is None or len(workers) < limit:  # others are to be started first
         return 1
-    instances = session.spec.max_instances
-    helpers = sum(1 for other in workers if other.installed is session.installed and not other.is_leaving)
-    share = -(-len(session.waiting) // max(1, helpers if instances is None else min(helpers, instances)))
+    helpers = [other for other in workers if other.installed is session.installed and not other.is_leaving]
+    if session.spec.max_instances is not None:
+        helpers = helpers[: session.spec.max_instances]
+    total = len(session.waiting) + sum(len(other.in_flight) for other in helpers)
+    share = -(-total // max(1, len(helpers))) - len(worker.in_flight)
     short = int((AHEAD_S - worker.backlog_s()) / max(expected_s, 1e-6))
     return max(1, min(share, room, short))
 
