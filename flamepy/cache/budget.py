@@ -12,6 +12,7 @@ from flamepy.cache.blob import Blob
 from flamepy.cache.eviction import to_spill
 from flamepy.cache.segment import Segment
 from flamepy.cache.sharing import RecentSegments
+from flamepy.cache.warm import warm_segments
 from flamepy.codec.payload import Payload
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class SegmentBudget:
             chosen = to_spill(self._held.items(), total_bytes=self._total_bytes, limit_bytes=self.limit_bytes)
             for reference in chosen:
                 self._drop(reference)
+        if chosen:
+            warm_segments.clear()
         for reference in chosen:
             self._spill(reference)
 

@@ -18,6 +18,7 @@ from flamepy.cache.segment import Segment
 
 KEEP_FROM_BYTES = 1 << 20  # smaller ones are mapped again in less time than the look takes
 KEEP_AT_MOST_BYTES = 512 << 20  # a kept mapping keeps its segment's memory
+KEEP_CALLS = 1  # that do not need it; the owner of the memory may be waiting to use it again
 # Top bytes of entries of /proc/self/pagemap (kernel documentation, pagemap): bit 63 present, 62 swapped, 61 page of a
 # file or shared. A page that was written into a private mapping is present or swapped, and of no file.
 _NOT_WRITTEN = bytes(top for top in range(256) if top & 0xE0 in (0x00, 0x20, 0xA0))
@@ -28,6 +29,7 @@ _ENTRY_BYTES = 8
 class _Kept:
     mapping: mmap.mmap
     is_in_use: bool
+    unused_calls: int = 0
 
 
 class KeptMappings:
@@ -59,7 +61,8 @@ class KeptMappings:
         room_bytes = KEEP_AT_MOST_BYTES
         for key, kept in reversed(list(self._kept.items())):
             room_bytes -= len(kept.mapping)
-            if room_bytes < 0 or (kept.is_in_use and not _is_as_good_as_new(kept)):
+            kept.unused_calls = 0 if kept.is_in_use else kept.unused_calls + 1
+            if room_bytes < 0 or kept.unused_calls > KEEP_CALLS or (kept.is_in_use and not _is_as_good_as_new(kept)):
                 del self._kept[key]
             else:
                 kept.is_in_use = False

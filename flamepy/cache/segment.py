@@ -17,11 +17,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from flamepy.cache.warm import WARM_FROM_BYTES, WarmMemory, filled_memory, warm_segments, write_all
 from flamepy.errors import FlameError, FlameErrorCode
 
 Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
 
-_CHUNK_BYTES = 1 << 30  # Linux writes at most 2 GiB - 4 KiB in one call
 _FULL = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EDQUOT, errno.EFBIG})
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 # Between the look at a segment's descriptor and the use of its number nobody may close it: the number could be another
@@ -32,10 +32,12 @@ _descriptors = threading.RLock()
 class Segment:
     """One file descriptor of shared memory and its size. Closes itself when the last reference is gone."""
 
-    __slots__ = ("__weakref__", "_comparable", "_fd", "nbytes")
+    __slots__ = ("__weakref__", "_comparable", "_fd", "_own", "nbytes")
 
-    def __init__(self, fd: int, nbytes: int) -> None:
+    def __init__(self, fd: int, nbytes: int, *, own: WarmMemory | None = None) -> None:
+        """own: what lies behind ``fd``, when it was made here and can be used again."""
         self._fd = fd
+        self._own = own
         self._comparable: memoryview | None = None
         self.nbytes = nbytes
 
@@ -48,6 +50,10 @@ class Segment:
         """
         content = tuple(parts)
         causes: list[OSError] = []
+        if places is None and nbytes >= WARM_FROM_BYTES and hasattr(os, "memfd_create"):
+            with contextlib.suppress(OSError):  # then the places tell what is wrong
+                memory = filled_memory(content, nbytes)
+                return cls(memory.fd, nbytes, own=memory)
         for place in default_places() if places is None else places:
             try:
                 return cls(_filled(place, content, nbytes), nbytes)
@@ -93,7 +99,7 @@ class Segment:
             with _descriptors:
                 if self._fd >= 0:
                     os.dup2(fd, self._fd, inheritable=False)
-                    self._comparable = None  # it holds the old memory
+                    self._comparable = self._own = None  # they hold the old memory
         finally:
             os.close(fd)
 
@@ -101,7 +107,11 @@ class Segment:
         """Give the descriptor back. Mappings stay valid. Idempotent."""
         with _descriptors:
             fd, self._fd = self._fd, -1
-            if fd >= 0:
+            own, self._own = self._own, None
+            self._comparable = None
+            if own is not None and own.pid == os.getpid():
+                warm_segments.give(own)
+            elif fd >= 0:
                 os.close(fd)
 
     def __del__(self) -> None:
@@ -166,13 +176,10 @@ def _sized(fd: int, nbytes: int) -> int:
 
 
 def _filled(place: Place, parts: Iterable[bytes | memoryview], nbytes: int) -> int:
-    """A new file in ``place`` with ``parts`` in it. A write into a memfd is faster than faulting in a fresh mapping."""
+    """A new file in ``place`` with ``parts`` in it."""
     fd = place(nbytes)
     try:
-        for part in parts:
-            view = memoryview(part).cast("B")
-            while view:
-                view = view[os.write(fd, view[:_CHUNK_BYTES]) :]
+        write_all(fd, parts)
     except BaseException:
         os.close(fd)
         raise

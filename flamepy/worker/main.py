@@ -16,6 +16,7 @@ import types
 
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
+from flamepy.cache.warm import KEEP_S, warm_segments
 from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
 from flamepy.core.binding import Binding
@@ -44,10 +45,13 @@ def run(
     inbox = Inbox(channel, words, services.forget)
     interrupt = Interrupt(words)
     mappings = KeptMappings()
+    warm_segments.attend(lambda: None)  # this loop comes round by itself
     gc.enable()
     while True:
         if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
             mappings.clear()
+        if warm_segments and not inbox.has_message(KEEP_S):
+            warm_segments.clear()
         call = inbox.next_call()
         if call is None:
             return 0

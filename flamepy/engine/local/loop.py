@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flamepy.cache.budget import SegmentBudget
+from flamepy.cache.warm import warm_segments
 from flamepy.codec import frames
 from flamepy.engine.api import Completion, look_up_at
 from flamepy.engine.local.dispatcher import Dispatcher
@@ -69,6 +70,7 @@ class Loop:
         self._uplink = uplink
         self.leadership = Leadership(self.wake)
         self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
+        warm_segments.attend(self._look_up)
         self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
         self._thread.start()
 
@@ -77,6 +79,11 @@ class Loop:
     def post(self, command: Callable[[], object]) -> None:
         """Have the engine's thread run ``command``. Appending is one step: an interrupt loses nothing."""
         self._inbox.append(command)
+        if self._is_asleep:
+            self.wake()
+
+    def _look_up(self) -> None:
+        """Memory is kept: have its deadline seen. Called by the garbage collector too, so it takes no lock."""
         if self._is_asleep:
             self.wake()
 
@@ -202,6 +209,7 @@ class Loop:
         """Cancel everything, end every process, then the thread itself. Once."""
         self.post(self._stop)
         self._thread.join(timeout_s)
+        warm_segments.leave(self._look_up)
         for fd in (self._results_read, self._results_write):
             os.close(fd)
 
@@ -278,9 +286,8 @@ class Loop:
     def _sleep_ms(self, until_s: float | None) -> float | None:
         if self._inbox or self._callbacks or self.dispatcher.has_resolved() or self.leadership.is_wanted:
             return 0.0
-        deadlines = [
-            at_s for at_s in (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s) if at_s is not None
-        ]
+        due_s = (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s, warm_segments.next_trim_s())
+        deadlines = [at_s for at_s in due_s if at_s is not None]
         # one more millisecond: poll rounds down, and waking too early would spin
         return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
 
@@ -291,6 +298,7 @@ class Loop:
     def _meet_deadlines(self) -> None:
         now_s = time.monotonic()
         self.pool.tend(now_s)
+        warm_segments.trim(now_s)
         recheck_at_s = self.dispatcher.recheck_at_s
         if recheck_at_s is not None and now_s >= recheck_at_s:
             self.dispatcher.take_over_backlogs(now_s)
