@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from tests.signs import BOUND_S, until_exists
 CALLS = 2_000
 
 
-def note(path: str, number: int) -> int:
+def note(path: str, number: int, work_s: float = 0.0) -> int:
     """Append is one step for lines as short as these, whoever writes."""
+    end_s = time.perf_counter() + work_s
+    while time.perf_counter() < end_s:
+        pass
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(fd, f"{number}\n".encode())
     os.close(fd)
@@ -67,7 +71,7 @@ def test_what_was_cancelled_before_it_ran_never_runs_and_the_others_run_once(eng
     with Runner("small") as runner:
         service = runner.service(note)
         runner.get([service(str(tmp_path / "first"), number) for number in range(20)])  # now they are known as short
-        futures = [service(str(tmp_path / "log"), number) for number in range(CALLS)]
+        futures = [service(str(tmp_path / "log"), number, 0.0005) for number in range(CALLS)]
         for future in futures[::-3]:
             future.cancel()
         assert all(future.wait(BOUND_S) for future in futures)
