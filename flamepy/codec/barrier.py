@@ -9,7 +9,7 @@ The barrier stands in the engine's rare step, for both: a worker pays nothing fo
 from __future__ import annotations
 
 import ctypes
-import platform
+import os
 import time
 
 _NUMBERS = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}  # linux/unistd.h of each
@@ -29,5 +29,5 @@ def stand_between() -> None:
 
 
 def _membarrier(command: int) -> bool:
-    number = _NUMBERS.get(platform.machine())
+    number = _NUMBERS.get(os.uname().machine)
     return number is not None and ctypes.CDLL(None).syscall(number, command, 0, 0) == 0

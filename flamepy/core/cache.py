@@ -8,7 +8,6 @@ section 5.8); a reader and a writer for that one shape are shorter than a driver
 from __future__ import annotations
 
 import struct
-import uuid
 from dataclasses import dataclass
 
 _STRING, _INT32, _INT64 = 0x02, 0x10, 0x12
@@ -127,6 +126,8 @@ class ObjectKey:
         return self.session_id == ALL_SESSIONS
 
     def with_generated_id(self) -> ObjectKey:
+        import uuid  # here, because it takes 2 ms to load, and workers and the first call do without it
+
         return ObjectKey(self.app_name, self.session_id, str(uuid.uuid4()))
 
     def to_prefix(self) -> str:

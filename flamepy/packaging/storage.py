@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -114,7 +113,7 @@ class FileStorage:
 @contextlib.contextmanager
 def temporary_file_in(directory: Path) -> Iterator[Path]:
     """A name to write to and then to rename. What is not renamed is gone afterwards, also after KeyboardInterrupt."""
-    part = directory / f".{uuid.uuid4().hex}.part"
+    part = directory / f".{os.urandom(16).hex()}.part"
     try:
         yield part
     finally:

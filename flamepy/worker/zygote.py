@@ -24,7 +24,6 @@ import mmap
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -69,7 +68,7 @@ def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scrat
         _serve(control, results_fd, board, kernel_pid, children)
     finally:
         _end_all(children)
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove_tree(scratch)
     # no interpreter clean-up: nothing is left to flush, and the engine waits for this end
     os._exit(0)
 
@@ -192,8 +191,14 @@ def _kill_group(pid: int) -> None:
 def _remove(path: str) -> None:
     """Remove a directory in a child, so that a big one delays no fork."""
     if os.fork() == 0:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_tree(path)
         os._exit(0)
+
+
+def _remove_tree(path: str) -> None:
+    import shutil  # here, because it takes 2 ms to load, and the first worker waits for what is loaded at the start
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _reap(children: _Children, results_fd: int) -> None:
