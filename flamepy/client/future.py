@@ -10,7 +10,8 @@ from typing import Any
 
 from flamepy.client.outcome import error_of, output_of
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Completion, Engine, Outcome
+from flamepy.engine.api import Engine
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import CallTimeout
 
 

@@ -8,7 +8,7 @@ import copy
 from flamepy.codec.payload import Payload
 from flamepy.core.failure import Failure
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed
 
 

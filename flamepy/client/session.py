@@ -12,7 +12,8 @@ from flamepy.client.watcher import TaskInformer, TaskWatcher
 from flamepy.codec.payload import Payload
 from flamepy.core.session import SessionView
 from flamepy.core.task import Task
-from flamepy.engine.api import Call, Completion, Engine
+from flamepy.engine.api import Call, Engine
+from flamepy.engine.completion import Completion
 from flamepy.errors import InvalidArgument
 
 if TYPE_CHECKING:

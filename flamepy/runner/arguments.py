@@ -9,7 +9,8 @@ from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode, placeholder
 from flamepy.core.cache import ObjectRef
 from flamepy.core.stream import StreamStep
-from flamepy.engine.api import Completion, Engine
+from flamepy.engine.api import Engine
+from flamepy.engine.completion import Completion
 from flamepy.errors import InvalidArgument, NotPicklable
 from flamepy.runner.futures import ObjectFuture
 from flamepy.runner.types import ShortRequest

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flamepy.codec.pickling import encode
-from flamepy.engine.api import Call, Completion, Engine, SessionSpec
+from flamepy.engine.api import Call, Engine, SessionSpec
+from flamepy.engine.completion import Completion
 from flamepy.errors import NotFound, RunnerClosed
 from flamepy.runner.types import RunnerContext, RunnerRequest
 

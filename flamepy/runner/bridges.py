@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flamepy.errors import CallTimeout, FlameError
 
 if TYPE_CHECKING:
-    from flamepy.engine.api import Completion, Engine
+    from flamepy.engine.api import Engine
+    from flamepy.engine.completion import Completion
     from flamepy.runner.futures import ObjectFuture
 
 # A kernel delivers an interrupt to an awaiting cell only when the event loop turns: so it must turn now and then.

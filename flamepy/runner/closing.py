@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from flamepy.core.session import SessionState
-from flamepy.engine.api import Completion, Engine
+from flamepy.engine.api import Engine
+from flamepy.engine.completion import Completion
 from flamepy.errors import InvalidArgument, InvalidState, NotFound
 
 logger = logging.getLogger(__name__)

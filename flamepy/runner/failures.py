@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from flamepy.core.failure import Failure, FrameInfo
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from flamepy.codec.pickling import decode, placeholder
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Completion, Engine, Outcome
+from flamepy.engine.api import Engine
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import CallTimeout, FlameError, NotFound, RunnerClosed
 from flamepy.runner.failures import error_of
 from flamepy.runner.waits import waiting_for

@@ -7,7 +7,8 @@ import contextlib
 import queue
 from collections.abc import Callable, Iterator, Sequence
 
-from flamepy.engine.api import INTERRUPT_CHECK_S, Engine
+from flamepy.engine.api import Engine
+from flamepy.engine.completion import INTERRUPT_CHECK_S
 from flamepy.runner.futures import ObjectFuture
 from flamepy.runner.waits import waiting_for
 

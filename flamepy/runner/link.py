@@ -11,7 +11,8 @@ from flamepy.codec.payload import Payload
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.names import short_name
 from flamepy.core.session import SessionState
-from flamepy.engine.api import Call, Completion, Engine
+from flamepy.engine.api import Call, Engine
+from flamepy.engine.completion import Completion
 from flamepy.errors import InvalidArgument, NotFound, RunnerClosed
 from flamepy.runner.arguments import dependencies_of, encoded_call
 from flamepy.runner.futures import Notices, ObjectFuture

@@ -21,7 +21,8 @@ from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import decode, encode
 from flamepy.core.stream import END_TAG, StreamClose, StreamStep
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Call, Completion, Outcome
+from flamepy.engine.api import Call
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import FlameError, NotPicklable, RunnerClosed, StreamLost, WorkerLost
 from flamepy.runner.closing import CANCEL_BOUND_S, finish_sessions
 from flamepy.runner.failures import error_of

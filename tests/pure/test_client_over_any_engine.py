@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -29,7 +30,8 @@ from flamepy.core.failure import Failure
 from flamepy.core.session import SessionAttributes, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine import current
-from flamepy.engine.api import Call, Completion, Engine, Outcome, SessionSpec, TaskIds, WorkerView
+from flamepy.engine.api import Call, Engine, SessionSpec, WorkerView
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import (
     CallCancelled,
     CallTimeout,
@@ -58,7 +60,7 @@ class HandEngine:
         self.sessions: dict[str, SessionSpec] = {}
         self.closed: set[str] = set()
         self.calls: dict[str, tuple[Call, Completion]] = {}
-        self.ids = TaskIds()
+        self.numbers = itertools.count(1)
         self.kept: set[str] = set()
         self.now_waiting = 0
         self.submitted = threading.Event()
@@ -106,7 +108,7 @@ class HandEngine:
         return self.get_session(session_id)
 
     def submit(self, session_id: str, call: Call) -> Completion:
-        completion = Completion(session_id, self.ids.next(), call.name)
+        completion = Completion(session_id, str(next(self.numbers)), call.name)
         self.calls[completion.task_id] = (call, completion)
         self.submitted.set()
         return completion

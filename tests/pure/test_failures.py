@@ -17,7 +17,7 @@ from flamepy.cache.blob import Blob
 from flamepy.codec.pickling import encode
 from flamepy.core.failure import Failure, FrameInfo
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed, WorkerLost
 from flamepy.runner.failures import error_of
 

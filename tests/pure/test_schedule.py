@@ -13,7 +13,8 @@ import pytest
 
 from flamepy.cache.blob import Blob
 from flamepy.core.application import Application, ApplicationState
-from flamepy.engine.api import Completion, SessionSpec
+from flamepy.engine.api import SessionSpec
+from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at

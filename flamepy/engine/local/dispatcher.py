@@ -15,7 +15,7 @@ from flamepy.cache.budget import SegmentBudget
 from flamepy.codec import frames
 from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Completion, Outcome
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost, too_many_stateful
 from flamepy.engine.local.pool import Pool

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 from flamepy.engine.local.pool import MAX_STATEFUL, Pool
 from flamepy.engine.local.records import CallRecord, Ended, SessionRecord
 from flamepy.errors import CallCancelled, FlameError, FlameErrorCode, StateLost

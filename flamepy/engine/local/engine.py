@@ -20,7 +20,8 @@ from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionState, SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Call, Completion, Outcome, SessionSpec, WorkerView
+from flamepy.engine.api import Call, SessionSpec, WorkerView
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.install import Installer
 from flamepy.engine.local.limits import usable_cpus
 from flamepy.engine.local.loop import SHUT_DOWN, Loop
@@ -170,7 +171,7 @@ class EmbeddedEngine:
         session = self._session(session_id)
         if session.state is SessionState.CLOSED:
             raise InvalidArgument(f"session {session_id!r} is not open any more: create the service again.")
-        completion = Completion(session_id, session.task_ids.next(), call.name or session_id, self._loop.wait)
+        completion = Completion(session_id, str(next(session.task_numbers)), call.name or session_id, self._loop.wait)
         request = self.cache.budget.hold(call.request)
         dependencies: list[Completion | Blob] = (
             [self._resolved(dependency) for dependency in call.dependencies] if call.dependencies else []

@@ -23,7 +23,7 @@ from typing import TypeVar
 from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.warm import warm_segments
 from flamepy.codec import frames
-from flamepy.engine.api import Completion, look_up_at
+from flamepy.engine.completion import Completion, look_up_at
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings
 from flamepy.engine.local.leadership import HeldBackInterrupt, Leadership, may_lead

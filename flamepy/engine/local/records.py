@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from flamepy.cache.blob import Blob
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Completion, SessionSpec, TaskIds, WorkerView
+from flamepy.engine.api import SessionSpec, WorkerView
+from flamepy.engine.completion import Completion
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import FlameError
 
@@ -92,7 +94,7 @@ class SessionRecord:
         self.state = SessionState.OPEN
         self.created_s = time.time()
         self.completed_s = 0.0
-        self.task_ids = TaskIds()
+        self.task_numbers = itertools.count(1)  # next() on a count is atomic
         self.waiting: deque[CallRecord] = deque()
         self.live: dict[str, CallRecord] = {}
         self.kept: dict[str, tuple[Completion, bytes | None]] = {}  # asked for by name later: plain tasks, handles

@@ -9,7 +9,7 @@ import time
 from flamepy.cache.budget import SegmentBudget
 from flamepy.codec import frames
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
 from flamepy.core.cache import ObjectRef
-from flamepy.engine.api import Call, Completion, SessionSpec
+from flamepy.engine.api import Call, SessionSpec
+from flamepy.engine.completion import Completion
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, without_blobs
 from flamepy.errors import FlameError, FlameErrorCode
 

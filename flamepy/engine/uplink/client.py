@@ -21,7 +21,8 @@ from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Call, Completion, Outcome, SessionSpec, WorkerView
+from flamepy.engine.api import Call, SessionSpec, WorkerView
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
 from flamepy.errors import FlameError, InvalidState
 

@@ -18,7 +18,7 @@ from typing import Any
 from flamepy.cache.blob import Blob
 from flamepy.cache.segment import Segment
 from flamepy.codec import frames
-from flamepy.engine.api import Outcome
+from flamepy.engine.completion import Outcome
 
 _HEAD = struct.Struct("<BII")  # 1 = the body is in the first descriptor; bytes of the pickle; number of blobs
 _MAX_ADDRESS_BYTES = 100

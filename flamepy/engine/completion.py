@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's end of a future: how far one call is, how it ended, and who waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flamepy.cache.blob import Blob
+from flamepy.core.task import TaskState
+from flamepy.errors import FlameError
+
+
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
+class Outcome:
+    """How a call ended. Exactly one of value, failure, error is set.
+
+    value: the encoded result. failure: an encoded ``core.failure.Failure``, the worker's account of an exception of
+    the user's code. error: what the engine itself has to say (WorkerLost, StateLost, CallCancelled, ...).
+    because: the outcome of the argument that failed, when the call never ran.
+    output: the tail of what the call printed. duration_s: how long it ran in the worker.
+    warning: something that the caller should be told once (a state that cannot be saved).
+    """
+
+    state: TaskState
+    value: Blob | None = None
+    failure: Blob | None = None
+    error: FlameError | None = None
+    because: Outcome | None = None
+    output: bytes = b""
+    duration_s: float = 0.0
+    warning: str = ""
+
+
+# An interrupt that comes just before the system call that waits does not end it: Python looks for one afterwards.
+INTERRUPT_CHECK_S = 0.2
+
+
+def look_up_at(deadline_s: float | None) -> float:
+    """When a wait until ``deadline_s`` (monotonic; None = for ever) looks up next, so that no interrupt is lost."""
+    soon_s = time.monotonic() + INTERRUPT_CHECK_S
+    return soon_s if deadline_s is None else min(deadline_s, soon_s)
+
+
+class Completion:
+    """The engine's end of a future: one call, its state, and who waits for it. One engine thread writes it.
+
+    Times are seconds since the epoch; 0.0 = not yet.
+    """
+
+    __slots__ = (
+        "__weakref__", "_callbacks", "_observers", "_waiter", "_waiters", "created_s", "finished_s", "name", "outcome",
+        "session_id", "started_s", "state", "task_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        session_id: str,
+        task_id: str,
+        name: str = "",
+        waiter: Callable[[Completion, float | None], bool] | None = None,
+    ) -> None:
+        """waiter: the engine's way to wait, with the meaning of ``block``; None = block."""
+        self.session_id = session_id
+        self.task_id = task_id
+        self.name = name
+        self.state = TaskState.PENDING
+        self.created_s = time.time()
+        self.started_s = 0.0
+        self.finished_s = 0.0
+        self.outcome: Outcome | None = None
+        self._waiter = waiter
+        self._waiters: list[Callable[[], object]] | None = None
+        self._callbacks: list[Callable[[], object]] | None = None
+        self._observers: list[Callable[[], object]] | None = None
+
+    def is_done(self) -> bool:
+        return self.outcome is not None
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Block until the call has ended; False when ``timeout_s`` passed first. Can be interrupted."""
+        if self.outcome is not None:
+            return True
+        return self.block(timeout_s) if self._waiter is None else self._waiter(self, timeout_s)
+
+    def block(self, timeout_s: float | None) -> bool:
+        """Wait for another thread to complete the call."""
+        gate = threading.Lock()
+        gate.acquire()
+        self.on_done(gate.release, is_ours=True)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            while not gate.acquire(True, max(look_up_at(deadline_s) - time.monotonic(), 0.0)):
+                if deadline_s is not None and time.monotonic() >= deadline_s:
+                    return False
+            return True
+        finally:
+            if self.outcome is None and self._waiters:  # it gives up: many short waits must not pile up here
+                with contextlib.suppress(ValueError):
+                    self._waiters.remove(gate.release)
+
+    def on_done(self, callback: Callable[[], object], *, is_ours: bool = False) -> None:
+        """Call ``callback`` once the call has ended: at once, or in the engine's thread, where it must not block.
+
+        is_ours: it is a few instructions of flamepy, and may run in the middle of a turn of the engine.
+        """
+        if is_ours:
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(callback)
+            if self.outcome is not None:
+                _call_all(self._waiters)
+        else:
+            if self._callbacks is None:
+                self._callbacks = []
+            self._callbacks.append(callback)
+            if self.outcome is not None:
+                _call_all(self._callbacks)
+
+    def on_change(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` at each change of state from now on, in the engine's thread, where it must not block."""
+        if self._observers is None:
+            self._observers = []
+        self._observers.append(callback)
+
+    def enter(self, state: TaskState) -> None:
+        """For the engine: the call runs now, or waits again."""
+        self.state = state
+        if self._observers:
+            for observer in self._observers:
+                observer()
+
+    def complete(self, outcome: Outcome, call_back: Callable[[Callable[[], object]], object] | None = None) -> None:
+        """For the engine: store the outcome, then wake everybody. A second outcome is ignored.
+
+        call_back: takes callbacks that are not ours, to be called after the turn; None = call them here.
+        """
+        if self.outcome is None:
+            self.finished_s = time.time()
+            self.state = outcome.state
+            self.outcome = outcome
+            if self._observers:
+                for observer in self._observers:
+                    observer()
+        if self._waiters:
+            _call_all(self._waiters)
+        if self._callbacks:
+            callbacks = self._callbacks
+            if call_back is None:
+                _call_all(callbacks)
+            else:
+                call_back(lambda: _call_all(callbacks))
+
+
+def _call_all(callbacks: list[Callable[[], object]]) -> None:
+    """Call each once, whoever else does so at the same time: pop is one step."""
+    while callbacks:
+        try:
+            callback = callbacks.pop(0)
+        except IndexError:
+            return
+        callback()
