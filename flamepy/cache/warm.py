@@ -17,11 +17,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-WARM_FROM_BYTES = 1 << 20  # a smaller one is made anew in no time
+WARM_FROM_BYTES = 256 << 10  # a smaller one is made anew in the time that the look takes
 KEEP_AT_MOST_BYTES = 512 << 20
 KEEP_S = 1.0  # a loop comes back sooner; memory of one that has ended goes
 _CHUNK_BYTES = 1 << 30  # Linux writes at most 2 GiB - 4 KiB in one call
+_LOOKS = 8  # at memory of a fitting size, the one that was dropped first first: others may still have the rest
 _SPARE = 1.25  # a segment may be this much larger than what is put into it
 
 
@@ -84,8 +86,9 @@ class WarmSegments:
         """Memory for ``nbytes`` that nobody else can see; None when there is none. It is the caller's to close."""
         with self._lock:
             self._settle(KEEP_AT_MOST_BYTES, 0.0)
-            for kept in reversed(self._kept):
-                if nbytes <= kept.memory.nbytes <= nbytes * _SPARE and _is_alone(kept.memory.fd):
+            fitting = (kept for kept in self._kept if nbytes <= kept.memory.nbytes <= nbytes * _SPARE)
+            for kept in islice(fitting, _LOOKS):
+                if _is_alone(kept.memory.fd):
                     self._kept.remove(kept)
                     return kept.memory
         return None
