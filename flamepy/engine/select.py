@@ -28,9 +28,12 @@ def select_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
             cure = "unset FLAME_ENDPOINT"
         raise no_cluster(context.endpoint, cure)
-    from flamepy.engine.local.engine import EmbeddedEngine
+    from flamepy.engine.local.ignition import Ignition
 
-    return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes)
+    ignition = Ignition()
+    from flamepy.engine.local.engine import EmbeddedEngine  # meanwhile the zygote starts
+
+    return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, ignition=ignition)
 
 
 def no_cluster(endpoint: str, cure: str) -> InvalidArgument:

@@ -7,10 +7,8 @@ import itertools
 import os
 import queue
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import raise_descriptor_limit
@@ -22,6 +20,7 @@ from flamepy.core.session import SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.local.ignition import Ignition
 from flamepy.engine.local.install import Installer
 from flamepy.engine.local.limits import usable_cpus
 from flamepy.engine.local.loop import SHUT_DOWN, Loop
@@ -37,16 +36,19 @@ class EmbeddedEngine:
     """Implements ``engine.api.Engine`` with worker processes on this machine.
 
     workers: how many run calls at one time, None = the CPUs that this process may use. memory_limit_bytes: values
-    beyond it move to disk, None = no limit.
+    beyond it move to disk, None = no limit. ignition: when it was begun with already.
     """
 
     name = "embedded"
 
-    def __init__(self, *, workers: int | None = None, memory_limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, *, workers: int | None = None, memory_limit_bytes: int | None = None, ignition: Ignition | None = None
+    ) -> None:
         self._pid = os.getpid()
         self.worker_limit = usable_cpus() if workers is None else workers
         raise_descriptor_limit()
-        self._scratch = Path(tempfile.mkdtemp(prefix="flame-"))
+        ignition = ignition or Ignition()
+        self._scratch = ignition.scratch
         (self._scratch / "packages").mkdir()
         self.package_store = str(self._scratch / "packages")
         self.cache = MemoryStore(
@@ -58,7 +60,7 @@ class EmbeddedEngine:
         self._is_closed = False
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
-        self._loop = Loop(limit=self.worker_limit, scratch=self._scratch, uplink=self._uplink, budget=self.cache.budget)
+        self._loop = Loop(ignition, limit=self.worker_limit, uplink=self._uplink, budget=self.cache.budget)
         self._sessions = self._loop.dispatcher.sessions
 
     @property

@@ -8,7 +8,6 @@ a result) sleeps in one poll on the result pipe (reports and deaths of workers, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import select
@@ -17,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from flamepy.cache.budget import SegmentBudget
@@ -26,6 +24,7 @@ from flamepy.codec import frames
 from flamepy.engine.completion import Completion, look_up_at
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings
+from flamepy.engine.local.ignition import Ignition
 from flamepy.engine.local.leadership import HeldBackInterrupt, Leadership, may_lead
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.quick_io import Reader
@@ -37,22 +36,19 @@ from flamepy.errors import FlameError, FlameErrorCode, InvalidState
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
-_PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
 SHUT_DOWN = "flamepy was shut down: create the Runner again."
 _BURST_CALLS = 64  # calls for busy workers that are accepted together
 _Answer = TypeVar("_Answer")
 
 
 class Loop:
-    """Starts the thread and the zygote. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
+    """Starts the thread. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
 
-    def __init__(self, *, limit: int, scratch: Path, uplink: UplinkHost, budget: SegmentBudget) -> None:
-        self._results_read, self._results_write = os.pipe()
-        os.set_blocking(self._results_read, False)
+    def __init__(self, ignition: Ignition, *, limit: int, uplink: UplinkHost, budget: SegmentBudget) -> None:
+        self._ignition = ignition
+        self._results_read, self._results_write = ignition.results_read, ignition.results_write
         self._reader = Reader(self._results_read, _READ_BYTES)
-        with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(self._results_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self.pool = Pool(limit=limit, results_fd=self._results_write, scratch=scratch, uplink=uplink.address)
+        self.pool = Pool(ignition, limit=limit, uplink=uplink.address)
         endings = Endings(self.pool, self._call_back_later)
         self.dispatcher = Dispatcher(self.pool, budget, endings)
         self._reports = Reports(self.pool, budget, endings, self.dispatcher)
@@ -210,14 +206,12 @@ class Loop:
         self.post(self._stop)
         self._thread.join(timeout_s)
         warm_segments.leave(self._look_up)
-        for fd in (self._results_read, self._results_write):
-            os.close(fd)
+        self._ignition.close()
 
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors, so that processes of the parent see its end, not ours."""
         self.pool.abandon()
-        for fd in (self._results_read, self._results_write):
-            os.close(fd)
+        self._ignition.close()
 
     # --- the thread ------------------------------------------------------------------------------------------------
 

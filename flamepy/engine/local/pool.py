@@ -15,8 +15,7 @@ from pathlib import Path
 
 from flamepy.core.binding import Binding
 from flamepy.engine.local import schedule
-from flamepy.engine.local.board import Board
-from flamepy.engine.local.launcher import Launcher
+from flamepy.engine.local.ignition import Ignition
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
@@ -45,19 +44,18 @@ class Death:
 class Pool:
     """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
 
-    def __init__(self, *, limit: int, results_fd: int, scratch: Path, uplink: str) -> None:
+    def __init__(self, ignition: Ignition, *, limit: int, uplink: str) -> None:
         self.limit = limit
         self.shared: dict[int, WorkerRecord] = {}
         self.pinned: dict[int, WorkerRecord] = {}
-        self._results_fd = results_fd
-        self._scratch = scratch
+        self._ignition = ignition
         self._uplink = uplink
         self._kill_at_s: dict[int, float] = {}
         self._tick_at_s = 0.0
         self._next_worker = 1
         self._zygote_failures = 0  # since it last started a worker
-        self._board = Board()
-        self._launcher = Launcher(results_fd, self._board.fileno(), str(scratch))
+        self._board = ignition.board
+        self._launcher = ignition.launcher
 
     def zygote_fileno(self) -> int:
         """Becomes readable when the zygote has ended."""
@@ -88,7 +86,7 @@ class Pool:
         if slot is None:
             return None
         worker_id, self._next_worker = self._next_worker, self._next_worker + 1
-        output_fd = _unlinked_file(self._scratch)
+        output_fd = _unlinked_file(self._ignition.scratch)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         worker = WorkerRecord(worker_id, slot, installed, WorkerLink(ours, theirs, output_fd), session)
         environ = {**os.environ, **installed.environ}
@@ -195,8 +193,7 @@ class Pool:
                 f"({self._launcher.last_words()}). "
                 f"See whether {sys.executable} -c 'import flamepy.worker.zygote' works.",
             )
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        self._launcher = Launcher(self._results_fd, self._board.fileno(), str(self._scratch))
+        self._launcher = self._ignition.start_zygote()
         deaths = []
         for worker in self.all():
             worker.has_begun = True  # their end is no fault of the application
@@ -223,14 +220,12 @@ class Pool:
             worker.link.close()
         self.shared.clear()
         self.pinned.clear()
-        self._board.close()
 
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors, so that processes of the parent see its end."""
         self._launcher.abandon()
         for worker in self.all():
             worker.link.close()
-        self._board.close()
 
 
 def _import_path() -> tuple[str, ...]:

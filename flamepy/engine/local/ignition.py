@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an embedded engine begins with. Loaded first and alone: the zygote needs 50 ms to start, and does so while the
+rest of the engine is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from flamepy.engine.local.board import Board
+from flamepy.engine.local.launcher import Launcher
+
+_PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
+
+
+class Ignition:
+    """The scratch directory, the result pipe, the board, and the zygote, which is starting."""
+
+    def __init__(self) -> None:
+        self.scratch = Path(tempfile.mkdtemp(prefix="flame-"))
+        self.results_read, self.results_write = os.pipe()
+        os.set_blocking(self.results_read, False)
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(self.results_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self.board = Board()
+        self.launcher = self.start_zygote()
+
+    def start_zygote(self) -> Launcher:
+        """Also later, when one has ended by itself: it took the scratch directory with it."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return Launcher(self.results_write, self.board.fileno(), str(self.scratch))
+
+    def close(self) -> None:
+        """Close the descriptors; the zygote is the pool's to end."""
+        for fd in (self.results_read, self.results_write):
+            os.close(fd)
+        self.board.close()
