@@ -149,6 +149,24 @@ def test_the_longest_backlog_behind_an_overdue_call_is_taken_over(desk: Desk) ->
     assert schedule.straggling(idle, [idle, alone, fresh], now_s=100.0) is None
 
 
+def test_a_call_that_takes_no_longer_than_expected_holds_up_nobody(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.006)
+    idle, busy = desk.worker(app), desk.worker(app, *[session] * 2)
+    busy.head_since_s = 100.0
+    assert schedule.straggling(idle, [idle, busy], now_s=100.011) is None
+    assert schedule.straggling(idle, [idle, busy], now_s=100.013) is busy
+
+
+def test_work_is_uneven_when_an_idle_worker_could_take_over(desk: Desk) -> None:
+    app, other = desk.application(), desk.application("other")
+    busy = desk.worker(app, *[desk.session(app)] * 2)
+    assert schedule.is_uneven([busy, desk.worker(app)])
+    assert not schedule.is_uneven([busy, desk.worker(other)])
+    assert not schedule.is_uneven([busy, desk.worker(app, desk.session(app))])
+    assert not schedule.is_uneven([desk.worker(app, *[desk.session(app, max_instances=1)] * 2), desk.worker(app)])
+
+
 def test_idle_workers_retire_but_the_last_one_used_stays_as_a_spare(desk: Desk) -> None:
     app = desk.application()
     first, second, third = (desk.worker(app, idle_since_s=at) for at in (10.0, 20.0, 30.0))

@@ -109,8 +109,8 @@ class Dispatcher:
         self.is_hungry = self._pool.is_hungry()
         if self._has_new_idle:
             self._has_new_idle = False
-            if not self._ready and self.recheck_at_s is None and schedule.is_uneven(self._pool.shared.values()):
-                self.recheck_at_s = time.monotonic() + 2 * schedule.AHEAD_S
+            if not self._ready and self.recheck_at_s is None:
+                self._recheck_soon(time.monotonic())
 
     def _place_next(self, session: SessionRecord) -> bool:
         if session.spec.is_stateful:
@@ -195,6 +195,11 @@ class Dispatcher:
                 if busy is not None:
                     self._take_back(busy)
                     return
+        self._recheck_soon(now_s)
+
+    def _recheck_soon(self, now_s: float) -> None:
+        if schedule.is_uneven(self._pool.shared.values()):
+            self.recheck_at_s = now_s + schedule.OVERDUE_S
 
     def _take_back(self, worker: WorkerRecord) -> None:
         """Calls that the worker has not begun go back to the front of their queues."""

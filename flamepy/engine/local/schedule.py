@@ -16,6 +16,8 @@ from flamepy.engine.local.records import SessionRecord, WorkerRecord
 AHEAD_S = 0.008
 AHEAD_CALLS = 256  # and at most this many: more would not make the next packet cheaper
 PACKET_CALLS = 64  # small calls that share a packet: by then what a packet costs is spread thin
+# A call that takes longer than this, and than twice what was expected, holds up what is queued behind it.
+OVERDUE_S = 0.002
 START_FAILURES = 3  # in a row, of a worker before its first call, or of the zygote: it cannot start
 
 
@@ -91,26 +93,28 @@ def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[Work
     return max(1, min(share, room, short))
 
 
-def is_uneven(workers: Iterable[WorkerRecord]) -> bool:
-    """Is one idle while another has calls waiting in its socket?"""
-    has_idle = has_backlog = False
-    for worker in workers:
-        if len(worker.in_flight) > 1:
-            has_backlog = True
-        elif not worker.in_flight and not worker.is_leaving:
-            has_idle = True
-    return has_idle and has_backlog
+def is_uneven(workers: Collection[WorkerRecord]) -> bool:
+    """Is one idle while another has calls waiting that it could run?"""
+    idle = {worker.installed for worker in workers if not worker.in_flight and not worker.is_leaving}
+    return bool(idle) and any(worker.installed in idle and _has_movable(worker) for worker in workers)
+
+
+def _has_movable(worker: WorkerRecord) -> bool:
+    """Does a call wait behind the one that runs, of a session that may use several workers?"""
+    return len(worker.in_flight) > 1 and worker.in_flight[-1].session.spec.max_instances is None
 
 
 def straggling(idle: WorkerRecord, workers: Iterable[WorkerRecord], *, now_s: float) -> WorkerRecord | None:
     """The worker whose backlog ``idle`` could take over: its running call takes longer than was expected."""
+
+    def is_overdue(worker: WorkerRecord) -> bool:
+        expected_s = worker.in_flight[0].expected_s or 0.0
+        return now_s - worker.head_since_s > max(OVERDUE_S, 2 * expected_s)
+
     candidates = [
         worker
         for worker in workers
-        if worker is not idle
-        and worker.installed is idle.installed
-        and len(worker.in_flight) > 1
-        and now_s - worker.head_since_s > AHEAD_S
+        if worker is not idle and worker.installed is idle.installed and _has_movable(worker) and is_overdue(worker)
     ]
     return max(candidates, key=lambda worker: len(worker.in_flight), default=None)
 
