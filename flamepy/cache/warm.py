@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -173,6 +174,8 @@ def _opened_anew(fd: int) -> int | None:
 
 def _is_alone(fd: int) -> bool:
     try:
+        # whoever opens the file while the lease is held has a signal sent to us: not SIGIO, which would end the process
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except (OSError, AttributeError):  # somebody has it; or no leases for memory, or none on this system

@@ -8,6 +8,8 @@ import gc
 import mmap
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -149,6 +151,37 @@ def test_an_idle_engine_lets_go_of_the_memory(embedded: EmbeddedEngine) -> None:
         assert runner.service(np.sum)(ref).get(BOUND_S) == 0
         flamepy.delete_objects(ref.key)
         assert reached(lambda: not warm_segments)
+
+
+OPENER = """
+import os, sys
+print(flush=True)
+while os.getppid() == int(sys.argv[1]):
+    for fd in range(3, 12):
+        try:
+            os.close(os.open(f"/proc/{sys.argv[1]}/fd/{fd}", os.O_RDWR))
+        except OSError:
+            pass
+"""
+OPENED_MEANWHILE = f"""
+import os, subprocess, sys
+from flamepy.cache.segment import Segment
+from flamepy.cache.warm import warm_segments
+
+warm_segments.attend(lambda: None)
+size = 1 << 20
+with subprocess.Popen([sys.executable, "-c", {OPENER!r}, str(os.getpid())], stdout=subprocess.PIPE) as other:
+    other.stdout.readline()
+    for _ in range(20_000):
+        Segment.of([b"x"], size).close()
+    other.kill()
+"""
+
+
+def test_somebody_who_opens_the_memory_while_the_kernel_is_asked_ends_nobody() -> None:
+    """A debugger may. The kernel tells the asker with a signal."""
+    done = subprocess.run([sys.executable, "-c", OPENED_MEANWHILE], capture_output=True, text=True, timeout=BOUND_S)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 class Shelf:

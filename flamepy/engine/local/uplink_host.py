@@ -14,28 +14,33 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
 from flamepy.core.cache import ObjectRef
-from flamepy.engine.api import Call, SessionSpec
+from flamepy.engine.api import Call, Engine, SessionSpec
 from flamepy.engine.completion import Completion
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, without_blobs
 from flamepy.errors import FlameError, FlameErrorCode
-
-if TYPE_CHECKING:
-    from flamepy.engine.local.engine import EmbeddedEngine
 
 logger = logging.getLogger(__name__)
 
 _Message = tuple[tuple[Any, ...], list[Blob]]
 
 
+class HostEngine(Engine, Protocol):
+    """An engine that starts the workers itself."""
+
+    def set_worker_waiting(self, worker_id: int, is_waiting: bool) -> None:
+        """A worker's call begins or ends to wait for other calls."""
+        ...
+
+
 class UplinkHost:
     """Listens; ``accept`` is called by the engine's thread when somebody connects."""
 
-    def __init__(self, engine: EmbeddedEngine, address: str) -> None:
+    def __init__(self, engine: HostEngine, address: str) -> None:
         self.address = address
         self._engine = engine
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -80,7 +85,7 @@ class UplinkHost:
 class _Connection:
     """One worker's (or its child's) way into the engine."""
 
-    def __init__(self, engine: EmbeddedEngine, peer: socket.socket, on_end: Callable[[_Connection], None]) -> None:
+    def __init__(self, engine: HostEngine, peer: socket.socket, on_end: Callable[[_Connection], None]) -> None:
         self._engine = engine
         self._peer = peer
         self._on_end = on_end
