@@ -17,6 +17,9 @@ from flame_jupyter.display.aside import budget_s, start_preview, too_slow
 from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.mode import Mode, Settings
+from flame_jupyter.display.news import News
+from flame_jupyter.display.preview import is_for_worker
+from flame_jupyter.display.reference import start_reference
 from flame_jupyter.display.snapshot import Preview, Snapshot, take
 from flame_jupyter.display.views import View
 from flame_jupyter.display.wire import Wire
@@ -44,6 +47,7 @@ class Desk:
         self._bucket = wire.bucket
         self._views: list[View] = []
         self._kept: list[View] = []  # ended, and left live because the settings say so
+        self._news = News()
         self._previews: deque[View] = deque()
         self._preview_due_s: float | None = None
         self._ticked_s = float("-inf")
@@ -63,8 +67,15 @@ class Desk:
         self._pause_s = TICK_S
         self._next_s = min(self._next_s, self._ticked_s + TICK_S)
 
-    def cancel(self, view: View) -> None:
-        """The person at the page wants this call to end."""
+    def answer(self, view: View, ask: str) -> None:
+        """The person at the page has pressed a button of this view."""
+        if ask == "cancel":
+            self._cancel(view)
+        elif ask == "reference" and view.live is not None and view.future.state == "succeeded":
+            told = functools.partial(self._tell_reference, view)
+            start_reference(view.future, lambda text, problem: self._post(functools.partial(told, text, problem)))
+
+    def _cancel(self, view: View) -> None:
         view.is_cancelling = True
         try:
             view.future.cancel()
@@ -72,6 +83,14 @@ class Desk:
             view.is_cancelling = False
             logger.exception("cancel failed call=%s id=%d", view.future.name, view.future.id)
         self.wake()
+
+    def _tell_reference(self, view: View, text: str, problem: str) -> None:
+        view.reference = text
+        if problem:
+            self._say(view, problem)
+        elif view.live is not None:
+            snapshot = self._snapshot(view)
+            self._draw(view, snapshot, body=html.parts(snapshot))
 
     def refresh(self, views: list[View]) -> None:
         """Say of these that they are still pending, and when that was."""
@@ -105,6 +124,7 @@ class Desk:
             except Exception:
                 logger.exception("display given up call=%s id=%s", view.future.name, view.future.id)
                 view.is_settled.set()  # the others go on
+        self._tell_news(now_s)
         self._views = [view for view in self._views if not view.is_settled.is_set()]
         self._pause_s = TICK_S if is_busy else min(self._pause_s * 1.5, SLOW_TICK_S)
         self._next_s = now_s + self._pause_s
@@ -113,20 +133,25 @@ class Desk:
     def _bring_up_to_date(self, view: View, now_s: float) -> bool:
         """Send what the page does not show yet. True when there was something, or there is something to wait for."""
         snapshot = self._snapshot(view)
-        if not snapshot.is_terminal:
-            return self._show_progress(view, snapshot, now_s)
         if snapshot.state == "succeeded" and view.preview is None and not view.is_preview_asked:
             view.is_preview_asked = True
             self._previews.append(view)
             self._make_previews(now_s)
         is_complete = snapshot.state != "succeeded" or view.preview is not None
-        must_stay = view.live is not None and self._announce(view, snapshot, now_s, is_complete=is_complete)
+        if not is_complete and is_for_worker(snapshot.nbytes, self._settings().limits):
+            snapshot = snapshot.fetching()
+        if snapshot.state != view.noted:
+            view.noted = snapshot.state
+            self._news.note(snapshot)
+        if not snapshot.is_terminal:
+            return self._show_progress(view, snapshot, now_s) or snapshot.state == "fetching"
+        must_stay = view.live is not None and self._show_end(view, snapshot, now_s, is_complete=is_complete)
         if is_complete and not must_stay and self._bucket.take(4 if view.live else 1, now_s=now_s):
             self._settle(view, snapshot)
         return True
 
     def _show_progress(self, view: View, snapshot: Snapshot, now_s: float) -> bool:
-        facts = (snapshot.state, snapshot.output, view.is_cancelling)
+        facts = (snapshot.state, snapshot.output, view.is_cancelling, snapshot.waits_for)
         is_stale = view.mode is Mode.UPDATED and view.live is None and now_s - view.drawn_s >= REFRESH_S - TICK_S
         if view.mode is Mode.SETTLED_ONCE or (facts == view.drawn and not is_stale):
             return False
@@ -135,7 +160,7 @@ class Desk:
             view.drawn, view.drawn_s = facts, now_s
         return True
 
-    def _announce(self, view: View, snapshot: Snapshot, now_s: float, *, is_complete: bool) -> bool:
+    def _show_end(self, view: View, snapshot: Snapshot, now_s: float, *, is_complete: bool) -> bool:
         """Let the live view show the end. True while it must stay."""
         body = html.parts(snapshot) if is_complete else ""
         if len(body) > LIVE_BODY_CHARS:
@@ -146,13 +171,33 @@ class Desk:
                 return True
             self._draw(view, snapshot, body=body)
             view.drawn = facts
-            view.announced_s = now_s if view.announced_s is None else view.announced_s
-        return view.announced_s is not None and now_s - view.announced_s < self._settings().settle_after_s
+        return view.told_s is None or now_s - view.told_s < self._settings().settle_after_s
+
+    def _tell_news(self, now_s: float) -> None:
+        """One sentence about all that has happened, by a view that is on the page: best by one that it is about."""
+        live = [view for view in self._views if view.live is not None and not view.is_settled.is_set()]
+        if not live:
+            self._news.forget()
+        elif self._news.is_due(now_s) and self._bucket.take(1, now_s=now_s):
+            text, ended = self._news.tell(now_s)
+            about = [view for view in live if view.future.id in ended]
+            for view in about:
+                view.told_s = now_s
+            self._say((about or live)[-1], text)
+
+    def _say(self, view: View, text: str) -> None:
+        if view.live is None:
+            return
+        try:
+            view.live.say(text)
+        except Exception:
+            logger.debug("announcement lost display_id=%s", view.display_id, exc_info=True)
 
     def _draw(self, view: View, snapshot: Snapshot, *, body: str = "") -> None:
         if view.live is not None:
             try:
-                view.live.draw(snapshot, is_cancelling=view.is_cancelling, body=body)
+                can_copy = self._settings().settle == "keep-widget"  # another view is gone before it can be used
+                view.live.draw(snapshot, is_cancelling=view.is_cancelling, body=body, can_copy=can_copy)
             except Exception:
                 logger.debug("live view lost, static from now on display_id=%s", view.display_id, exc_info=True)
                 view.live, view.mode = None, Mode.UPDATED
@@ -197,7 +242,7 @@ class Desk:
         return bundles.body(snapshot) if view.caption_id else bundles.card(snapshot, has_html=view.has_html)
 
     def _snapshot(self, view: View) -> Snapshot:
-        return take(view.future, now_s=self._clock.wall(), preview=view.preview)
+        return take(view.future, now_s=self._clock.wall(), preview=view.preview, reference=view.reference)
 
     # -- previews, one at a time
 

@@ -172,14 +172,14 @@ class Front:
         try:
             from flame_jupyter.display.widget import LiveView
 
-            live = LiveView(snapshot, on_cancel=lambda: self._ui.post(functools.partial(self._desk.cancel, view)))
+            live = LiveView(snapshot, lambda ask: self._ui.post(functools.partial(self._desk.answer, view, ask)))
         except Exception:
             # widget libraries of unmatched versions, a kernel without comms: the static form always works
             logger.debug("live view not available", exc_info=True)
             return False
         view.live = live
         self._live.append(view)
-        view.drawn = (snapshot.state, snapshot.output, False)
+        view.drawn, view.noted = (snapshot.state, snapshot.output, False, snapshot.waits_for), snapshot.state
         self._publish(bundles.caption(snapshot), display_id=view.caption_id, is_update=False)
         self._publish(bundles.live(snapshot, live.model_id), display_id=view.display_id, is_update=False)
         self._keep_up_to_date(view, messages=4)

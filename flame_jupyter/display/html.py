@@ -168,6 +168,7 @@ def details_table(snapshot: Snapshot) -> str:
         "Size": "" if snapshot.nbytes is None else size_text(snapshot.nbytes),
         "Session": snapshot.session_id,
         "Task": snapshot.task_id,
+        "Reference": snapshot.reference,
     }
     lines = "".join(
         f'<tr style="background:none"><th scope="row" style="{CELL};font-weight:600">{name}</th>'

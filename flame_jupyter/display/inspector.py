@@ -15,6 +15,7 @@ from flame_jupyter.display import html, text
 from flame_jupyter.display.look import PAGE_ROWS, Look, look
 from flame_jupyter.display.pane import Button, Content, Tab
 from flame_jupyter.display.preview import Limits
+from flame_jupyter.display.reference import start_reference
 from flame_jupyter.display.snapshot import FutureLike, Preview, Snapshot, take
 from flame_jupyter.display.words import clock_text, counted, printed_text, size_text, tail
 
@@ -42,6 +43,7 @@ class Inspector:
         self._note = ""
         self._is_reading = False
         self._has_value = False
+        self._reference = ""
         self._reader: threading.Thread | None = None
 
     def close(self) -> None:
@@ -68,7 +70,7 @@ class Inspector:
     def content(self, *, now_s: float) -> Content:
         if self._look is None and not self._note and not self._is_reading and self._front.is_watched:
             self._read(0)
-        snapshot = take(self.future, now_s=now_s, preview=self._shown_preview())
+        snapshot = take(self.future, now_s=now_s, preview=self._shown_preview(), reference=self._reference)
         pending = f"{snapshot.look.word.lower()}, pending at {clock_text(now_s)}"
         return Content(
             title=f"Inspector of {snapshot.call} #{snapshot.id}",
@@ -92,6 +94,8 @@ class Inspector:
             self._read(max(first - PAGE_ROWS, 0))
         elif ask == "preview":
             self._read(0, is_asked=True)
+        elif ask == "reference" and self.future.state == "succeeded":
+            start_reference(self.future, self._take_reference)
         elif ask == "load":
             self._load()
         elif ask == "cancel":
@@ -100,6 +104,10 @@ class Inspector:
             self.close()
 
     # -- reading
+
+    def _take_reference(self, text: str, problem: str) -> None:
+        self._reference, self._note = text, problem or self._note
+        self._front.wake()
 
     def _read(self, first: int, *, is_asked: bool = False) -> None:
         """Have a worker look at the value; after the Runner has closed, this process looks itself."""
@@ -210,6 +218,8 @@ class Inspector:
             size = "" if snapshot.nbytes is None else f", {size_text(snapshot.nbytes)}"
             title = "Read the result into this kernel, as the attribute value of this inspector."
             buttons.append(Button("load", f"Load full value{size}", title, is_free and not self._has_value))
+            title = "Copy a line of code that fetches the result; it then stays until the Runner closes."
+            buttons.append(Button("reference", "Copy reference", title, copies=self._reference))
         elif not snapshot.is_terminal:
             buttons.append(Button("cancel", "Cancel", "Stop this call."))
         buttons.append(Button("close", "Close", "Leave what is shown now as a static output."))

@@ -28,12 +28,15 @@ class Tab:
 
 @dataclass(frozen=True)
 class Button:
-    """ask: what the source is told when it is pressed."""
+    """ask: what the source is told when it is pressed. copies: what goes into the clipboard then, instead of an ask;
+    for a button that was pressed, as soon as it is there.
+    """
 
     ask: str
     text: str
     title: str = ""
     is_enabled: bool = True
+    copies: str = ""
 
 
 @dataclass(frozen=True)

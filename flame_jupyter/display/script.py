@@ -2,41 +2,39 @@
 """The browser's half of the live view. It travels with every widget: the script stays below 4 KB, the style too.
 
 The script only draws what the kernel says; time is the one thing that it counts by itself, so that a running call
-costs no messages. Text nodes are updated in place: focus and selection survive.
+costs no messages. Text nodes are updated in place: focus and selection survive. What is announced is a text of its
+own, which the kernel writes: a page with fifty views must not speak fifty times at once.
 """
 
 from __future__ import annotations
 
 from flame_jupyter.display.html import COLOURS, INDENT_WIDTH
+from flame_jupyter.display.script_parts import COMMON, UNSEEN, squeezed
 
-SCRIPT = """
+SCRIPT = squeezed(
+    COMMON
+    + """
 const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? Math.floor(s) + " s"
   : s < 3600 ? Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s"
   : Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
-const make = (parent, tag, name, attributes = {}) => {
-  const node = document.createElement(tag);
-  if (name) node.className = "flame-" + name;
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  parent.appendChild(node);
-  return node;
-};
-const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 export default { render({ model, el }) {
   const root = make(el, "div", "view", { role: "group" });
   const line = make(root, "div", "line");
   const icon = make(line, "span", "icon", { "aria-hidden": "true" });
-  const word = make(line, "strong", "word", { role: "status", "aria-live": "polite" });
+  const word = make(line, "strong", "word");
   const time = make(line, "span", "time");
   const arrow = make(line, "span", "", { "aria-hidden": "true" });
   const value = make(line, "code", "value");
   const facts = make(line, "span", "facts");
-  const cancel = make(line, "button", "cancel", { type: "button" });
+  const cancel = make(line, "button", "ask", { type: "button" });
+  const refer = make(line, "button", "ask", { type: "button" });
   const error = make(root, "div", "error");
+  const said = make(root, "div", "said", { role: "status", "aria-live": "polite" });
   const log = make(root, "details", "log", { open: "" });
   const title = make(log, "summary");
   const text = make(log, "pre", "", { tabindex: "0", role: "group", "aria-label": "Output" });
   const body = make(root, "div", "body jp-RenderedHTMLCommon");
-  let view = {}, skew = 0;
+  let view = {}, skew = 0, wanted = false;
   const tick = () => {
     if (!view.ticks || document.hidden) return;
     write(time, span(Math.max(0, Date.now() / 1000 - skew - view.since)));
@@ -59,6 +57,11 @@ export default { render({ model, el }) {
     write(cancel, view.cancelling ? "Cancelling" : "Cancel");
     cancel.title = view.hint;
     cancel.setAttribute("aria-label", cancel.textContent + " " + view.label);
+    refer.hidden = !view.copies;
+    write(refer, "Copy reference");
+    refer.setAttribute("aria-label", "Copy reference of " + view.label);
+    if (wanted && view.reference) copy(view.reference, said);
+    wanted = wanted && !view.reference;
     tick();
   };
   const print = () => {
@@ -69,15 +72,22 @@ export default { render({ model, el }) {
     if (end) text.scrollTop = text.scrollHeight;
   };
   const fill = () => { body.innerHTML = model.get("body"); print(); };
+  const say = () => write(said, model.get("say"));
   const ask = () => {
     cancel.disabled = true;
     write(cancel, "Cancelling");
     model.send({ ask: "cancel" });
   };
   cancel.addEventListener("click", ask);
+  refer.addEventListener("click", () => {
+    if (view.reference) return copy(view.reference, said);
+    wanted = true;
+    model.send({ ask: "reference" });
+  });
   model.on("change:view", draw);
   model.on("change:log", print);
   model.on("change:body", fill);
+  model.on("change:say", say);
   draw(); fill();
   const timer = setInterval(tick, 200);
   return () => {
@@ -85,9 +95,11 @@ export default { render({ model, el }) {
     model.off("change:view", draw);
     model.off("change:log", print);
     model.off("change:body", fill);
+    model.off("change:say", say);
   };
 } };
 """
+)
 
 TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
     f".flame-view[data-tone={tone}]{{--tone:{colour}}}" for tone, colour in COLOURS.items()
@@ -95,21 +107,22 @@ TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
 
 STYLE = (
     TONES
+    + f".flame-said{UNSEEN}"
     + """
 .flame-view{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);border-left:3px solid var(--tone);padding-left:10px;
-margin:4px 0 6px var(--indent)}
+position:relative;margin:4px 0 6px var(--indent)}
 .flame-line{display:flex;flex-wrap:wrap;align-items:baseline;column-gap:.4em}
 .flame-icon{color:var(--tone);font-weight:700}
 .flame-time{font-variant-numeric:tabular-nums}
 .flame-view code,.flame-error,.flame-log pre{font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;
 overflow-wrap:anywhere}
 .flame-facts{color:var(--jp-ui-font-color2,inherit)}
-.flame-cancel{font:inherit;font-size:12px;line-height:1;padding:4px 10px;margin-left:.5em;border-radius:3px;
+.flame-ask{font:inherit;font-size:12px;line-height:1;padding:4px 10px;margin-left:.5em;border-radius:3px;
 cursor:pointer;color:inherit;background:var(--jp-layout-color1,Canvas);
 border:1px solid var(--jp-ui-font-color2,#767676)}
-.flame-cancel:hover:enabled{background:var(--jp-layout-color2,#8883)}
-.flame-cancel:focus-visible,.flame-view pre:focus-visible,.flame-view summary:focus-visible{
+.flame-ask:hover:enabled{background:var(--jp-layout-color2,#8883)}
+.flame-ask:focus-visible,.flame-view pre:focus-visible,.flame-view summary:focus-visible{
 outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 .flame-view [hidden]{display:none}
 .flame-view summary{cursor:pointer}

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from flame_jupyter.display.problem import Problem, problem_of
+from flame_jupyter.display.words import size_text
 
 Tone = Literal["neutral", "info", "success", "error", "warn"]
 
@@ -26,6 +27,8 @@ class FutureLike(Protocol):
     def call_text(self) -> str: ...
     @property
     def state(self) -> str: ...
+    @property
+    def waits_for(self) -> tuple[str, ...]: ...
     @property
     def created_s(self) -> float | None: ...
     @property
@@ -44,6 +47,7 @@ class FutureLike(Protocol):
     def get(self, timeout: float | None = None) -> Any: ...
     def exception(self, timeout: float | None = None) -> BaseException | None: ...
     def wait(self, timeout: float | None = None) -> bool: ...
+    def ref(self) -> object: ...
     def ask(self, function: Callable[..., Any], /, *arguments: Any) -> Any: ...
     def cancel(self) -> bool: ...
     def done(self) -> bool: ...
@@ -65,11 +69,13 @@ LOOKS: dict[str, Look] = {
     "waiting": Look("⏸", "Waiting for its arguments", "neutral"),
     "queued": Look("○", "Queued", "neutral"),
     "running": Look("●", "Running", "info"),
+    "fetching": Look("↓", "Fetching", "info"),
     "succeeded": Look("✓", "Done", "success", is_terminal=True),
     "failed": Look("✗", "Failed", "error", is_terminal=True),
     "cancelled": Look("⊘", "Cancelled", "neutral", is_terminal=True),
     "lost": Look("!", "Lost", "warn", is_terminal=True),
 }
+MAX_AWAITED = 3  # names of calls that fit into the line of the state
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Times are seconds since the epoch; ``taken_s`` is when this was made."""
+    """Times are seconds since the epoch; ``taken_s`` is when this was made.
+
+    waits_for: the calls whose results this one takes as arguments and that have not ended. reference: a line of code
+    that fetches the result, "" until somebody has asked for it (reference.py).
+    """
 
     id: int
     name: str
@@ -105,14 +115,26 @@ class Snapshot:
     task_id: str = ""
     problem: Problem | None = None
     preview: Preview | None = None
+    waits_for: tuple[str, ...] = ()
+    reference: str = ""
 
     @property
     def look(self) -> Look:
-        return LOOKS.get(self.state, Look("?", self.state.capitalize(), "neutral"))
+        look = LOOKS.get(self.state, Look("?", self.state.capitalize(), "neutral"))
+        if self.waits_for:
+            return replace(look, word=f"Waiting for {_listed(self.waits_for)}")
+        if self.state == "fetching" and self.nbytes is not None:
+            return replace(look, word=f"{look.word} {size_text(self.nbytes)}")
+        return look
 
     @property
     def is_terminal(self) -> bool:
         return self.look.is_terminal
+
+    @property
+    def is_pending(self) -> bool:
+        """Does its time still run?"""
+        return self.finished_s is None
 
     @property
     def since_s(self) -> float:
@@ -124,8 +146,12 @@ class Snapshot:
         """How long it ran; for a call that never ran, how long it waited. The clock may step back: never negative."""
         return max((self.finished_s or self.taken_s) - self.since_s, 0.0)
 
+    def fetching(self) -> Snapshot:
+        """The same while its result, which is known, is being read."""
+        return replace(self, state="fetching")
 
-def take(future: FutureLike, *, now_s: float, preview: Preview | None = None) -> Snapshot:
+
+def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, reference: str = "") -> Snapshot:
     """Read the future once. The state is read first: whatever is read after it is at least as new."""
     state = str(future.state)
     look = LOOKS.get(state)
@@ -145,4 +171,12 @@ def take(future: FutureLike, *, now_s: float, preview: Preview | None = None) ->
         task_id=str(future.task_id),
         problem=problem_of(future.exception) if state in ("failed", "lost") else None,
         preview=preview,
+        waits_for=tuple(future.waits_for) if state == "waiting" else (),
+        reference=reference,
     )
+
+
+def _listed(calls: tuple[str, ...]) -> str:
+    """``load #2, train #5``; when there are many, how many more."""
+    shown = ", ".join(calls[:MAX_AWAITED])
+    return shown if len(calls) <= MAX_AWAITED else f"{shown} and {len(calls) - MAX_AWAITED} more"

@@ -36,13 +36,17 @@ def state_text(snapshot: Snapshot) -> str:
         return f"{word} in {elapsed}"
     if snapshot.is_terminal:
         return f"{word} after {elapsed}"
+    if snapshot.state == "fetching":
+        return f"{word}, done in {elapsed}"
+    if snapshot.state == "waiting":
+        return f"{word}, {elapsed} so far, pending at {clock_text(snapshot.taken_s)}"
     return f"{word} for {elapsed}, pending at {clock_text(snapshot.taken_s)}"
 
 
 def facts_text(snapshot: Snapshot) -> str:
     """Type, shape and size of the result, as far as they are known."""
     facts = [snapshot.preview.summary] if snapshot.preview is not None and snapshot.preview.summary else []
-    if snapshot.nbytes is not None:
+    if snapshot.nbytes is not None and snapshot.state != "fetching":  # which says it in its word
         facts.append(size_text(snapshot.nbytes))
     return ", ".join(facts)
 

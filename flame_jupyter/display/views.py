@@ -17,7 +17,13 @@ class Live(Protocol):
     @property
     def model_id(self) -> str: ...
 
-    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "") -> None: ...
+    def draw(
+        self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False
+    ) -> None: ...
+
+    def say(self, text: str) -> None:
+        """Have a screen reader say this."""
+        ...
 
     def resend(self) -> None:
         """Send the whole state again, for a program that did not listen."""
@@ -30,7 +36,8 @@ class Live(Protocol):
 class View:
     """cell: the request that displayed it. caption_id: the output above a live view. drawn: what the page shows.
 
-    announced_s: when a live view first showed the end (monotonic). is_settled: the final form has been sent.
+    noted: the state that the news know. told_s: when the end was announced (monotonic). is_settled: the final form
+    has been sent.
     """
 
     future: FutureLike
@@ -42,10 +49,12 @@ class View:
     has_html: bool = True
     drawn: tuple[object, ...] = ()
     drawn_s: float = 0.0
-    announced_s: float | None = None
+    noted: str = ""
+    told_s: float | None = None
     preview: Preview | None = None
     is_preview_asked: bool = False
     is_cancelling: bool = False
+    reference: str = ""
     is_settled: threading.Event = field(default_factory=threading.Event)
 
     def is_ended(self) -> bool:

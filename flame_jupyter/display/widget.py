@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live view: one anywidget per pending future, told what to draw, telling when Cancel is pressed.
+"""The live view: one anywidget per pending future, told what to draw, telling which button was pressed.
 
 Imported only when a view is wanted: ipywidgets and anywidget may be missing (mode.py).
 """
@@ -29,7 +29,10 @@ HINT = (
 
 
 class FutureWidget(anywidget.AnyWidget):
-    """``view``: small facts, changed with each state; ``log``: the tail of the output; ``body``: HTML, at the end."""
+    """``view``: small facts, changed with each state; ``log``: the tail of the output; ``body``: HTML, at the end.
+
+    ``say``: what a screen reader is told; it may be about other calls too (news.py).
+    """
 
     _esm = SCRIPT
     _css = STYLE
@@ -37,13 +40,14 @@ class FutureWidget(anywidget.AnyWidget):
     log = traitlets.Unicode().tag(sync=True)
     log_title = traitlets.Unicode().tag(sync=True)
     body = traitlets.Unicode().tag(sync=True)
+    say = traitlets.Unicode().tag(sync=True)
 
 
 class LiveView:
     """What the desk holds of a widget. All methods but the constructor are called from the UI thread only."""
 
-    def __init__(self, snapshot: Snapshot, on_cancel: Callable[[], object]) -> None:
-        self._on_cancel = on_cancel
+    def __init__(self, snapshot: Snapshot, on_ask: Callable[[str], object]) -> None:
+        self._on_ask = on_ask
         log, log_title = log_of(snapshot)
         self._widget = FutureWidget(view=view_of(snapshot), log=log, log_title=log_title)
         self._widget.on_msg(self._heard)
@@ -52,14 +56,17 @@ class LiveView:
     def model_id(self) -> str:
         return str(self._widget.model_id)
 
-    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "") -> None:
-        """One message with what has changed."""
+    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:
+        """One message with what has changed. can_copy: the view stays, and offers a reference to the result."""
         log, log_title = log_of(snapshot)
         with self._widget.hold_sync():
             self._widget.log_title = log_title
             self._widget.log = log
             self._widget.body = body
-            self._widget.view = view_of(snapshot, is_cancelling=is_cancelling)
+            self._widget.view = view_of(snapshot, is_cancelling=is_cancelling, can_copy=can_copy)
+
+    def say(self, text: str) -> None:
+        self._widget.say = text
 
     def resend(self) -> None:
         self._widget.send_state()
@@ -72,13 +79,13 @@ class LiveView:
 
     def _heard(self, _widget: object, content: object, _buffers: object) -> None:
         # on the main thread or on a subshell's: look, enqueue, return
-        if isinstance(content, dict) and content.get("ask") == "cancel":
-            self._on_cancel()
+        if isinstance(content, dict) and content.get("ask") in ("cancel", "reference"):
+            self._on_ask(content["ask"])
         else:
             logger.debug("live view message ignored content=%r", content)
 
 
-def view_of(snapshot: Snapshot, *, is_cancelling: bool = False) -> dict[str, object]:
+def view_of(snapshot: Snapshot, *, is_cancelling: bool = False, can_copy: bool = False) -> dict[str, object]:
     """Plain data for the script. ``since`` and ``now`` are the kernel's clock; the script knows its own."""
     look = snapshot.look
     return {
@@ -87,15 +94,17 @@ def view_of(snapshot: Snapshot, *, is_cancelling: bool = False) -> dict[str, obj
         "word": look.word,
         "tone": look.tone,
         "label": label(snapshot),
-        "ticks": not snapshot.is_terminal,
+        "ticks": snapshot.is_pending,
         "since": snapshot.since_s,
         "now": snapshot.taken_s,
-        "time": state_text(snapshot).removeprefix(look.word).strip() if snapshot.is_terminal else "",
+        "time": state_text(snapshot).removeprefix(look.word).strip(" ,") if not snapshot.is_pending else "",
         "value": short_value(snapshot),
         "facts": facts_text(snapshot),
         "error": head(snapshot.problem.headline, max_chars=HEADLINE_CHARS) if snapshot.problem else "",
         "cancelling": is_cancelling,
         "hint": HINT,
+        "copies": can_copy and snapshot.state == "succeeded",
+        "reference": snapshot.reference,
     }
 
 

@@ -251,6 +251,12 @@ class ObjectFuture:
         return self._completion.task_id
 
     @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The calls, by name, whose results this one takes as arguments and that have not ended."""
+        awaited = (each() for each in self._waits_for)
+        return tuple(each.name for each in awaited if each is not None and each.outcome is None)
+
+    @property
     def elapsed_s(self) -> float:
         """How long the call has run, or ran, or has been waiting for a worker."""
         began = self.started_s or self.created_s

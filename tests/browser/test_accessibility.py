@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -59,26 +62,27 @@ def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None
     notebook.release(0.3)
 
 
-def test_a_screen_reader_hears_each_state_once_and_only_changes_of_state(lab: Lab, notebook: Notebook) -> None:
-    notebook.open("announced.ipynb", "future = train(0.6)\nfuture")
+LISTEN = """() => {
+    window.heard = [];
+    new MutationObserver((records) => {
+        for (const { target } of records) {
+            const region = (target.closest ? target : target.parentElement).closest(".flame-view [role=status]");
+            if (region) window.heard.push([performance.now() / 1000, region.textContent]);
+        }
+    }).observe(document.body, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+def test_a_screen_reader_hears_changes_of_state_alone_and_many_ends_in_one_sentence(
+    lab: Lab, notebook: Notebook
+) -> None:
+    """notebook.md 2.3.7: at most one announcement in two seconds when many finish"""
+    notebook.open(
+        "announced.ipynb", "first = train(0.6)\nfirst", "for rate in (1, 2, 3, 4, -5):\n    display(train(rate))"
+    )
     lab.run_cell(0)
     lab.run_cell(1)
-    lab.page.evaluate(
-        """() => {
-            window.heard = [];
-            const listen = (node) => {
-                window.heard.push(node.textContent);
-                new MutationObserver(() => window.heard.push(node.textContent))
-                    .observe(node, { childList: true, characterData: true, subtree: true });
-            };
-            new MutationObserver((records) => {
-                for (const record of records) for (const added of record.addedNodes) {
-                    if (added.querySelector?.(".flame-view [role=status]"))
-                        listen(added.querySelector(".flame-view [role=status]"));
-                }
-            }).observe(document.body, { childList: true, subtree: true });
-        }"""
-    )
+    lab.page.evaluate(LISTEN)
     lab.run_cell(2)
     view = lab.page.get_by_role("group", name="Flame call train number 1")
     expect(view).to_contain_text("Output, 3 lines")
@@ -86,9 +90,18 @@ def test_a_screen_reader_hears_each_state_once_and_only_changes_of_state(lab: La
     expect(view.locator(".flame-time")).not_to_have_text(before)  # time passes in silence
     notebook.release(0.6)
     expect(lab.page.locator(".flame-view")).to_have_count(0)
-    heard = lab.page.evaluate("() => window.heard")
-    states = [each for at, each in enumerate(heard) if each and (at == 0 or each != heard[at - 1])]
-    assert states in (["Running", "Done"], ["Queued", "Running", "Done"])
+    sentences = [text for _, text in lab.page.evaluate("() => window.heard.splice(0)")]
+    assert sentences[-1].startswith("train number 1: Done in ")
+    assert sentences[:-1] in ([], ["train number 1: Running"])
+    lab.run_cell(3)
+    for rate in (1, 2, 3, 4, -5):
+        notebook.release(rate)
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    ends = [(at_s, text) for at_s, text in lab.page.evaluate("() => window.heard") if "Running" not in text]
+    numbers = [re.match(r"(\d+) calls? finished", text) for _, text in ends]
+    assert sum(1 if number is None else int(number[1]) for number in numbers) == 5
+    assert len([text for _, text in ends if "1 failed" in text or "Failed after" in text]) == 1
+    assert all(later - earlier > 1 for (earlier, _), (later, _) in itertools.pairwise(ends)), ends
 
 
 def test_nothing_moves_for_those_who_asked_for_that_and_edges_stay_in_forced_colours(

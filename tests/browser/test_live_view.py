@@ -19,7 +19,7 @@ def test_a_live_view_moves_while_the_kernel_is_idle_and_becomes_static(lab: Lab,
     for index in range(3):
         lab.run_cell(index)
     view = lab.page.get_by_role("group", name="Flame call train number 1")
-    expect(view.get_by_role("status")).to_have_text("Running")
+    expect(view.locator(".flame-word")).to_have_text("Running")
     before = view.locator(".flame-time").inner_text()
     expect(view.locator(".flame-time")).not_to_have_text(before)
     expect(view.get_by_role("button", name="Cancel")).to_be_visible()
@@ -28,7 +28,7 @@ def test_a_live_view_moves_while_the_kernel_is_idle_and_becomes_static(lab: Lab,
     lab.picture("running", 2)
 
     notebook.release(0.1)
-    expect(view.get_by_role("status")).to_have_text("Done")
+    expect(view.locator(".flame-word")).to_have_text("Done")
     expect(view).to_contain_text("'accuracy': 0.93")
     lab.screenshot("live-done", lab.page.locator(".jp-Notebook"))
 
@@ -154,21 +154,34 @@ def _all_displays(cell: nbformat.NotebookNode) -> list[dict[str, str]]:
 def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_it(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.3.1, settle = keep-widget"""
+    """notebook.md 2.3.1, settle = keep-widget; 2.3.3, Copy reference"""
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.server.url)
     notebook.open(
-        "kept.ipynb", "%config FlameMagics.settle = 'keep-widget'", "future = train(0.9)\nfuture", "future.id"
+        "kept.ipynb", "%config FlameMagics.settle = 'keep-widget'", "future = train(0.9)\nfuture", "future.id", ""
     )
     for index in range(4):
         lab.run_cell(index)
     notebook.release(0.9)
     view = lab.page.get_by_role("group", name="Flame call train number 1")
-    expect(view.get_by_role("status")).to_have_text("Done")
-    expect(view.get_by_role("button")).to_have_count(0)
+    expect(view.locator(".flame-word")).to_have_text("Done")
+    expect(view.get_by_role("button", name="Cancel")).to_have_count(0)
+    button = view.get_by_role("button", name="Copy reference of Flame call train number 1")
+    button.focus()
+    button.press("Enter")
+    expect(view.get_by_role("status")).to_have_text("Reference copied")
+    expect(button).to_be_focused()
+    lab.screenshot("kept", lab.page.locator(".jp-Notebook"))
     lab.run_cell(4)
     expect(lab.outputs(3).first).not_to_contain_text("pending")
     _, body = displays(lab.save().cells[3])
     assert WIDGET_VIEW in body
     assert "done in" in body["text/plain"]
+    lab.page.evaluate(
+        """async () => { const panel = window.jupyterapp.shell.currentWidget;
+           panel.content.model.cells.get(5).sharedModel.setSource(await navigator.clipboard.readText()); }"""
+    )
+    lab.run_cell(5)
+    expect(lab.outputs(5)).to_have_text("{'rate': 0.9, 'accuracy': 0.93}")
 
 
 @pytest.mark.slow

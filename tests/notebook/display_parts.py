@@ -10,6 +10,7 @@ from typing import Any
 
 from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.snapshot import Snapshot
+from flamepy import ObjectRef
 
 
 @dataclass
@@ -30,6 +31,7 @@ class HandFuture:
     value: Any = 28
     error: BaseException | None = None
     reading: threading.Event | None = None  # get() waits for it
+    waits_for: tuple[str, ...] = ()
     callbacks: list[Callable[[Any], object]] = field(default_factory=list)
     cancels: int = 0
 
@@ -54,6 +56,11 @@ class HandFuture:
         answer = HandFuture(value=function(self.value, *arguments), name=f"about {self.name}")
         answer.end()
         return answer
+
+    def ref(self) -> ObjectRef:
+        if self.error is not None:
+            raise self.error
+        return ObjectRef("", f"demo/{self.session_id}/{self.task_id}", 1)
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.done()
@@ -91,18 +98,28 @@ class Page:
 
 @dataclass
 class HandLive:
-    """A live view that keeps what it was told to draw."""
+    """A live view that keeps what it was told to draw and to say."""
 
     drawn: list[tuple[str, bool, str]] = field(default_factory=list)
+    shots: list[Snapshot] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    can_copy: bool = False
     is_closed: bool = False
     is_broken: bool = False
     model_id: str = "model-1"
     resent: int = 0
 
-    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "") -> None:
+    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:
         if self.is_broken:
             raise LookupError("no comm")
         self.drawn.append((snapshot.state, is_cancelling, body))
+        self.shots.append(snapshot)
+        self.can_copy = can_copy
+
+    def say(self, text: str) -> None:
+        if self.is_broken:
+            raise LookupError("no comm")
+        self.said.append(text)
 
     def resend(self) -> None:
         self.resent += 1

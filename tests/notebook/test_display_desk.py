@@ -33,7 +33,7 @@ class Room:
         view = View(HandFuture(id=number), mode, display_id=f"body-{number}")
         if is_live:
             view.live, view.caption_id = HandLive(), f"caption-{number}"
-            view.drawn = ("running", "", False)
+            view.drawn, view.noted = ("running", "", False, ()), "running"
         self.desk.add(view, messages=1)
         return view
 
@@ -184,7 +184,7 @@ def test_ends_go_first_when_there_are_more_changes_than_the_budget_allows(room: 
 
 def test_cancel_reaches_the_call_and_the_button_says_so(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.desk.cancel(view)
+    room.desk.answer(view, "cancel")
     room.pass_time(0.2)
     assert future_of(view).cancels == 1
     assert live_of(view).drawn[-1][:2] == ("running", True)
@@ -197,7 +197,7 @@ def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.Lo
 
     view = View(Refuses(), Mode.LIVE, "body-3", live=HandLive())
     room.desk.add(view, messages=1)
-    room.desk.cancel(view)
+    room.desk.answer(view, "cancel")
     room.pass_time(0.2)
     assert live_of(view).drawn[-1][:2] == ("running", False)
     assert "cancel failed" in caplog.text

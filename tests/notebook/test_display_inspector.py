@@ -86,11 +86,11 @@ def test_a_table_is_shown_in_pages_that_a_worker_cuts(bench: Bench) -> None:
     inspector = bench.inspect(bench.runner.service(frame_of)(45))
     first = bench.next(inspector)
     assert "Rows 1 to 20 of 45." in tab(first, "value")
-    assert enabled(first) == ["next", "load", "close"]
+    assert enabled(first) == ["next", "load", "reference", "close"]
     bench.press(inspector, "next")
     last = bench.press(inspector, "next")
     assert "Rows 41 to 45 of 45." in tab(last, "value")
-    assert enabled(last) == ["previous", "load", "close"]
+    assert enabled(last) == ["previous", "load", "reference", "close"]
     assert "Rows 21 to 40 of 45." in tab(bench.press(inspector, "previous"), "value")
     assert inspector.value is None
 
@@ -124,6 +124,16 @@ def test_a_huge_result_is_looked_at_only_when_somebody_asks(bench: Bench) -> Non
     assert "press Load preview" in tab(content, "value")
     assert "preview" in enabled(content)
     assert "Rows 1 to 3 of 3." in tab(bench.press(inspector, "preview"), "value")
+
+
+def test_a_reference_is_made_when_somebody_asks_and_is_copied_from_then_on(bench: Bench) -> None:
+    """notebook.md 2.3.3: Copy reference"""
+    inspector = bench.inspect(bench.runner.service(frame_of)(3))
+    before = next(button for button in bench.next(inspector).buttons if button.ask == "reference")
+    content = bench.press(inspector, "reference")
+    after = next(button for button in content.buttons if button.ask == "reference")
+    assert (before.copies, after.copies[:42]) == ("", "import flamepy; flamepy.get_object(flamepy")
+    assert "ObjectRef" in tab(content, "details")
 
 
 def test_after_the_runner_has_closed_a_small_result_is_read_here(bench: Bench) -> None:

@@ -257,7 +257,7 @@ def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
 
 
 def test_the_script_that_travels_with_each_pane_is_small() -> None:
-    assert len(SCRIPT.encode()) < 4096
+    assert len(SCRIPT.encode()) < 5 * 1024
     assert len(STYLE.encode()) < 4096
 
 

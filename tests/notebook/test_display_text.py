@@ -97,7 +97,7 @@ def test_every_state_has_a_word_an_icon_and_complete_output(state: str) -> None:
 
 
 def test_a_state_that_this_version_does_not_know_is_shown_by_its_name() -> None:
-    assert "Fetching" in words(html.card(snapshot_of(HandFuture(state="fetching"))))
+    assert "Dreaming" in words(html.card(snapshot_of(HandFuture(state="dreaming"))))
 
 
 def test_a_pending_output_says_when_that_was_true() -> None:
