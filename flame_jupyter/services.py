@@ -124,9 +124,9 @@ class Services:
         self._draining = [each for each in self._draining if not each.runner.is_closed()]
 
     def views(self) -> list[ServiceStatus]:
-        """Every service for displays, those that are draining last."""
-        shown = [ServiceStatus.of(each) for each in self._records.values()]
-        return shown + [ServiceStatus.of(each, is_draining=True) for each in self._draining]
+        """Every service for displays, those that are draining last. From any thread: a panel asks while one closes."""
+        shown = [ServiceStatus.of(each) for each in list(self._records.values())]
+        return shown + [ServiceStatus.of(each, is_draining=True) for each in list(self._draining)]
 
     def _opened(self, line: ServiceLine, local: Any, variable: str, source: MadeOf, runner: Runner) -> ServiceRecord:
         shown = line.name or line.target or variable

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flame_jupyter.handles import ServiceRecord
+    from flamepy import WorkerView
     from flamepy.runner import Runner
 
 SHORT_SHA_CHARS = 4
@@ -67,14 +68,46 @@ class ServiceTable:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The processes of the embedded engine. Objects of stateful services have processes of their own, without limit.
+
+    A worker whose call waits for other calls does not count as busy: its place is free.
+    """
+
+    limit: int
+    busy: int = 0
+    objects: int = 0
+    busy_objects: int = 0
+
+    @classmethod
+    def of(cls, limit: int, views: Iterable[WorkerView]) -> Workers:
+        busy = {True: 0, False: 0}
+        objects = 0
+        for view in views:
+            is_object = view.session_id is not None
+            objects += is_object
+            busy[is_object] += view.state == "busy"
+        return cls(limit, busy[False], objects, busy[True])
+
+    def text(self) -> str:
+        """``1 of 2 workers busy, 1 object idle``."""
+        noun = "worker" if self.limit == 1 else "workers"
+        text = f"{self.busy} of {self.limit} {noun} busy" if self.busy else f"{self.limit} {noun}, idle"
+        if not self.objects:
+            return text
+        objects = f"{self.objects} object{'' if self.objects == 1 else 's'}"
+        return f"{text}; {objects}, {self.busy_objects or 'none'} busy"
+
+
+@dataclass(frozen=True)
 class Status:
     """The notebook's Runner. name None: none is open. nbytes: of the package, unpacked.
 
-    workers: the limit of the embedded engine; None: this notebook runs in a worker, whose engine decides that.
+    workers: of the embedded engine; None: this notebook runs in a worker, whose engine decides that.
     """
 
     name: str | None
-    workers: int | None = None
+    workers: Workers | None = None
     files: int = 0
     nbytes: int = 0
     root: str = ""
@@ -83,7 +116,9 @@ class Status:
 
     def start_text(self) -> str:
         """One line, for the start."""
-        workers = "" if self.workers is None else f" {self.workers} worker{'' if self.workers == 1 else 's'},"
+        workers = (
+            "" if self.workers is None else f" {self.workers.limit} worker{'' if self.workers.limit == 1 else 's'},"
+        )
         if not self.files:
             return f"Flame: embedded engine,{workers} no files to package in `{self.root}/`"
         files = f"{self.files} file{'' if self.files == 1 else 's'} / {size_text(self.nbytes)}"
@@ -93,7 +128,8 @@ class Status:
         """The same for scripts, one object."""
         services = [each.facts() for each in self.services.services]
         package = {"root": self.root, "files": self.files, "bytes": self.nbytes, "sha": self.sha}
-        facts = {"runner": self.name, "engine": "embedded", "workers": self.workers, "package": package}
+        workers = {} if self.workers is None else {"workers": self.workers.limit, "busy": self.workers.busy}
+        facts = {"runner": self.name, "engine": "embedded", "workers": None, **workers, "package": package}
         return json.dumps({"runner": None} if self.name is None else {**facts, "services": services})
 
     def __repr__(self) -> str:
@@ -109,15 +145,19 @@ class Status:
 
 
 def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Status:
-    """Take the snapshot."""
+    """Take the snapshot. Raises FlameError when the engine ends just now."""
+    from flamepy import list_executors
+
     if runner is None:
         return Status(None)
+    limit = runner.worker_limit
+    workers = None if limit is None else Workers.of(limit, list_executors())
     package = runner.package
     if package is None:  # the application was there before, with a package that we know nothing of
-        return Status(runner.name, runner.worker_limit, services=ServiceTable(tuple(services)))
+        return Status(runner.name, workers, services=ServiceTable(tuple(services)))
     return Status(
         name=runner.name,
-        workers=runner.worker_limit,
+        workers=workers,
         files=package.files,
         nbytes=package.nbytes,
         root=package.root.name,

@@ -42,11 +42,12 @@ class _Asker:
         self._notebook = notebook
         self._changed: list[str] = []
         self._drift_due_s = 0.0
+        self._sha = ""
 
     def __call__(self) -> PanelFacts | None:
         try:
             status = self._notebook.status()
-            self._look_for_drift()
+            self._look_for_drift(status.sha)
         except FlameError:  # it closes just now
             return None
         if status.name is None:
@@ -58,10 +59,11 @@ class _Asker:
         services = tuple(each.cells() for each in status.services.services)
         return PanelFacts(status.name, tuple(rows), SERVICE_COLUMNS, services)
 
-    def _look_for_drift(self) -> None:
+    def _look_for_drift(self, sha: str) -> None:
+        """Now and then; at once when the package is another one: what was said of the old one is not true of it."""
         runner, now_s = self._notebook.runner, time.monotonic()
-        if runner is not None and now_s >= self._drift_due_s:
-            self._changed = runner.drift()
+        if runner is not None and (now_s >= self._drift_due_s or sha != self._sha):
+            self._changed, self._sha = runner.drift(), sha
             self._drift_due_s = now_s + DRIFT_EVERY_S
 
     def _package(self, status: Status) -> str:
@@ -77,11 +79,7 @@ class _Asker:
 
 
 def _engine(status: Status) -> str:
-    if status.workers is None:
-        return "embedded, inside a worker"
-    running = sum(each.counts[1] for each in status.services.services if each.counts is not None)
-    calls = f"{running} call{'' if running == 1 else 's'} running" if running else "idle"
-    return f"embedded, {status.workers} worker{'' if status.workers == 1 else 's'}, {calls}"
+    return "embedded, inside a worker" if status.workers is None else f"embedded, {status.workers.text()}"
 
 
 def _calls(status: Status) -> str:

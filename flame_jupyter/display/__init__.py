@@ -7,6 +7,7 @@ displays a future from anywhere, as ``display(future)`` does; ``progress``, ``in
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -50,6 +51,8 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
     formatter.for_type(ObjectFuture, front.show)
     shell.events.register("pre_run_cell", front.begin_cell)
     shell.events.register("post_run_cell", front.end_cell)
+    # best effort, for a page that outlives its kernel: what a live view showed would be gone with it
+    atexit.register(front.close)
     is_installed = True
 
     def uninstall() -> None:
@@ -61,6 +64,7 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
         formatter.pop(ObjectFuture, None)
         shell.events.unregister("pre_run_cell", front.begin_cell)
         shell.events.unregister("post_run_cell", front.end_cell)
+        atexit.unregister(front.close)
         front.close()
 
     preferred = preferences_of(shell)

@@ -2,9 +2,9 @@
 """The browser's half of a pane. It travels with every pane, of which there are few: below 5 KB, the style below 4.
 
 Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
-focus, selection and scroll position survive. Until somebody chooses a tab, the first one is shown. What is announced
-is on the page in other words: the status is for screen readers. Arrow keys are caught at the window: further down,
-the front end has taken them for its own shortcuts.
+focus, selection and scroll position survive. Until somebody chooses a tab, the first one is shown; what was unfolded
+stays so. What is announced is on the page in other words: the status is for screen readers. Arrow keys are caught at
+the window: further down, the front end has taken them for its own shortcuts.
 """
 
 from __future__ import annotations
@@ -98,7 +98,11 @@ export default { render({ model, el }) {
         page.setAttribute("aria-labelledby", page.id + "-tab");
       }
       write(find(list, tab.id), tab.title);
-      if (page.source !== tab.html) page.innerHTML = page.source = tab.html;
+      if (page.source !== tab.html) {
+        const open = [...page.querySelectorAll("details")].map((node) => node.open);
+        page.innerHTML = page.source = tab.html;
+        if (open.length) page.querySelectorAll("details").forEach((node, at) => { node.open = open[at] ?? node.open; });
+      }
     });
     choose(chosen && ids.includes(current) ? current : ids[0], false);
   };

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from flame_jupyter.display.html import FACE, MONO, MUTED, scrolled
+from flame_jupyter.display.html import FACE, MONO, MUTED, folded, scrolled
 from flame_jupyter.display.pane import Button, Content
 from flame_jupyter.display.words import clock_text, counted
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_PX = 180  # a status is looked at beside one's work, not instead of it
+OPEN_LINES = 6  # that fit into it, below the buttons; with more, the services are folded away until somebody asks
 CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:top;font-weight:400"
 
 
@@ -107,10 +108,11 @@ class Panel:
         )
         table = _frame(f"<tbody>{lines}</tbody>", "Facts")
         notes = "".join(f"<div>{escape(note)}</div>" for note in self._notes())
-        return f'<div style="{FACE}">{table}{notes}{_services(facts)}</div>'
+        fits = len(rows) + len(facts.services) + bool(notes) < OPEN_LINES
+        return f'<div style="{FACE}">{table}{notes}{_services(facts, is_open=fits)}</div>'
 
 
-def _services(facts: PanelFacts) -> str:
+def _services(facts: PanelFacts, *, is_open: bool) -> str:
     if not facts.services:
         return ""
     head = "".join(
@@ -123,8 +125,10 @@ def _services(facts: PanelFacts) -> str:
         + "</tr>"
         for row in facts.services
     )
-    table = _frame(f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", counted(len(facts.services), "service"))
-    return scrolled(table, name="Services", max_height=f"{MAX_BODY_PX}px")
+    title = counted(len(facts.services), "service")
+    table = _frame(f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", title)
+    listed = scrolled(table, name="Services", max_height=f"{MAX_BODY_PX}px")
+    return listed if is_open else folded(title, listed, is_open=False)
 
 
 def _frame(content: str, name: str) -> str:

@@ -71,6 +71,8 @@ class Panes:
                 self._bring_up_to_date(pane, now_s)
             except Exception:
                 logger.exception("pane given up display_id=%s", pane.display_id)
+                if pane.drawn is not None:
+                    self._settle(pane, pane.drawn)  # a live pane that nobody serves is worse than an old number
                 pane.is_settled.set()  # the others go on
         self._panes = [pane for pane in self._panes if not pane.is_settled.is_set()]
         return max(min(pane.due_s for pane in self._panes) - now_s, 0.0) if self._panes else None

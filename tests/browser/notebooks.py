@@ -25,6 +25,12 @@ def table(rows):
     import pandas as pd
     return pd.DataFrame({"city": ["Lisbon", "Oslo", "Quito"][:rows], "height": [2, 23, 2850][:rows]})
 """
+FRAME = """%%flame_service load
+def load(rows):
+    import pandas as pd
+    print("loading", rows, "rows")
+    return pd.DataFrame({"station": [f"S{n:04}" for n in range(rows)], "level": [n / 10 for n in range(rows)]})
+"""
 
 
 class Notebook:

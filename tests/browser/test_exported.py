@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
 from tests.browser.notebooks import displays
-from tests.browser.test_accessibility import violations
+from tests.browser.pages import violations
 
 KINDS = """%%flame_service make
 def make(kind, number):

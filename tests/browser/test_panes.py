@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
+
 import nbformat
 from playwright.sync_api import expect
 
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
-from tests.browser.notebooks import Notebook, displays
+from tests.browser.notebooks import FRAME, Notebook, displays
+from tests.browser.pages import violations
 
 SCORE = """%%flame_service score
 def score(part):
@@ -17,12 +20,6 @@ def score(part):
     if part == 13:
         raise ValueError("part 13 has no rows")
     return part * part
-"""
-FRAME = """%%flame_service load
-def load(rows):
-    import pandas as pd
-    print("loading", rows, "rows")
-    return pd.DataFrame({"station": [f"S{n:04}" for n in range(rows)], "level": [n / 10 for n in range(rows)]})
 """
 
 
@@ -77,7 +74,8 @@ def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, noteboo
     for index in range(4):
         lab.run_cell(index)
     panel = lab.page.get_by_role("group", name="Flame Runner panel", exact=False)
-    expect(panel).to_contain_text("1 call running")
+    engine = panel.get_by_role("row", name=re.compile("^Engine"))
+    expect(engine).to_contain_text(re.compile(r"embedded, 1 of \d+ workers? busy"))
     expect(panel.get_by_role("rowheader", name="train")).to_be_visible()
     box = panel.bounding_box()
     assert box is not None
@@ -85,6 +83,7 @@ def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, noteboo
     lab.picture("panel", 2)
     notebook.release(0.1)
     expect(panel).to_contain_text("1 done")
+    expect(engine).to_contain_text("idle")
     button = panel.get_by_role("button", name="Stop")
     button.focus()
     button.press("Enter")
@@ -93,6 +92,54 @@ def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, noteboo
     assert "State: closed at" in static_text(lab.save().cells[2])
     lab.run_cell(4)
     expect(lab.outputs(4)).to_contain_text("no Runner is open")
+
+
+def test_a_panel_of_many_services_is_folded_and_stays_unfolded_while_it_changes(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.4: at most 180 px tall when collapsed"""
+    services = [f"%%flame_service step{number}\ndef step{number}():\n    return {number}" for number in range(4)]
+    lab.page.set_viewport_size({"width": 1180, "height": 1600})
+    notebook.open("many-services.ipynb", *services, "%flame_runner", "future = train(0.1)\nfuture")
+    lab.run_all()
+    panel = lab.page.get_by_role("group", name="Flame Runner many-services", exact=False)
+    expect(panel).to_contain_text("busy")
+    box = panel.bounding_box()
+    assert box is not None
+    assert box["height"] <= 180
+    lab.screenshot("panel-folded", lab.page.locator(".jp-Notebook"))
+    expect(panel.get_by_role("rowheader", name="step3")).to_be_hidden()
+    fold = panel.get_by_text("5 services")
+    fold.press("Enter")
+    expect(panel.get_by_role("rowheader", name="step3")).to_be_visible()
+    notebook.release(0.1)
+    expect(panel).to_contain_text("idle")
+    expect(panel.get_by_role("rowheader", name="step3")).to_be_visible()
+    assert violations(lab.page) == []
+    lab.screenshot("panel-unfolded", lab.page.locator(".jp-Notebook"))
+
+
+def test_re_package_takes_in_an_edited_file_and_the_panel_follows(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.4, the Re-package button and the drift flag"""
+    helper = lab.server.directory / "panel_helper.py"
+    helper.write_text("ANSWER = 1\n")
+    asks = "%%flame_service ask\ndef ask():\n    import panel_helper\n    return panel_helper.ANSWER"
+    notebook.open("repackage.ipynb", asks, "ask().get()", "%flame_runner", "ask().get()")
+    for index in range(4):
+        lab.run_cell(index)
+    expect(lab.outputs(3)).to_have_text("1")
+    helper.write_text("ANSWER = 28\n")
+    lab.run_cell(4)
+    panel = lab.page.get_by_role("group", name="Flame Runner repackage", exact=False)
+    package = panel.get_by_role("row", name=re.compile("^Package"))
+    expect(package).to_contain_text("changed since: panel_helper.py")
+    lab.screenshot("panel-drift", lab.page.locator(".jp-Notebook"))
+    button = panel.get_by_role("button", name="Re-package")
+    button.focus()
+    button.press("Enter")
+    expect(package).not_to_contain_text("changed since")
+    expect(button).to_be_focused()
+    lab.run_cell(5)
+    expect(lab.outputs(5)).to_have_text("28")
+    helper.unlink()
 
 
 def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_closed(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -246,6 +246,35 @@ def test_a_source_that_breaks_is_given_up_and_the_others_go_on(caplog: pytest.Lo
     assert caplog.text.count("pane given up") == 1
 
 
+def test_a_live_pane_whose_source_breaks_becomes_static_with_what_it_showed_last() -> None:
+    room, answers = Room(), [FACTS, FACTS]
+
+    def ask() -> PanelFacts | None:
+        return answers.pop()  # raises IndexError when there is none left
+
+    pane = room.show(Panel(ask))
+    room.pass_time(3)
+    assert pane.is_settled.is_set()
+    assert room.live.is_closed
+    assert WIDGET_VIEW not in room.shown("body")
+    assert "2 workers, idle" in room.page.text("body")
+
+
+def test_a_pane_whose_page_is_gone_is_not_drawn_again() -> None:
+    """notebook.md 2.4: pauses when the comm is closed"""
+    room, facts = Room(), [FACTS]
+    room.show(Panel(lambda: facts[0]))
+    room.pass_time(1.5)
+    room.live.is_open = False
+    before = (len(room.page.sent), len(room.live.drawn))
+    facts[0] = replace(FACTS, rows=(("Engine", "embedded, 2 of 2 workers busy"),))
+    room.pass_time(5)
+    assert (len(room.page.sent), len(room.live.drawn)) == before
+    room.live.is_open = True
+    room.pass_time(1.5)
+    assert "2 of 2" in room.live.drawn[-1].text
+
+
 def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
     room = Room()
     room.show(Progress(futures("load")))
@@ -297,6 +326,15 @@ def test_a_panel_that_does_not_change_sends_nothing() -> None:
     room.show(panel_of(FACTS))
     room.pass_time(10)
     assert len(room.live.drawn) == 1
+
+
+def test_more_services_than_fit_are_folded_away_and_stay_in_the_text() -> None:
+    """notebook.md 2.4: at most 180 px tall when collapsed"""
+    many = replace(FACTS, services=tuple((f"step{number}", "0") for number in range(9)))
+    content = panel_of(many).content(now_s=1050.0)
+    assert '<details style="margin:2px 0"><summary style="cursor:pointer">9 services</summary>' in content.html
+    assert "step8" in content.text
+    assert "<details" not in panel_of(FACTS).content(now_s=1050.0).html
 
 
 def test_a_button_that_fails_says_why() -> None:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""notebook.md 2.4, the row Engine of the panel: how many workers are busy, and what is left when the kernel ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.status import Workers
+from flamepy import WorkerView
+from tests.notebook.kernels import Kernel
+
+WAIT_S = 30.0
+
+
+def worker(state: str, session_id: str | None = None) -> WorkerView:
+    return WorkerView(1, 4711, "demo", session_id, None, state)
+
+
+@pytest.mark.parametrize(
+    ("views", "text"),
+    [
+        ([], "2 workers, idle"),
+        ([worker("busy"), worker("idle")], "1 of 2 workers busy"),
+        ([worker("busy"), worker("waiting"), worker("busy")], "2 of 2 workers busy"),
+        ([worker("idle", "counter-a1b2")], "2 workers, idle; 1 object, none busy"),
+        ([worker("busy"), worker("busy", "a"), worker("idle", "b")], "1 of 2 workers busy; 2 objects, 1 busy"),
+    ],
+)
+def test_the_engine_is_told_by_its_workers_and_objects(views: list[WorkerView], text: str) -> None:
+    assert Workers.of(2, views).text() == text
+
+
+@pytest.mark.kernel
+def test_when_the_kernel_ends_the_panel_and_the_pending_call_are_left_static(
+    start_kernel: Callable[[], Kernel],
+) -> None:
+    """notebook.md 2.4: best effort, for a page that outlives its kernel"""
+    kernel = start_kernel()
+    kernel.run("%load_ext flame_jupyter").check()
+    kernel.run("%%flame_service stuck\nimport threading\ndef stuck():\n    threading.Event().wait()").check()
+    kernel.run("call = stuck()").check()
+    live: list[str] = []
+
+    def is_second_live_output(message: dict[str, object]) -> bool:
+        content: dict[str, dict[str, object]] = message["content"]  # type: ignore[assignment]
+        if message["msg_type"] in ("display_data", "update_display_data") and WIDGET_VIEW in content["data"]:
+            live.append(str(content["transient"]["display_id"]))
+        return len(live) == 2
+
+    kernel.begin("display(call, get_ipython().run_line_magic('flame_runner', ''))", is_person=True)
+    kernel.until(is_second_live_output)
+    kernel.note_processes()
+    kernel.client.shutdown()
+    left: dict[str, dict[str, str]] = {}
+
+    def is_last_update(message: dict[str, object]) -> bool:
+        content: dict[str, dict[str, object]] = message["content"]  # type: ignore[assignment]
+        if message["msg_type"] == "update_display_data":
+            left[str(content["transient"]["display_id"])] = content["data"]  # type: ignore[assignment]
+        return all(each in left and WIDGET_VIEW not in left[each] for each in live)
+
+    kernel.until(is_last_update, timeout_s=WAIT_S)
+    call, panel = (left[each]["text/plain"] for each in live)
+    assert call.startswith("stuck() #1: running for ")
+    assert "Engine: embedded, 1 of " in panel
