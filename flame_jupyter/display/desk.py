@@ -15,6 +15,7 @@ from collections.abc import Callable
 from flame_jupyter.display import bundles, html
 from flame_jupyter.display.aside import budget_s, start_preview, too_slow
 from flame_jupyter.display.bundles import Bundle
+from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.mode import Mode, Settings
 from flame_jupyter.display.news import News
@@ -39,6 +40,7 @@ class Desk:
         post: Callable[[Callable[[], object]], object],
         settings: Callable[[], Settings] = Settings,
         clock: Clock | None = None,
+        failures: CellFailures | None = None,
     ) -> None:
         self._wire = wire
         self._post = post
@@ -47,6 +49,7 @@ class Desk:
         self._bucket = wire.bucket
         self._views: list[View] = []
         self._kept: list[View] = []  # ended, and left live because the settings say so
+        self._failures = failures or CellFailures()
         self._news = News()
         self._previews: deque[View] = deque()
         self._preview_due_s: float | None = None
@@ -93,7 +96,8 @@ class Desk:
             self._draw(view, snapshot, body=html.parts(snapshot))
 
     def refresh(self, views: list[View]) -> None:
-        """Say of these that they are still pending, and when that was."""
+        """The cell of a program ends: say of these that they are still pending, and when that was."""
+        self._failures.tell()
         for view in views:
             if not view.is_settled.is_set():
                 self._wire.send(self._final(view, self._snapshot(view)), view.display_id)
@@ -105,17 +109,22 @@ class Desk:
         self._views.clear()
         self._kept.clear()
         self._previews.clear()
+        self._failures.tell()
+        self._failures.forget()
 
     # -- what is due
 
     def tick(self) -> float | None:
         """Bring the page up to date. Returns the seconds until more may be due, None = nothing is pending."""
-        if not self._views:
+        has_late_failures = self._failures.has_news()
+        if not self._views and not has_late_failures:
             return None
         now_s = self._clock.now()
         if now_s < self._next_s:
             return self._next_s - now_s
         self._ticked_s = now_s
+        if has_late_failures and self._bucket.take(1, now_s=now_s):
+            self._failures.tell()
         self._make_previews(now_s)
         is_busy = False
         for view in sorted(self._views, key=lambda view: not view.future.done()):
@@ -128,7 +137,7 @@ class Desk:
         self._views = [view for view in self._views if not view.is_settled.is_set()]
         self._pause_s = TICK_S if is_busy else min(self._pause_s * 1.5, SLOW_TICK_S)
         self._next_s = now_s + self._pause_s
-        return self._pause_s if self._views else None
+        return self._pause_s if self._views or self._failures.has_news() else None
 
     def _bring_up_to_date(self, view: View, now_s: float) -> bool:
         """Send what the page does not show yet. True when there was something, or there is something to wait for."""
@@ -165,7 +174,7 @@ class Desk:
         body = html.parts(snapshot) if is_complete else ""
         if len(body) > LIVE_BODY_CHARS:
             return False
-        facts = (snapshot.state, is_complete)
+        facts = (snapshot.state, is_complete, snapshot.summary)
         if facts != view.drawn:
             if not self._bucket.take(1, now_s=now_s):
                 return True
@@ -212,8 +221,8 @@ class Desk:
             self._make_static(view, snapshot)
 
     def _make_static(self, view: View, snapshot: Snapshot) -> None:
-        bundle = self._final(view, snapshot)
-        self._wire.do_now_and_in_the_next_cell(lambda: self._wire.send(bundle, view.display_id))
+        self._replace(view, snapshot)
+        self._failures.settle(view.cell, snapshot, functools.partial(self._replace, view))
         if view.caption_id:
             self._wire.send(bundles.caption(snapshot), view.caption_id)
         if view.live is not None:
@@ -223,6 +232,10 @@ class Desk:
                 logger.debug("live view not closed display_id=%s", view.display_id, exc_info=True)
             view.live = None
         view.is_settled.set()
+
+    def _replace(self, view: View, snapshot: Snapshot) -> None:
+        bundle = self._final(view, snapshot)
+        self._wire.do_now_and_in_the_next_cell(lambda: self._wire.send(bundle, view.display_id))
 
     def _keep(self, view: View, snapshot: Snapshot) -> None:
         """Leave the live view, with the end in it; beside it, for readers without widgets, the static form."""
@@ -242,7 +255,8 @@ class Desk:
         return bundles.body(snapshot) if view.caption_id else bundles.card(snapshot, has_html=view.has_html)
 
     def _snapshot(self, view: View) -> Snapshot:
-        return take(view.future, now_s=self._clock.wall(), preview=view.preview, reference=view.reference)
+        snapshot = take(view.future, now_s=self._clock.wall(), preview=view.preview, reference=view.reference)
+        return self._failures.as_shown(view.cell, snapshot)
 
     # -- previews, one at a time
 

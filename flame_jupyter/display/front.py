@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from flame_jupyter.display import bundles, mode
 from flame_jupyter.display.aside import WORKER_BUDGET_S, preview_within_budget
 from flame_jupyter.display.bundles import Bundle
+from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.desk import Desk
 from flame_jupyter.display.mode import Facts, Mode, Settings
 from flame_jupyter.display.pane import Content, LivePane, Pane, Source
 from flame_jupyter.display.panes import Panes
-from flame_jupyter.display.snapshot import FutureLike, take
+from flame_jupyter.display.snapshot import FutureLike, Snapshot, take
 from flame_jupyter.display.ui_thread import UiThread
 from flame_jupyter.display.views import View
 from flame_jupyter.display.wire import Wire
@@ -43,7 +44,8 @@ class Front:
         self._settings = settings
         self._ui = UiThread(self._tick)
         self._wire = Wire(self._publish)
-        self._desk = Desk(self._wire, self._ui.post, settings)
+        self._failures = CellFailures()
+        self._desk = Desk(self._wire, self._ui.post, settings, failures=self._failures)
         self._panes = Panes(self._wire, Clock(), self._open_live)
         self._shown_by_scripts: list[View | Pane] = []
         self._live: list[View] = []
@@ -67,10 +69,9 @@ class Front:
         settings = self._settings()
         has_html = settings.display != "text"
         snapshot = take(future, now_s=time.time())
+        self._failures.show(self._cell(), snapshot.id)
         if snapshot.is_terminal:
-            made = preview_within_budget(future, settings.limits) if snapshot.state == "succeeded" else None
-            bundle = bundles.card(take(future, now_s=time.time(), preview=made), has_html=has_html)
-            self._publish(bundle, display_id=_new_id(), is_update=False)
+            self._show_ended(future, snapshot, has_html=has_html)
             return
         chosen = mode.choose(self._facts(), settings)
         if chosen is Mode.LIVE and self._show_live(future):
@@ -83,6 +84,22 @@ class Front:
             self._keep_up_to_date(view, messages=1)
             if chosen is Mode.SETTLED_ONCE:
                 self._shown_by_scripts.append(view)
+
+    def _show_ended(self, future: FutureLike, snapshot: Snapshot, *, has_html: bool) -> None:
+        if snapshot.state == "succeeded":
+            made = preview_within_budget(future, self._settings().limits)
+            snapshot = take(future, now_s=time.time(), preview=made)
+        display_id = _new_id()
+
+        def replace_it(newer: Snapshot) -> None:
+            bundle = bundles.card(newer, has_html=has_html)
+            self._wire.do_now_and_in_the_next_cell(lambda: self._wire.send(bundle, display_id))
+
+        shown = self._failures.as_shown(self._cell(), snapshot)
+        self._publish(bundles.card(shown, has_html=has_html), display_id=display_id, is_update=False)
+        self._failures.settle(self._cell(), shown, replace_it)
+        if self._failures.has_news():
+            self._ui.post(self._desk.wake)
 
     def show_pane(self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False) -> Pane | None:
         """Display ``source`` in the output of the running cell, until its content is final.

@@ -7,10 +7,11 @@ against white and against near-black. Text keeps the page's colour; the state's 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 from flame_jupyter.display.snapshot import Snapshot, Tone
-from flame_jupyter.display.text import OUTPUT_CHARS, TRACEBACK_CHARS, facts_text, label, state_text
+from flame_jupyter.display.text import ALL_BUT, OUTPUT_CHARS, TRACEBACK_CHARS, facts_text, label, state_text
 from flame_jupyter.display.words import clock_text, counted, date_text, duration_text, printed_text, size_text, tail
 
 COLOURS: dict[Tone, str] = {
@@ -37,6 +38,7 @@ PRE = (
 EDGE = "border-left:3px solid {colour};padding:0 0 0 10px;margin:4px 0 6px"
 CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:top;white-space:normal"
 INLINE_VALUE_CHARS = 72
+FOLD_TITLE = "Traceback, output and details"
 
 # A live view stands below its caption in an output of its own. When the notebook is opened again without its kernel,
 # JupyterLab shows "Error displaying widget: model not found" there, whatever stands beside it in the same output:
@@ -53,7 +55,7 @@ CAPTION_FACE = "position:relative;top:4px"  # nearer to what it names: outputs s
 
 def card(snapshot: Snapshot) -> str:
     """The whole story: caption and body in one block, for a future that is shown without a live view."""
-    return block(label(snapshot), _caption_line(snapshot) + edged(snapshot))
+    return block(label(snapshot), _caption_line(snapshot) + _summary(snapshot) + edged(snapshot))
 
 
 def caption(snapshot: Snapshot) -> str:
@@ -79,11 +81,13 @@ def pending_page(title: str, state: str) -> str:
 
 def body(snapshot: Snapshot) -> str:
     """What replaces a live view below its caption."""
-    return block(label(snapshot), edged(snapshot))
+    return block(label(snapshot), _summary(snapshot) + edged(snapshot))
 
 
 def parts(snapshot: Snapshot) -> str:
     """Below the line of the state: preview, traceback, output, identifiers."""
+    if snapshot.is_folded:
+        return folded(FOLD_TITLE, parts(replace(snapshot, is_folded=False)), is_open=False)
     return preview(snapshot) + _problem(snapshot) + _output(snapshot) + details(snapshot)
 
 
@@ -137,6 +141,13 @@ def preview(snapshot: Snapshot) -> str:
     if not shown.text or short_value(snapshot):
         return note
     return f"{pre(shown.text, name='Result')}{note}"
+
+
+def _summary(snapshot: Snapshot) -> str:
+    if not snapshot.summary:
+        return ""
+    words = escape(f"{snapshot.summary} {ALL_BUT} folded.")
+    return f'<div style="border:1px solid {COLOURS["error"]};padding:2px 10px;margin:4px 0">{words}</div>'
 
 
 def _problem(snapshot: Snapshot) -> str:

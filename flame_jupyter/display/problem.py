@@ -16,6 +16,15 @@ class Problem:
     headline: str
     traceback_text: str = ""
 
+    @property
+    def kind(self) -> str:
+        return self.headline.partition(":")[0]
+
+    @property
+    def message(self) -> str:
+        """The headline without the kind; without a message, the kind again."""
+        return self.headline.partition(": ")[2] or self.headline
+
 
 class AskError(Protocol):
     """``ObjectFuture.exception``."""

@@ -98,7 +98,8 @@ class Snapshot:
     """Times are seconds since the epoch; ``taken_s`` is when this was made.
 
     waits_for: the calls whose results this one takes as arguments and that have not ended. reference: a line of code
-    that fetches the result, "" until somebody has asked for it (reference.py).
+    that fetches the result, "" until somebody has asked for it (reference.py). is_folded: one of many failures of its
+    cell, shown without its traceback; summary: what is said of all of them (cell_failures.py).
     """
 
     id: int
@@ -117,6 +118,8 @@ class Snapshot:
     preview: Preview | None = None
     waits_for: tuple[str, ...] = ()
     reference: str = ""
+    is_folded: bool = False
+    summary: str = ""
 
     @property
     def look(self) -> Look:

@@ -8,23 +8,25 @@ from flame_jupyter.display.words import clock_text, counted, duration_text, prin
 
 OUTPUT_CHARS = 4096
 TRACEBACK_CHARS = 4096
+ALL_BUT = "The tracebacks of all but three are"
 
 
 def plain(snapshot: Snapshot) -> str:
     """All that the HTML says, without icons."""
-    parts = [f"{snapshot.call} #{snapshot.id}: {_lower_first(state_text(snapshot))}"]
+    parts = [f"{snapshot.summary} {ALL_BUT} left out: .get() shows one."] if snapshot.summary else []
+    parts.append(f"{snapshot.call} #{snapshot.id}: {_lower_first(state_text(snapshot))}")
     if facts := facts_text(snapshot):
         parts.append(facts)
     if snapshot.preview is not None:
         parts += [part for part in (snapshot.preview.text, snapshot.preview.note) if part]
     if snapshot.problem is not None:
         parts.append(snapshot.problem.headline)
-        if snapshot.problem.traceback_text:
+        if snapshot.problem.traceback_text and not snapshot.is_folded:
             parts += [
                 "Traceback from the worker:",
                 tail(snapshot.problem.traceback_text.strip("\n"), max_chars=TRACEBACK_CHARS),
             ]
-    if output := printed_text(snapshot.output):
+    if (output := printed_text(snapshot.output)) and not snapshot.is_folded:
         parts += [f"Output, {counted(output.count(chr(10)) + 1, 'line')}:", tail(output, max_chars=OUTPUT_CHARS)]
     return "\n".join(parts)
 

@@ -11,9 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Lab
 from tests.browser.notebooks import FRAME, TABLE, Notebook
-from tests.browser.pages import violations
-
-THEMES = ("JupyterLab Light", "JupyterLab Dark")
+from tests.browser.pages import THEMES, violations
 
 
 @pytest.mark.slow

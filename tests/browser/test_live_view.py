@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
 from tests.browser.notebooks import TABLE, Notebook, displays
+from tests.browser.pages import THEMES, violations
 
 
 def test_a_live_view_moves_while_the_kernel_is_idle_and_becomes_static(lab: Lab, notebook: Notebook) -> None:
@@ -87,6 +88,26 @@ def test_a_failed_call_shows_its_error_and_the_line_of_the_cell(lab: Lab, notebo
     expect(lab.outputs(2).last).to_contain_text("Cell In[2], line 9, in train")
     lab.screenshot("failed", lab.page.locator(".jp-Notebook"))
     lab.picture("failed", 2)
+
+
+def test_of_many_failed_calls_three_are_shown_in_full_and_one_line_counts_all(lab: Lab, notebook: Notebook) -> None:
+    lab.page.set_viewport_size({"width": 1180, "height": 1800})
+    notebook.open("many-failed.ipynb", "for n in range(1, 9):\n    display(train(-n))")
+    for number in range(1, 9):
+        notebook.release(-number)
+    lab.run_all()
+    summary = lab.outputs(2).get_by_text("8 of 8 calls of this cell failed: 8 ValueError (first: train(-", exact=False)
+    expect(summary).to_have_count(1, timeout=30_000)
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train")).to_have_count(8)
+    expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train").locator("visible=true")).to_have_count(3)
+    for theme in THEMES:
+        lab.set_theme(theme)
+        lab.screenshot("many-failed-" + theme.split()[1].lower(), lab.page.locator(".jp-Notebook"))
+        assert violations(lab.page) == []
+    lab.set_theme(THEMES[0])
+    lab.outputs(2).get_by_text("Traceback, output and details").first.press("Enter")
+    expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train").locator("visible=true")).to_have_count(4)
 
 
 def test_tables_and_pictures_are_shown_as_such_in_both_themes(lab: Lab, notebook: Notebook) -> None:

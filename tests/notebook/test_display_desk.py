@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flame_jupyter.display.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
+from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.desk import Desk
 from flame_jupyter.display.mode import Facts, Mode, Settings, choose, is_scripted
@@ -21,13 +22,14 @@ from tests.notebook.display_parts import HandClock, HandFuture, HandLive, Page
 class Room:
     """A desk, the page that it writes to, and a clock; what other threads post is run when the test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: CellFailures | None = None) -> None:
         self.clock = HandClock()
         self.page = Page()
         self.posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self.wire = Wire(self.page)
         self.settings = Settings()
-        self.desk = Desk(self.wire, self.posted.put, lambda: self.settings, Clock(self.clock.now, self.clock.wall))
+        clock = Clock(self.clock.now, self.clock.wall)
+        self.desk = Desk(self.wire, self.posted.put, lambda: self.settings, clock, failures)
 
     def show(self, mode: Mode = Mode.UPDATED, *, number: int = 3, is_live: bool = False) -> View:
         view = View(HandFuture(id=number), mode, display_id=f"body-{number}")

@@ -92,6 +92,24 @@ def test_a_failed_call_shows_its_error(run: Run) -> None:
     assert "Traceback" in text
 
 
+def test_of_many_failed_calls_the_saved_notebook_holds_three_tracebacks_and_one_summary(run: Run) -> None:
+    """A notebook that was saved after twenty failures still reads, in text and in HTML."""
+    score = (
+        "%%flame_service score --quiet\ndef score(n):\n"
+        "    if n % 5:\n        raise ValueError(f'part {n} has no rows')\n    return {}['part']"
+    )
+    outputs = run(LOAD, score, "for n in range(20):\n    display(score(n))")[-1]
+    texts = [output["data"]["text/plain"] for output in outputs if output["output_type"] == "display_data"]
+    assert len(texts) == 20
+    assert sum("Traceback from the worker" in text for text in texts) == 3
+    (summary,) = [text.splitlines()[0] for text in texts if "of this cell failed" in text]
+    assert summary.startswith("20 of 20 calls of this cell failed: 16 ValueError (first: score(")
+    assert "4 KeyError (first: score(" in summary
+    pages = "".join(output["data"]["text/html"] for output in outputs if output["output_type"] == "display_data")
+    assert pages.count("Traceback from the worker") == 20
+    assert pages.count("Traceback, output and details") == 17
+
+
 def test_a_cell_that_fails_does_not_wait_for_what_it_displayed(run: Run) -> None:
     start_s = time.monotonic()
     run(LOAD, SLOW, "display(slow(50))\n1 / 0", "%flame_runner stop --cancel", allow_errors=True)
