@@ -3,7 +3,7 @@
 
 Runs in a thread of its own (aside.py), or on a worker when the value is big, on a private copy of it, and never
 raises: a result whose representation is broken must not take the display with it. Nothing is imported that the
-value has not brought.
+value has not brought, save what renders Markdown.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from html import escape
 from typing import Any, ClassVar
 
 from flame_jupyter.display.grid import grid_of, is_a
+from flame_jupyter.display.markdown import markdown_html
 from flame_jupyter.display.snapshot import Preview
 from flame_jupyter.display.words import counted, head, size_text
 
@@ -113,8 +114,19 @@ def _page(value: object, rich: Rich, summary: str, limits: Limits) -> Preview:
         # front ends set what stands between dollars; elsewhere the source reads
         return Preview(summary, head(latex, max_chars=limits.text_chars), f"<div>{escape(latex)}</div>")
     if markdown := rich.text("text/markdown"):
-        return Preview(summary, head(markdown, max_chars=limits.text_chars))
+        return _markdown(markdown, summary, limits)
     return Preview(summary, value_text(value, limits))
+
+
+def _markdown(source: str, summary: str, limits: Limits) -> Preview:
+    """Its text is the source, which reads well in words."""
+    text = head(source, max_chars=limits.text_chars)
+    html = markdown_html(source) if len(source) <= limits.html_chars else None
+    if html is None or len(html) > limits.html_chars:
+        return Preview(summary, text)
+    if has_outside_parts(html):
+        return Preview(summary, text, note="Shown as text: its Markdown has pictures of another place.")
+    return Preview(summary, text, html)
 
 
 class Rich:

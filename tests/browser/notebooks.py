@@ -32,6 +32,15 @@ def load(rows):
     return pd.DataFrame({"station": [f"S{n:04}" for n in range(rows)], "level": [n / 10 for n in range(rows)]})
 """
 
+REPORT = """%%flame_service report
+def report():
+    class Report:
+        def _repr_markdown_(self):
+            table = "| k | score |\\n|---|---|\\n| 3 | 0.93 |"
+            return f"### Scores of **fit**\\n\\n{table}\\n\\nwith $x_1^2$ and <b>no HTML</b>"
+    return Report()
+"""
+
 
 class Notebook:
     """A notebook whose calls run until the test releases them."""

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
-from tests.browser.notebooks import TABLE, Notebook, displays
+from tests.browser.notebooks import REPORT, TABLE, Notebook, displays
 from tests.browser.pages import THEMES, violations
 
 
@@ -129,6 +129,24 @@ def test_tables_and_pictures_are_shown_as_such_in_both_themes(lab: Lab, notebook
         lab.screenshot("rich-" + theme.split()[1].lower())
     notebook.release(0.3)
     expect(lab.page.locator(".flame-view")).to_have_count(0)
+
+
+def test_markdown_is_shown_as_what_it_means_and_stays_so_in_the_saved_notebook(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.3.5, row objects with _repr_markdown_"""
+    notebook.open("markdown.ipynb", REPORT, "report()")
+    lab.run_all()
+    shown = lab.outputs(3).last
+    expect(shown.get_by_role("cell", name="0.93")).to_be_visible()
+    expect(shown.locator("mjx-container")).to_be_visible()
+    expect(shown).to_contain_text("and <b>no HTML</b>")
+    expect(lab.page.locator(".flame-view")).to_have_count(0)
+    for theme in THEMES:
+        lab.set_theme(theme)
+        lab.screenshot("markdown-" + theme.split()[1].lower(), lab.page.locator(".jp-Notebook"))
+        assert violations(lab.page) == []
+    body = displays(lab.save().cells[3])[-1]
+    assert "<td>0.93</td>" in body["text/html"]
+    assert "### Scores of **fit**" in body["text/plain"]
 
 
 def test_a_notebook_that_was_saved_while_a_call_was_pending_still_reads(lab: Lab, notebook: Notebook) -> None:

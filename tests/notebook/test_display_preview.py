@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import threading
 
 import matplotlib.figure
@@ -170,7 +171,12 @@ def offering(method: str, content: object) -> object:
         ("_repr_html_", "<b>3</b>", "Offers()", "<b>3</b>"),
         ("_repr_svg_", "<svg/>", "Offers()", "<svg/>"),
         ("_repr_latex_", "$x < 1$", "$x < 1$", "<div>$x &lt; 1$</div>"),
-        ("_repr_markdown_", "**3**", "**3**", None),
+        (
+            "_repr_markdown_",
+            "**3** < $x_1$",
+            "**3** < $x_1$",
+            '<p><strong>3</strong> &lt; <span class="math">\\(x_1\\)</span></p>\n',
+        ),
         ("_repr_mimebundle_", {"text/html": "<b>3</b>", "application/javascript": "x()"}, "Offers()", "<b>3</b>"),
         ("_repr_mimebundle_", ({"text/latex": "$x$"}, {}), "$x$", "<div>$x$</div>"),
         ("_repr_mimebundle_", {"application/vnd.jupyter.widget-view+json": {}}, "Offers()", None),
@@ -181,6 +187,36 @@ def test_the_values_own_representations_are_used_without_widgets_and_scripts(
 ) -> None:
     shown = preview(offering(method, content))
     assert (shown.text, shown.html) == (text, html)
+
+
+def test_markdown_is_shown_as_what_it_means() -> None:
+    """notebook.md 2.3.5, row objects with _repr_markdown_"""
+    shown = preview(offering("_repr_markdown_", "## Scores\n\n| k | score |\n|---|---|\n| 3 | 0.93 |"))
+    assert shown.html is not None
+    assert "<h2>Scores</h2>" in shown.html
+    assert "<td>0.93</td>" in shown.html
+    assert shown.text.startswith("## Scores")
+
+
+def test_markdown_brings_no_script_and_nothing_from_elsewhere() -> None:
+    shown = preview(offering("_repr_markdown_", "[x](javascript:alert(1))\n\n<script>alert(1)</script>"))
+    assert shown.html is not None
+    assert "<script" not in shown.html
+    assert "javascript" not in shown.html
+    picture = preview(offering("_repr_markdown_", "![p](https://example.org/p.png)"))
+    assert picture.html is None
+    assert "another place" in picture.note
+
+
+@pytest.mark.parametrize("is_too_long", [True, False])
+def test_markdown_that_cannot_be_rendered_is_shown_as_its_source(
+    monkeypatch: pytest.MonkeyPatch, is_too_long: bool
+) -> None:
+    if not is_too_long:
+        monkeypatch.setitem(sys.modules, "mistune", None)  # as if it were not installed
+    shown = preview(offering("_repr_markdown_", "**3**" * (20_000 if is_too_long else 1)))
+    assert shown.html is None
+    assert shown.text.startswith("**3**")
 
 
 @pytest.mark.parametrize("content", [PNG, base64.b64encode(PNG).decode(), (PNG, {"width": 3})])
