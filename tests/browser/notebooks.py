@@ -41,6 +41,15 @@ def report():
     return Report()
 """
 
+ROWS = """%%flame_service rows
+def rows(count):
+    import os, time
+    for number in range(count):
+        while not os.path.exists(f"{RELEASES}/part{number}"):
+            time.sleep(0.05)
+        yield number
+"""
+
 
 class Notebook:
     """A notebook whose calls run until the test releases them."""

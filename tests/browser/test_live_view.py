@@ -110,41 +110,34 @@ def test_of_many_failed_calls_three_are_shown_in_full_and_one_line_counts_all(la
     expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train").locator("visible=true")).to_have_count(4)
 
 
-def test_tables_and_pictures_are_shown_as_such_in_both_themes(lab: Lab, notebook: Notebook) -> None:
+def test_tables_pictures_and_markdown_are_shown_as_such_in_both_themes(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.3.5, rows DataFrame-like, matplotlib Figure and objects with _repr_markdown_"""
     figure = (
         "%%flame_service picture\ndef picture():\n    import matplotlib.figure\n"
         "    figure = matplotlib.figure.Figure(figsize=(5, 2.4))\n"
         "    figure.add_subplot().plot([3, 1, 4, 1, 5])\n    return figure"
     )
-    notebook.open("rich.ipynb", TABLE, figure, "table(3)", "picture()", "future = train(0.3)\nfuture")
+    notebook.open(
+        "rich.ipynb", TABLE, figure, "table(3)", "picture()", "future = train(0.3)\nfuture", REPORT, "report()"
+    )
+    lab.page.set_viewport_size({"width": 1180, "height": 2000})
     lab.run_all()
     expect(lab.outputs(4).last.locator("table.dataframe")).to_be_visible()
     expect(lab.outputs(5).last.get_by_role("img")).to_be_visible()
+    report = lab.outputs(8).last
+    expect(report.get_by_role("cell", name="0.93")).to_be_visible()
+    expect(report.locator("mjx-container")).to_be_visible()
+    expect(report).to_contain_text("and <b>no HTML</b>")
     expect(lab.page.locator(".flame-view")).to_have_count(1)
-    lab.page.set_viewport_size({"width": 1180, "height": 1500})
     lab.picture("done", 4, 5)
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+    for theme in reversed(THEMES):
         lab.set_theme(theme)
         lab.page.locator(".flame-view").scroll_into_view_if_needed()
         lab.screenshot("rich-" + theme.split()[1].lower())
+        assert violations(lab.page) == []
     notebook.release(0.3)
     expect(lab.page.locator(".flame-view")).to_have_count(0)
-
-
-def test_markdown_is_shown_as_what_it_means_and_stays_so_in_the_saved_notebook(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.3.5, row objects with _repr_markdown_"""
-    notebook.open("markdown.ipynb", REPORT, "report()")
-    lab.run_all()
-    shown = lab.outputs(3).last
-    expect(shown.get_by_role("cell", name="0.93")).to_be_visible()
-    expect(shown.locator("mjx-container")).to_be_visible()
-    expect(shown).to_contain_text("and <b>no HTML</b>")
-    expect(lab.page.locator(".flame-view")).to_have_count(0)
-    for theme in THEMES:
-        lab.set_theme(theme)
-        lab.screenshot("markdown-" + theme.split()[1].lower(), lab.page.locator(".jp-Notebook"))
-        assert violations(lab.page) == []
-    body = displays(lab.save().cells[3])[-1]
+    body = displays(lab.save().cells[8])[-1]
     assert "<td>0.93</td>" in body["text/html"]
     assert "### Scores of **fit**" in body["text/plain"]
 

@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
-from tests.browser.notebooks import FRAME, Notebook, displays
-from tests.browser.pages import violations
+from tests.browser.notebooks import FRAME, ROWS, Notebook, displays
+from tests.browser.pages import THEMES, violations
 
 SCORE = """%%flame_service score
 def score(part):
@@ -94,52 +94,80 @@ def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, noteboo
     expect(lab.outputs(4)).to_contain_text("no Runner is open")
 
 
-def test_a_panel_of_many_services_is_folded_and_stays_unfolded_while_it_changes(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.4: at most 180 px tall when collapsed"""
-    services = [f"%%flame_service step{number}\ndef step{number}():\n    return {number}" for number in range(4)]
-    lab.page.set_viewport_size({"width": 1180, "height": 1600})
-    notebook.open("many-services.ipynb", *services, "%flame_runner", "future = train(0.1)\nfuture")
-    lab.run_all()
+def test_a_panel_of_many_services_is_folded_and_re_package_takes_in_an_edited_file(
+    lab: Lab, notebook: Notebook
+) -> None:
+    """notebook.md 2.4: at most 180 px tall when collapsed; the drift flag and the Re-package button"""
+    helper = lab.server.directory / "panel_helper.py"
+    helper.write_text("ANSWER = 1\n")
+    ask = "%%flame_service ask\ndef ask():\n    import panel_helper\n    return panel_helper.ANSWER"
+    steps = [f"%%flame_service step{number}\ndef step{number}():\n    return {number}" for number in range(3)]
+    lab.page.set_viewport_size({"width": 1180, "height": 1800})
+    notebook.open("many-services.ipynb", ask, *steps, "ask().get()", "%flame_runner", "ask().get()")
+    for index in range(7):
+        lab.run_cell(index)
+    expect(lab.outputs(6)).to_have_text("1")
+    helper.write_text("ANSWER = 28\n")
+    lab.run_cell(7)
     panel = lab.page.get_by_role("group", name="Flame Runner many-services", exact=False)
-    expect(panel).to_contain_text("busy")
+    package = panel.get_by_role("row", name=re.compile("^Package"))
+    expect(package).to_contain_text("changed since: panel_helper.py")
     box = panel.bounding_box()
     assert box is not None
     assert box["height"] <= 180
     lab.screenshot("panel-folded", lab.page.locator(".jp-Notebook"))
-    expect(panel.get_by_role("rowheader", name="step3")).to_be_hidden()
-    fold = panel.get_by_text("5 services")
-    fold.press("Enter")
-    expect(panel.get_by_role("rowheader", name="step3")).to_be_visible()
-    notebook.release(0.1)
-    expect(panel).to_contain_text("idle")
-    expect(panel.get_by_role("rowheader", name="step3")).to_be_visible()
+    row = panel.get_by_role("rowheader", name="step2")
+    expect(row).to_be_hidden()
+    panel.get_by_text("5 services").press("Enter")
+    expect(row).to_be_visible()
     assert violations(lab.page) == []
-    lab.screenshot("panel-unfolded", lab.page.locator(".jp-Notebook"))
-
-
-def test_re_package_takes_in_an_edited_file_and_the_panel_follows(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.4, the Re-package button and the drift flag"""
-    helper = lab.server.directory / "panel_helper.py"
-    helper.write_text("ANSWER = 1\n")
-    asks = "%%flame_service ask\ndef ask():\n    import panel_helper\n    return panel_helper.ANSWER"
-    notebook.open("repackage.ipynb", asks, "ask().get()", "%flame_runner", "ask().get()")
-    for index in range(4):
-        lab.run_cell(index)
-    expect(lab.outputs(3)).to_have_text("1")
-    helper.write_text("ANSWER = 28\n")
-    lab.run_cell(4)
-    panel = lab.page.get_by_role("group", name="Flame Runner repackage", exact=False)
-    package = panel.get_by_role("row", name=re.compile("^Package"))
-    expect(package).to_contain_text("changed since: panel_helper.py")
-    lab.screenshot("panel-drift", lab.page.locator(".jp-Notebook"))
     button = panel.get_by_role("button", name="Re-package")
     button.focus()
     button.press("Enter")
-    expect(package).not_to_contain_text("changed since")
+    expect(package).not_to_contain_text("changed since", timeout=30_000)
     expect(button).to_be_focused()
-    lab.run_cell(5)
-    expect(lab.outputs(5)).to_have_text("28")
+    expect(row).to_be_visible()
+    lab.screenshot("panel-unfolded", lab.page.locator(".jp-Notebook"))
+    lab.run_cell(8)
+    expect(lab.outputs(8)).to_have_text("28")
     helper.unlink()
+
+
+def test_a_stream_is_counted_while_a_cell_takes_its_parts_and_ends_static(lab: Lab, notebook: Notebook) -> None:
+    """notebook.md 2.3, issue 4 line 8: a live view that counts"""
+    notebook.open(
+        "stream.ipynb",
+        ROWS.replace("{RELEASES}", str(notebook.releases)),
+        "stream = rows(3)\nstream",
+        "for part in stream:\n    print(part.get())",
+        "unread = rows(9)\nunread",
+    )
+    for index in range(4):
+        lab.run_cell(index)
+    pane = lab.page.get_by_role("group", name="Stream rows #", exact=False).last
+    expect(pane).to_contain_text("0 parts taken until")
+    expect(pane.get_by_role("button", name="Stop")).to_be_visible()
+    lab.start_cell(4)
+    notebook.release("part0")
+    expect(pane).to_contain_text("1 part taken until")
+    notebook.release("part1")
+    expect(pane).to_contain_text("2 parts taken until")
+    for theme in THEMES:
+        lab.set_theme(theme)
+        lab.screenshot("stream-" + theme.split()[1].lower(), lab.page.locator(".jp-Notebook"))
+        assert violations(lab.page) == []
+    notebook.release("part2")
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+    expect(lab.outputs(4)).to_have_text("0\n1\n2\n")
+    text = static_text(lab.save().cells[3])
+    assert text.endswith("ended after 3 parts")
+    assert "taken until" not in text
+    lab.run_cell(5)
+    button = lab.page.locator(".flame-pane").get_by_role("button", name="Stop")
+    button.focus()
+    button.press("Enter")
+    expect(lab.page.locator(".flame-pane")).to_have_count(0)
+    expect(lab.outputs(5).last).to_contain_text("closed after 0 parts")
 
 
 def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_closed(

@@ -155,6 +155,15 @@ def test_the_inspector_of_a_program_shows_what_there_is_when_the_call_has_ended(
     assert text.endswith("0.3")
 
 
+def test_a_stream_of_a_program_is_printed_once(run: Run) -> None:
+    """issue 4 line 8: what a program shows of a stream is how far it was then"""
+    rows = "%%flame_service rows --quiet\ndef rows(count):\n    yield from range(count)"
+    outputs = run(LOAD, rows, "stream = rows(3)\nstream", "print([part.get() for part in stream])", "stream")
+    assert shown(outputs[2]).startswith("Stream rows #1: 0 parts taken until ")
+    assert outputs[3][0]["text"] == "[0, 1, 2]\n"
+    assert shown(outputs[4]) == "Stream rows #1: ended after 3 parts\nended after 3 parts"
+
+
 def test_with_keep_widget_the_saved_notebook_holds_the_final_state_of_the_widget(run: Run) -> None:
     """notebook.md 2.3.1, X2, X3"""
     notebook = run.execute(LOAD, SLOW, "%config FlameMagics.settle = 'keep-widget'", "slow(0.3)")
