@@ -8,11 +8,15 @@ looked at by a worker: it never comes into this process.
 from __future__ import annotations
 
 import contextvars
+import functools
 import threading
+from collections import deque
 from collections.abc import Callable
 
+from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.preview import Limits, is_for_worker, preview, unfetched
 from flame_jupyter.display.snapshot import FutureLike, Preview
+from flame_jupyter.display.views import View
 
 BUDGET_S = 2.0
 WORKER_BUDGET_S = 10.0  # the first one starts a process and imports what the value is made of
@@ -74,3 +78,52 @@ def _from_worker(future: FutureLike, limits: Limits) -> Preview:
     made = answer.get(timeout=0)
     assert isinstance(made, Preview)
     return made
+
+
+class Previews:
+    """The previews that views have asked for, in their order. Lives on the UI thread; ``post`` brings news there."""
+
+    def __init__(
+        self,
+        post: Callable[[Callable[[], object]], object],
+        limits: Callable[[], Limits],
+        clock: Clock,
+        on_ready: Callable[[], object],
+    ) -> None:
+        self._post = post
+        self._limits = limits
+        self._clock = clock
+        self._on_ready = on_ready
+        self._waiting: deque[View] = deque()
+        self._due_s: float | None = None  # of the first one, which is being made
+
+    def ask(self, view: View) -> None:
+        self._waiting.append(view)
+        self._begin()
+
+    def give_up_the_slow_one(self) -> None:
+        if self._due_s is not None and self._clock.now() >= self._due_s:
+            view = self._waiting.popleft()
+            view.preview = too_slow(budget_s(view.future, self._limits()))
+            self._due_s = None
+            self._begin()
+
+    def clear(self) -> None:
+        self._waiting.clear()
+        self._due_s = None
+
+    def _begin(self) -> None:
+        if self._due_s is None and self._waiting:
+            view, limits = self._waiting[0], self._limits()
+            self._due_s = self._clock.now() + budget_s(view.future, limits)
+            ready = functools.partial(self._take, view)
+            start_preview(view.future, limits, lambda made: self._post(functools.partial(ready, made)))
+
+    def _take(self, view: View, made: Preview) -> None:
+        if not self._waiting or self._waiting[0] is not view:
+            return  # it came too late: the view has said so already
+        self._waiting.popleft()
+        self._due_s = None
+        view.preview = made
+        self._begin()
+        self._on_ready()

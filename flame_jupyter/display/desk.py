@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from flame_jupyter.display import bundles, html
-from flame_jupyter.display.aside import budget_s, start_preview, too_slow
+from flame_jupyter.display.aside import Previews
 from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
@@ -21,7 +20,7 @@ from flame_jupyter.display.mode import Mode, Settings
 from flame_jupyter.display.news import News
 from flame_jupyter.display.preview import is_for_worker
 from flame_jupyter.display.reference import start_reference
-from flame_jupyter.display.snapshot import Preview, Snapshot, take
+from flame_jupyter.display.snapshot import Snapshot, take
 from flame_jupyter.display.views import View
 from flame_jupyter.display.wire import Wire
 
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.1
 SLOW_TICK_S = 0.5  # while calls run and nothing changes
 REFRESH_S = 1.0  # of a static output that shows elapsed time
-LIVE_BODY_CHARS = 65_536  # a longer end is not shown twice: the view settles at once
+LIVE_BODY_CHARS = 65_536  # a longer end is not shown twice: the view settles as soon as it has been announced
 
 
 class Desk:
@@ -51,8 +50,7 @@ class Desk:
         self._kept: list[View] = []  # ended, and left live because the settings say so
         self._failures = failures or CellFailures()
         self._news = News()
-        self._previews: deque[View] = deque()
-        self._preview_due_s: float | None = None
+        self._previews = Previews(post, lambda: settings().limits, self._clock, self.wake)
         self._ticked_s = float("-inf")
         self._next_s = float("-inf")
         self._pause_s = TICK_S
@@ -125,7 +123,7 @@ class Desk:
         self._ticked_s = now_s
         if has_late_failures and self._bucket.take(1, now_s=now_s):
             self._failures.tell()
-        self._make_previews(now_s)
+        self._previews.give_up_the_slow_one()
         is_busy = False
         for view in sorted(self._views, key=lambda view: not view.future.done()):
             try:
@@ -144,8 +142,7 @@ class Desk:
         snapshot = self._snapshot(view)
         if snapshot.state == "succeeded" and view.preview is None and not view.is_preview_asked:
             view.is_preview_asked = True
-            self._previews.append(view)
-            self._make_previews(now_s)
+            self._previews.ask(view)
         is_complete = snapshot.state != "succeeded" or view.preview is not None
         if not is_complete and is_for_worker(snapshot.nbytes, self._settings().limits):
             snapshot = snapshot.fetching()
@@ -172,15 +169,15 @@ class Desk:
     def _show_end(self, view: View, snapshot: Snapshot, now_s: float, *, is_complete: bool) -> bool:
         """Let the live view show the end. True while it must stay."""
         body = html.parts(snapshot) if is_complete else ""
-        if len(body) > LIVE_BODY_CHARS:
-            return False
+        is_long = len(body) > LIVE_BODY_CHARS
+        body = "" if is_long else body
         facts = (snapshot.state, is_complete, snapshot.summary)
         if facts != view.drawn:
             if not self._bucket.take(1, now_s=now_s):
                 return True
             self._draw(view, snapshot, body=body)
             view.drawn = facts
-        return view.told_s is None or now_s - view.told_s < self._settings().settle_after_s
+        return view.told_s is None or (not is_long and now_s - view.told_s < self._settings().settle_after_s)
 
     def _tell_news(self, now_s: float) -> None:
         """One sentence about all that has happened, by a view that is on the page: best by one that it is about."""
@@ -257,27 +254,3 @@ class Desk:
     def _snapshot(self, view: View) -> Snapshot:
         snapshot = take(view.future, now_s=self._clock.wall(), preview=view.preview, reference=view.reference)
         return self._failures.as_shown(view.cell, snapshot)
-
-    # -- previews, one at a time
-
-    def _make_previews(self, now_s: float) -> None:
-        if self._preview_due_s is not None:
-            if now_s < self._preview_due_s:
-                return
-            view = self._previews.popleft()
-            view.preview = too_slow(budget_s(view.future, self._settings().limits))
-            self._preview_due_s = None
-        if self._previews:
-            view = self._previews[0]
-            self._preview_due_s = now_s + budget_s(view.future, self._settings().limits)
-            ready = functools.partial(self._preview_ready, view)
-            start_preview(view.future, self._settings().limits, lambda made: self._post(functools.partial(ready, made)))
-
-    def _preview_ready(self, view: View, made: Preview) -> None:
-        if not self._previews or self._previews[0] is not view:
-            return  # it came too late: the view has said so already
-        self._previews.popleft()
-        self._preview_due_s = None
-        view.preview = made
-        self._make_previews(self._clock.now())
-        self.wake()

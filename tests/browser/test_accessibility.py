@@ -26,13 +26,15 @@ def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None
         "failed = train(-1)\nfailed",
         "flame_jupyter.progress([running, table(2)])",
         "flame_jupyter.inspect(load(45))",
+        "waiting = table(running)\nwaiting",
     )
     notebook.release(-1)
     lab.page.set_viewport_size({"width": 1180, "height": 3200})
     lab.run_all()
     expect(lab.page.get_by_role("group", name="Inspector of load(45)")).to_contain_text("Rows 1 to 20 of 45.")
     expect(lab.page.get_by_role("progressbar", name="train")).to_be_visible()
-    expect(lab.page.locator(".flame-view")).to_have_count(1)
+    expect(lab.page.locator(".flame-view")).to_have_count(2)
+    expect(lab.page.locator(".flame-word").last).to_have_text("Waiting for train")
     for theme in THEMES:
         lab.set_theme(theme)
         lab.screenshot("axe-" + theme.split()[1].lower())

@@ -203,6 +203,7 @@ def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_
     expect(view.get_by_role("status")).to_have_text("Reference copied")
     expect(button).to_be_focused()
     lab.screenshot("kept", lab.page.locator(".jp-Notebook"))
+    assert violations(lab.page) == []
     lab.run_cell(4)
     expect(lab.outputs(3).first).not_to_contain_text("pending")
     _, body = displays(lab.save().cells[3])

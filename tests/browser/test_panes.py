@@ -173,7 +173,8 @@ def test_a_stream_is_counted_while_a_cell_takes_its_parts_and_ends_static(lab: L
 def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_closed(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.3.1"""
+    """notebook.md 2.3.1; 2.3.3, Copy reference"""
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.server.url)
     lab.page.set_viewport_size({"width": 1180, "height": 1400})
     notebook.open(
         "inspect.ipynb",
@@ -205,6 +206,12 @@ def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_clos
     expect(pane.get_by_role("tabpanel", name="Output, 1 line")).to_contain_text("loading 45 rows")
     pane.get_by_role("tab", name="Output, 1 line").press("ArrowRight")
     expect(pane.get_by_role("tabpanel", name="Details")).to_contain_text("Session")
+    copy = pane.get_by_role("button", name="Copy reference")
+    copy.focus()
+    copy.press("Enter")
+    expect(pane.get_by_role("status")).to_have_text("Reference copied")
+    expect(copy).to_be_focused()
+    assert "flamepy.get_object(flamepy.ObjectRef(" in lab.page.evaluate("() => navigator.clipboard.readText()")
     pane.get_by_role("button", name="Load full value").click()
     expect(pane).to_contain_text("The full value is loaded")
     lab.run_cell(5)

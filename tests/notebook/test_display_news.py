@@ -85,6 +85,23 @@ def test_a_view_stays_until_its_end_has_been_told_and_a_moment_more(room: Room) 
     assert live.is_closed
 
 
+def test_an_end_that_is_too_long_to_be_shown_twice_is_told_before_its_view_settles(room: Room) -> None:
+    class Picture:
+        def _repr_png_(self) -> bytes:
+            return b"x" * 60_000
+
+    view = room.show(Mode.LIVE, is_live=True)
+    live = live_of(view)
+    future_of(view).value = Picture()
+    future_of(view).end()
+    room.pass_time(0.1)
+    room.run_next_event()  # the preview is ready
+    room.pass_time(0.3)
+    assert live.said == ["Counter.add number 3: Done in 2.3 s"]
+    assert live.is_closed
+    assert all(len(body) < 1000 for _, _, body in live.drawn)
+
+
 def test_calls_that_have_no_live_view_count_too(room: Room) -> None:
     live_one, static = room.show(Mode.LIVE, number=1, is_live=True), room.show(Mode.UPDATED, number=2)
     static.noted = "running"
