@@ -66,7 +66,7 @@ class Look:
 
 LOOKS: dict[str, Look] = {
     "submitting": Look("…", "Submitting", "neutral"),
-    "waiting": Look("⏸", "Waiting for its arguments", "neutral"),
+    "waiting": Look("‖", "Waiting for its arguments", "neutral"),  # many fonts lack ⏸, others have a coloured picture
     "queued": Look("○", "Queued", "neutral"),
     "running": Look("●", "Running", "info"),
     "fetching": Look("↓", "Fetching", "info"),

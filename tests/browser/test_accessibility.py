@@ -35,6 +35,7 @@ def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None
     expect(lab.page.get_by_role("progressbar", name="train")).to_be_visible()
     expect(lab.page.locator(".flame-view")).to_have_count(2)
     expect(lab.page.locator(".flame-word").last).to_have_text("Waiting for train")
+    lab.picture("waiting", 10)
     for theme in THEMES:
         lab.set_theme(theme)
         lab.screenshot("axe-" + theme.split()[1].lower())

@@ -100,6 +100,7 @@ def test_of_many_failed_calls_three_are_shown_in_full_and_one_line_counts_all(la
     expect(summary).to_have_count(1, timeout=30_000)
     expect(lab.page.locator(".flame-view")).to_have_count(0)
     expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train")).to_have_count(8)
+    lab.picture("many-failed", 2)
     expect(lab.outputs(2).get_by_text("Cell In[2], line 9, in train").locator("visible=true")).to_have_count(3)
     for theme in THEMES:
         lab.set_theme(theme)

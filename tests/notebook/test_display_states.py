@@ -32,7 +32,7 @@ def test_a_call_that_waits_names_the_calls_that_it_waits_for() -> None:
     """notebook.md 2.3.2, row waiting"""
     shot = take(HandFuture(state="waiting", started_s=0.0, waits_for=("load", "train")), now_s=1002.0)
     assert text.plain(shot).startswith("Counter.add(4) #3: waiting for load, train, 2.0 s so far, pending at ")
-    assert "⏸ Waiting for load, train" in words(html.card(shot))
+    assert "‖ Waiting for load, train" in words(html.card(shot))
     assert view_of(shot)["word"] == "Waiting for load, train"
 
 
