@@ -51,8 +51,7 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
     formatter.for_type(ObjectFuture, front.show)
     shell.events.register("pre_run_cell", front.begin_cell)
     shell.events.register("post_run_cell", front.end_cell)
-    # best effort, for a page that outlives its kernel: what a live view showed would be gone with it
-    atexit.register(front.close)
+    atexit.register(front.close_with_kernel)
     is_installed = True
 
     def uninstall() -> None:
@@ -64,7 +63,7 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
         formatter.pop(ObjectFuture, None)
         shell.events.unregister("pre_run_cell", front.begin_cell)
         shell.events.unregister("post_run_cell", front.end_cell)
-        atexit.unregister(front.close)
+        atexit.unregister(front.close_with_kernel)
         front.close()
 
     preferred = preferences_of(shell)

@@ -100,9 +100,11 @@ class Desk:
             if not view.is_settled.is_set():
                 self._wire.send(self._final(view, self._snapshot(view)), view.display_id)
 
-    def retire(self) -> None:
-        """The end of the display: each view becomes static as it is now."""
+    def retire(self, *, kernel_ends: bool = False) -> None:
+        """The end of the display: each view becomes static as it is now. When the kernel ends, its comms go with it."""
         for view in self._views + self._kept:
+            if kernel_ends:
+                view.live = None  # a page that has forgotten the comm would complain that it is closed
             self._make_static(view, self._snapshot(view))
         self._views.clear()
         self._kept.clear()

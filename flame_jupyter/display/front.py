@@ -158,19 +158,23 @@ class Front:
         self._shown_by_scripts = [view for view in self._shown_by_scripts if not view.is_settled.is_set()]
         self._ui.call(functools.partial(self._leave_cell, mine), timeout_s=FLUSH_TIMEOUT_S)
 
-    def close(self) -> None:
+    def close(self, *, kernel_ends: bool = False) -> None:
         """Everything becomes static as it is; the thread ends. Idempotent."""
         if self._ui.is_running:
-            self._ui.call(self._retire, timeout_s=FLUSH_TIMEOUT_S)
+            self._ui.call(functools.partial(self._retire, kernel_ends=kernel_ends), timeout_s=FLUSH_TIMEOUT_S)
             self._ui.stop()
+
+    def close_with_kernel(self) -> None:
+        """Best effort, for a page that outlives its kernel: what a live view shows would be gone with it."""
+        self.close(kernel_ends=True)
 
     def _tick(self) -> float | None:
         waits_s = [wait_s for wait_s in (self._desk.tick(), self._panes.tick()) if wait_s is not None]
         return min(waits_s, default=None)
 
-    def _retire(self) -> None:
-        self._desk.retire()
-        self._panes.retire()
+    def _retire(self, *, kernel_ends: bool = False) -> None:
+        self._desk.retire(kernel_ends=kernel_ends)
+        self._panes.retire(kernel_ends=kernel_ends)
         self._wire.forget()
 
     def _open_live(self, pane: Pane, content: Content) -> LivePane | None:

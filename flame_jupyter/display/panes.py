@@ -56,8 +56,10 @@ class Panes:
             if not pane.is_settled.is_set():
                 self._send(pane, pane.source.content(now_s=self._clock.wall()))
 
-    def retire(self) -> None:
+    def retire(self, *, kernel_ends: bool = False) -> None:
         for pane in list(self._panes):
+            if kernel_ends:
+                pane.live = None  # as in desk.py
             self.close(pane)
 
     def tick(self) -> float | None:

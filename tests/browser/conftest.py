@@ -24,7 +24,17 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="install the test extra: the browser tests need Playwright")
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, WebSocket, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -36,6 +46,8 @@ CHROMIUM_FLAGS = [
 ]  # fmt: skip
 START_TIMEOUT_S = 60
 CELL_TIMEOUT_MS = 60_000
+EXPECT_TIMEOUT_MS = 15_000  # a busy machine gives a browser what is left
+expect.set_options(timeout=EXPECT_TIMEOUT_MS)
 
 # What Lab 4 itself asks for and does not find on a fresh server is no fault of ours.
 # (Notebook 7.6 asks for a command and for the settings of plugins that it does not have, on every page.)

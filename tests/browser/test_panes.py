@@ -111,8 +111,9 @@ def test_a_panel_of_many_services_is_folded_and_re_package_takes_in_an_edited_fi
     lab.run_cell(7)
     panel = lab.page.get_by_role("group", name="Flame Runner many-services", exact=False)
     package = panel.get_by_role("row", name=re.compile("^Package"))
+    expect(lab.page.locator(".flame-pane")).to_be_visible()
     expect(package).to_contain_text("changed since: panel_helper.py")
-    box = panel.bounding_box()
+    box = lab.page.locator(".flame-pane").bounding_box()
     assert box is not None
     assert box["height"] <= 180
     lab.screenshot("panel-folded", lab.page.locator(".jp-Notebook"))
