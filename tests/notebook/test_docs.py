@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of the documentation are executed documents: what they say happens (notebook.md 3.7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.markdown import code_blocks
+from scripts.run_doc_examples import ROOT, ExampleFailed, examples, run, runnable_pages
+
+PAGES = runnable_pages(ROOT)
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_do_what_it_says(page: Path, private_home: Path) -> None:
+    blocks = examples(page)
+    assert blocks, f"{page.name} has no example that is run"
+    run(blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_python_example_of_a_page_is_run(page: Path) -> None:
+    python = [block for block in code_blocks(page.read_text(encoding="utf-8")) if block.info.startswith("python")]
+    assert [block.line for block in python if block not in examples(page)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        pytest.param("```python raises\n1 + 1\n```", "line 2: should raise", id="an error that does not come"),
+        pytest.param("```python\n1 + 1\n```\n```text shown\n3\n```", r"line 5 says\n3\n.*\n2\n", id="another output"),
+    ],
+)
+def test_a_page_that_promises_what_does_not_happen_is_found(
+    source: str, said: str, tmp_path: Path, private_home: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(source)
+    with pytest.raises(ExampleFailed, match=f"(?s){said}"):
+        run(examples(page))
