@@ -127,7 +127,7 @@ def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     """Display in the output of the running cell how many parts of a stream were taken, and how it ended."""
     from flame_jupyter.display.stream import StreamSource
 
-    _front_of(shell).show_pane(StreamSource(stream))
+    _front_of(shell).show_pane(StreamSource(stream), is_followed=True)
 
 
 def _front_here() -> Front | None:

@@ -101,19 +101,22 @@ class Front:
         if self._failures.has_news():
             self._ui.post(self._desk.wake)
 
-    def show_pane(self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False) -> Pane | None:
+    def show_pane(
+        self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False, is_followed: bool = False
+    ) -> Pane | None:
         """Display ``source`` in the output of the running cell, until its content is final.
 
-        after_s: what ends sooner is shown only as ended. is_awaited: the cell of a program waits for the end.
+        after_s: what ends sooner is shown only as ended. is_awaited: the cell of a program waits for the end;
+        is_followed: it does not, but shows the end when a later cell brings it.
         Returns None when nothing changes any more: it is final, or there is nobody to show a change to.
         """
         settings = self._settings()
         has_html = settings.display != "text"
         chosen = mode.choose(replace(self._facts(), live_widgets=0), settings)
         if self._is_scripted():
-            chosen = Mode.SETTLED_ONCE if is_awaited else Mode.PRINTED
+            chosen = Mode.SETTLED_ONCE if is_awaited or is_followed else Mode.PRINTED
         content = source.content(now_s=time.time())
-        pane = Pane(source, chosen, _new_id(), cell=self._cell(), has_html=has_html)
+        pane = Pane(source, chosen, _new_id(), cell="" if is_followed else self._cell(), has_html=has_html)
         is_over = content.is_final or chosen is Mode.PRINTED
         waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over
         if waits:
@@ -128,7 +131,7 @@ class Front:
         if is_over:
             return None
         self._ui.post(functools.partial(self._panes.add, pane))
-        if is_awaited and self._is_scripted():
+        if chosen is Mode.SETTLED_ONCE:
             self._shown_by_scripts.append(pane)
         return pane
 
@@ -154,6 +157,8 @@ class Front:
         if getattr(result, "success", True):
             self._wait_for(mine, timeout_s=self._settings().settle_timeout_s)
         ended = [view for view in self._shown_by_scripts if view.is_ended()]
+        if ended:
+            self.wake()  # panes look at their own pace
         self._wait_for(ended, timeout_s=SETTLE_TIMEOUT_S)
         self._shown_by_scripts = [view for view in self._shown_by_scripts if not view.is_settled.is_set()]
         self._ui.call(functools.partial(self._leave_cell, mine), timeout_s=FLUSH_TIMEOUT_S)

@@ -270,7 +270,7 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
         if message.type == "error" and not any(
             word in f"{message.text} {message.location}" for word in HARMLESS_CONSOLE
         ):
-            lab.console_errors.append(message.text)
+            lab.console_errors.append(f"{message.text} {message.location}")
 
     def on_failed(request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # Lab itself drops requests when a page is left

@@ -13,38 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from flame_jupyter.display.bundles import WIDGET_VIEW
-from tests.browser.conftest import Lab
+from tests.browser.conftest import SCREENSHOTS, Lab
+from tests.browser.kinds import ASIDE, DEFINITIONS, KINDS, STREAM, visible
 from tests.browser.notebooks import displays
 from tests.browser.pages import violations
 
-KINDS = """%%flame_service make
-def make(kind, number):
-    import time
-    print("making", kind)
-    if kind == "number":
-        return number
-    if kind == "text":
-        return f"text {number} " + "x" * 5000
-    if kind == "error":
-        raise ValueError(f"error {number}")
-    if kind == "slow":
-        time.sleep(0.5)
-        return f"slow {number}"
-    import matplotlib.figure, numpy, pandas
-    if kind == "table":
-        return pandas.DataFrame({"column": range(number)})
-    if kind == "array":
-        return numpy.arange(number)
-    if kind == "big":
-        return pandas.DataFrame({"zeros": numpy.zeros(2_000_000), "number": number})
-    if kind == "picture":
-        figure = matplotlib.figure.Figure(figsize=(3, 1))
-        figure.add_subplot().plot(range(number))
-        return figure
-    return {"kind": kind, "number": number}
-"""
-KIND_NAMES = ("number", "text", "error", "slow", "table", "array", "big", "picture", "dict", "number")
-SHOWN = ("text 1", "ValueError: error 12", "slow 23", "2,000,000 rows x 2 columns", "ndarray, shape (25,), int64")
 RUN_S = 100
 
 
@@ -52,10 +25,7 @@ RUN_S = 100
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory with ``out.ipynb`` and ``out.html``."""
     directory = tmp_path_factory.mktemp("exported")
-    calls = [f"make({kind!r}, {10 * turn + at})" for turn in range(3) for at, kind in enumerate(KIND_NAMES)]
-    cells = ["%load_ext flame_jupyter", KINDS, *calls, "%flame_runner", "import flame_jupyter"]
-    cells.append("flame_jupyter.progress([make('slow', 1), make('error', 2)])")
-    cells.append("flame_jupyter.inspect(make('table', 45))")
+    cells = ["%load_ext flame_jupyter", *DEFINITIONS, STREAM, *KINDS, *ASIDE]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, directory / "in.ipynb")
@@ -86,31 +56,37 @@ def offline(browser: Browser) -> Iterator[Page]:
 @pytest.mark.slow
 def test_the_saved_notebook_holds_every_final_result_and_no_widget(executed: Path) -> None:
     notebook = nbformat.read(executed / "out.ipynb", as_version=4)
+    assert len(KINDS) == 30
     assert not notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state")
-    shown = [display for cell in notebook.cells for display in displays(cell)]
-    assert all(WIDGET_VIEW not in display for display in shown)
-    calls = [display["text/plain"] for display in shown if display["text/plain"].startswith("make(")]
-    assert len(calls) == 30
-    assert all(": done in " in text or ": failed after " in text for text in calls)
-    assert all("pending" not in display["text/plain"] for display in shown)
+    shown = {cell.source: display for cell in notebook.cells for display in displays(cell)}
+    assert all(WIDGET_VIEW not in display for display in shown.values())
+    assert all("<script" not in display["text/html"] for display in shown.values())
+    for kind, (ended, text) in KINDS.items():
+        plain = shown[kind]["text/plain"]
+        assert f": {ended} " in plain.partition("\n")[0], plain
+        assert text in plain, plain
+    assert all("pending" not in display["text/plain"] for display in shown.values())
+    assert shown[STREAM]["text/plain"].startswith("Stream Counter.rows #1: ended after 3 parts")
 
 
 def test_the_page_shows_every_result_without_network_and_without_script_of_ours(executed: Path, offline: Page) -> None:
     offline.goto((executed / "out.html").as_uri())
-    groups = offline.get_by_role("group", name="Flame call make number")
+    groups = offline.get_by_role("group", name="Flame call")
     expect(groups).to_have_count(30)
-    for text in SHOWN:
-        expect(offline.get_by_text(text, exact=False).first).to_be_attached()
+    for number, kind in enumerate(KINDS):
+        expect(groups.nth(number), kind).to_contain_text(visible(kind))
     expect(groups.get_by_role("img")).to_have_count(3)
+    expect(groups.locator("b", has_text="bold words")).to_be_attached()
     expect(offline.get_by_text("Error displaying widget")).to_have_count(0)
     expect(offline.get_by_text("All ended in")).to_be_visible()
+    offline.screenshot(path=SCREENSHOTS / "exported.png", full_page=True)
     assert violations(offline) == []
 
 
 def test_the_notebook_opens_without_its_kernel_and_shows_no_widget_error(executed: Path, lab: Lab) -> None:
     (lab.server.directory / "exported.ipynb").write_bytes((executed / "out.ipynb").read_bytes())
-    lab.page.set_viewport_size({"width": 1180, "height": 6000})
+    lab.page.set_viewport_size({"width": 1180, "height": 12_000})
     lab.open("exported.ipynb")
-    for text in SHOWN:  # as an untrusted notebook, from which the front end removes roles and names
-        expect(lab.page.locator(".jp-OutputArea-output", has_text=text).first).to_be_attached()
+    for kind in KINDS:  # as an untrusted notebook, from which the front end removes roles and names
+        expect(lab.page.locator(".jp-OutputArea-output", has_text=visible(kind)).first, kind).to_be_attached()
     expect(lab.page.get_by_text("Error displaying widget")).to_have_count(0)
