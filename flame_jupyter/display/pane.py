@@ -109,8 +109,9 @@ class LivePane(Protocol):
 
 @dataclass(eq=False)
 class Pane:
-    """cell: the request that displayed it, "" = none that waits for its end. caption_id: the output above a live one. appears_s: not before (monotonic).
+    """cell: the request that displayed it, "" = none that waits for its end. caption_id: the output above a live one.
 
+    appears_s: not before (monotonic).
     drawn: what the page shows.
     """
 
