@@ -112,7 +112,8 @@ def logs_text(variables: Mapping[str, object], names: Sequence[str], limit_chars
     futures = sorted(_with_output(variables, names), key=lambda each: each.id)
     blocks = [f"--- {each.call_text} #{each.id} {each.state}\n{output}" for each in futures if (output := each.output)]
     if not blocks:
-        return "Flame: these calls have printed nothing." if names else "Flame: no call here has printed anything."
+        whose = " and ".join(names) if names else "any call"
+        return f"Flame: no output of {whose}. It is kept as long as a variable holds the future of the call."
     text = "\n".join(each.rstrip("\n") for each in blocks)
     left_out = len(text) - limit_chars
     return text if left_out <= 0 else f"... {left_out} earlier characters left out\n{text[left_out:]}"

@@ -109,9 +109,7 @@ def _check(blocks: list[CodeBlock], cells: dict[int, NotebookNode]) -> None:
         if block.info == "python raises" and not errors:
             raise ExampleFailed(f"line {block.line}: should raise, and does not.")
         if block.info == "python interrupted" and errors not in (["KeyboardInterrupt"], ["CancelledError"]):
-            raise ExampleFailed(
-                f"line {block.line}: should end by the interrupt, ended with {errors or 'success'}."
-            )
+            raise ExampleFailed(f"line {block.line}: should end by the interrupt, ended with {errors or 'success'}.")
 
 
 def error_of_output(output: NotebookNode) -> str:

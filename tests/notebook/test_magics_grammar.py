@@ -185,14 +185,16 @@ def test_inspect_opens_the_inspector_of_one_future(shell: Shell) -> None:
 def test_logs_shows_what_calls_have_printed_and_no_more_than_the_limit(shell: Shell) -> None:
     shell.run("%%flame_service talk --quiet\ndef talk(n):\n    print('line', n)\n    return n")
     shell.run(SQUARE)
-    assert "no call here has printed anything" in shell.run("%flame_runner logs").printed
+    assert "no output of any call" in shell.run("%flame_runner logs").printed
+    shell.run("talk(0).get()")
+    assert "kept as long as a variable holds the future" in shell.run("%flame_runner logs talk").printed
     shell.run("calls = [talk(i) for i in range(3)]; one = calls[0]; quiet = square(2)")
     shell.run("%flame_runner wait")
     assert shell.run("%flame_runner logs one").printed.splitlines()[1:] == ["line 0"]
     printed = shell.run("%flame_runner logs talk").printed
     assert [line for line in printed.splitlines() if line.startswith("line")] == ["line 0", "line 1", "line 2"]
     assert "talk(1)" in printed
-    assert "these calls have printed nothing" in shell.run("%flame_runner logs quiet").printed
+    assert "no output of quiet" in shell.run("%flame_runner logs quiet").printed
     shell.run("number = 3")
     assert "number is no future and no service" in shell.mistake("%flame_runner logs number")
     assert "Did you mean 'talk'?" in shell.mistake("%flame_runner logs tlak")
