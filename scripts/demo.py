@@ -6,6 +6,8 @@ A cell with the tag ``result`` contributes one line: its label (metadata ``flame
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 PAGE = ROOT / "build" / "demo" / "quickstart.html"
 CELL_LIMIT_S = 120  # the whole notebook takes a few seconds
+_LINK_BESIDE = re.compile(r'href="(?![#/]|[a-z]+:)')
 
 
 def run(notebook: Path) -> nbformat.NotebookNode:
@@ -51,6 +54,12 @@ def last_line(cell: nbformat.NotebookNode) -> str:
     return ""
 
 
+def links_from(directory: Path, page: str) -> str:
+    """The page, with links to what lies beside the notebook, for a page that lies in another directory."""
+    beside = Path(os.path.relpath(NOTEBOOK.parent, directory)).as_posix()
+    return _LINK_BESIDE.sub(rf'href="{beside}/', page)
+
+
 def main() -> int:
     try:
         executed = run(NOTEBOOK)
@@ -67,7 +76,7 @@ def main() -> int:
 
     page, _ = HTMLExporter().from_notebook_node(executed)
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page, encoding="utf-8")
+    PAGE.write_text(links_from(PAGE.parent, page), encoding="utf-8")
 
     width = max(len(label) for label, _ in found)
     for label, text in found:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.check_docs_links import broken_links, problem_with
+from scripts.demo import links_from
 from scripts.markdown import anchors, code_blocks, links
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +136,13 @@ def test_each_public_class_and_function_has_one_home() -> None:
         seen[id(thing)] = name
         home = importlib.import_module(str(module))
         assert getattr(home, thing.__name__) is thing, f"flamepy.{name} is not where it says: {module}.{thing.__name__}"
+
+
+def test_the_page_of_the_demo_links_to_what_lies_beside_the_notebook() -> None:
+    links_of_page = '<a href="digits_search.ipynb">1</a> <a href="#Stop">2</a> <a href="https://jupyter.org">3</a>'
+    assert links_from(ROOT / "build" / "demo", links_of_page) == links_of_page.replace(
+        "digits_search", "../../notebooks/digits_search"
+    )
 
 
 @pytest.mark.parametrize("package", ["flamepy", "flame_jupyter"])
