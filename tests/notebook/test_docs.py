@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from flame_jupyter.arguments import options_of
+from flame_jupyter.grammar import SUBCOMMANDS, export_options, runner_options, service_options
 from scripts.markdown import code_blocks
 from scripts.run_doc_examples import ROOT, ExampleFailed, examples, run, runnable_pages
 
@@ -26,6 +29,14 @@ def test_the_examples_of_a_page_do_what_it_says(page: Path, private_home: Path) 
 def test_every_python_example_of_a_page_is_run(page: Path) -> None:
     python = [block for block in code_blocks(page.read_text(encoding="utf-8")) if block.info.startswith("python")]
     assert [block.line for block in python if block not in examples(page)] == []
+
+
+def test_the_reference_names_every_word_of_the_magics() -> None:
+    """notebook.md 2.1"""
+    code = "".join(re.findall(r"`[^`\n]+`", (ROOT / "docs" / "reference" / "magics.md").read_text(encoding="utf-8")))
+    options = {flag for each in (runner_options, service_options, export_options) for flag in options_of(each)}
+    words = {*SUBCOMMANDS, *options}
+    assert {word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", code)} == set()
 
 
 @pytest.mark.parametrize(
