@@ -227,11 +227,14 @@ class Lab:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (target or self.page).screenshot(path=SCREENSHOTS / f"{self.front_end}-{name}.png")
 
-    def picture(self, name: str, *cells: int) -> None:
-        """A picture for the documentation, of the outputs of these cells; JupyterLab's, so that there is one."""
+    def picture(self, name: str, *cells: int, kind: str = ".jp-CodeCell") -> None:
+        """A picture for the documentation, from the first to the last of these cells, counted among those of ``kind``.
+
+        JupyterLab's, so that there is one.
+        """
         if self.front_end != "lab" or not os.environ.get("UPDATE_PICTURES"):
             return
-        boxes = [self.page.locator(".jp-CodeCell").nth(cell).bounding_box() for cell in cells]
+        boxes = [self.page.locator(kind).nth(cell).bounding_box() for cell in cells]
         shown = [box for box in boxes if box is not None]
         left, top = min(box["x"] for box in shown), min(box["y"] for box in shown)
         right = max(box["x"] + box["width"] for box in shown)
