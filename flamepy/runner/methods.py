@@ -42,11 +42,16 @@ def interface_of(execution_object: Any, *, reserved: Collection[str], name: str 
     """Read the interface of a function, class or instance.
 
     reserved: names that the handle needs for itself. Raises InvalidArgument when one of them is a public method, and
-    for an async generator.
+    for what only an event loop could run.
     """
     kind = kind_of(execution_object)
     if kind == "function":
         shown = name or function_name(execution_object)
+        if inspect.iscoroutinefunction(execution_object):
+            raise InvalidArgument(
+                f"{shown}() is asynchronous, but workers run no event loop: make it a plain function, 'def' instead of "
+                "'async def', which may call asyncio.run()."
+            )
         streams = _streams({None: execution_object}, shown)
         return Interface(shown, kind, MappingProxyType({}), True, streams)
     cls: type = execution_object if kind == "class" else type(execution_object)

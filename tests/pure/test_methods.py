@@ -140,6 +140,16 @@ def test_what_is_a_generator_is_read_from_the_type_and_nothing_runs() -> None:
     assert interface_of(len, reserved=RESERVED_NAMES).streams == frozenset()
 
 
+async def waits(seconds: float) -> float:
+    return seconds
+
+
+def test_an_asynchronous_function_is_refused_with_a_cure() -> None:
+    for each in (waits, functools.partial(waits, 1.0)):
+        with pytest.raises(InvalidArgument, match=r"waits\(\) is asynchronous, .*'def' instead of 'async def'"):
+            interface_of(each, reserved=RESERVED_NAMES)
+
+
 def test_an_object_without_anything_to_call_is_refused_with_a_cure() -> None:
     with pytest.raises(InvalidArgument, match="object has no public method"):
         interface_of(object(), reserved=RESERVED_NAMES)
