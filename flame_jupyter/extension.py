@@ -17,6 +17,7 @@ from IPython.core.extensions import ExtensionManager
 
 from flame_jupyter.completion import matcher_for
 from flame_jupyter.errors import install_renderer, shorten
+from flame_jupyter.hints import hint_for
 from flame_jupyter.magics import FlameMagics
 from flame_jupyter.notebook import Notebook
 from flame_jupyter.preferences import prefer
@@ -63,6 +64,7 @@ def load(shell: InteractiveShell) -> None:
         _register_hook(shell, notebook, undo)
         _register_waits(shell, magics, undo)
         _register_displays(shell, magics, undo)
+        _register_hints(shell, undo)
         _loaded[shell] = _Loaded(notebook, undo.pop_all())
 
 
@@ -137,6 +139,15 @@ def _register_displays(shell: InteractiveShell, magics: FlameMagics, undo: conte
     for (module, name), show_it in shown:
         formatter.for_type_by_name(module, name, show_it)
         undo.callback(formatter.pop, f"{module}.{name}", None)
+
+
+def _register_hints(shell: InteractiveShell, undo: contextlib.ExitStack) -> None:
+    def hint(result: Any) -> None:
+        if text := hint_for(result.error_in_exec):
+            print(text)  # noqa: T201 - below the traceback, where the eye is
+
+    shell.events.register("post_run_cell", hint)
+    undo.callback(shell.events.unregister, "post_run_cell", hint)
 
 
 def show_runner(magics: FlameMagics, runner: Any) -> None:

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line below an error of the user's own code, when it used a future as if it were the value. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_TAKEN_FOR_A_VALUE = re.compile(r"\bObject(Future|Stream)\b")
+_HINTS = {
+    "Future": "Hint: a call gives a future. future.get() waits for its value; another call takes the future as it is.",
+    "Stream": "Hint: a generator gives a stream. 'for part in stream' gives futures, and part.get() waits for a value.",
+}
+
+
+def hint_for(error: BaseException | None) -> str:
+    """What to do about the error that ended a cell; "" when it is about something else."""
+    if not isinstance(error, (TypeError, AttributeError)):
+        return ""
+    found = _TAKEN_FOR_A_VALUE.search(str(error))
+    return "" if found is None else _HINTS[found[1]]
