@@ -16,7 +16,7 @@ import pytest
 
 from scripts.check_docs_links import broken_links, problem_with
 from scripts.demo import links_from
-from scripts.markdown import anchors, code_blocks, links
+from scripts.markdown import anchors, code_blocks, links, pages, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -136,6 +136,12 @@ def test_each_public_class_and_function_has_one_home() -> None:
         seen[id(thing)] = name
         home = importlib.import_module(str(module))
         assert getattr(home, thing.__name__) is thing, f"flamepy.{name} is not where it says: {module}.{thing.__name__}"
+
+
+def test_every_picture_is_shown_by_a_page() -> None:
+    """Those that issue 4 asks for are among them: pending, running, done, failed, progress, panel, inspector, dark."""
+    shown = {(page.parent / link).resolve() for page in pages(ROOT) for link in links(text_of(page))}
+    assert sorted(set((ROOT / "docs" / "images").iterdir()) - shown) == []
 
 
 def test_the_page_of_the_demo_links_to_what_lies_beside_the_notebook() -> None:
