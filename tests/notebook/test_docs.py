@@ -11,7 +11,7 @@ import pytest
 from flame_jupyter.arguments import options_of
 from flame_jupyter.grammar import SUBCOMMANDS, export_options, runner_options, service_options
 from scripts.markdown import code_blocks
-from scripts.run_doc_examples import ROOT, ExampleFailed, examples, run, runnable_pages
+from scripts.run_doc_examples import ROOT, ExampleFailed, examples, is_shown, run, runnable_pages
 
 PAGES = runnable_pages(ROOT)
 
@@ -37,6 +37,22 @@ def test_the_reference_names_every_word_of_the_magics() -> None:
     options = {flag for each in (runner_options, service_options, export_options) for flag in options_of(each)}
     words = {*SUBCOMMANDS, *options}
     assert {word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", code)} == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_there"),
+    [
+        ("a b", True),
+        ("a  b\n", True),
+        ("a", False),
+        ("...\na b", True),
+        ("a...", True),
+        ("... b", True),
+        ("a. b", False),
+    ],
+)
+def test_three_dots_stand_for_anything_or_nothing(said: str, is_there: bool) -> None:
+    assert is_shown(said, "a\n b\n") is is_there
 
 
 @pytest.mark.parametrize(
