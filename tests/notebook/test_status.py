@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from flame_jupyter.display.bundles import WIDGET_VIEW
 from flame_jupyter.status import Workers
+from flame_jupyter.statuspanel import panel_of
 from flamepy import WorkerView
 from tests.notebook.kernels import Kernel
+from tests.notebook.shells import Shell
 
 WAIT_S = 30.0
 
@@ -31,6 +34,18 @@ def worker(state: str, session_id: str | None = None) -> WorkerView:
 )
 def test_the_engine_is_told_by_its_workers_and_objects(views: list[WorkerView], text: str) -> None:
     assert Workers.of(2, views).text() == text
+
+
+def test_the_drift_of_the_old_package_is_gone_as_soon_as_there_is_a_new_one(shell: Shell, project: Path) -> None:
+    """notebook.md 2.4, the drift flag of the row Package"""
+    (project / "helper.py").write_text("ANSWER = 1\n")
+    shell.run("%flame_runner start --workers 2")
+    (project / "helper.py").write_text("ANSWER = 3\n")
+    later = panel_of(shell.ip.magics_manager.registry["FlameMagics"].notebook)
+    assert "changed since: helper.py" in later.content(now_s=1051.0).text
+    shell.run("%flame_runner restart")
+    assert "changed since" not in later.content(now_s=1051.1).text
+    assert "Engine: embedded, 2 workers, idle" in later.content(now_s=1051.1).text
 
 
 @pytest.mark.kernel
