@@ -11,7 +11,7 @@ from flame_jupyter.advice import listed, warn_user
 from flamepy.errors import FlameError
 
 if TYPE_CHECKING:
-    from flame_jupyter.handles import ServiceRecord
+    from flame_jupyter.record import ServiceRecord
 
 LOOK_EVERY_S = 2.0  # looking costs a stat of every file, and calls are made thousands at a time
 

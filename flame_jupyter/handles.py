@@ -8,141 +8,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
-import threading
 import typing
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flamepy.errors import FlameError, InvalidArgument, InvalidState
+from flame_jupyter.record import ServiceRecord
+from flame_jupyter.status import size_text
+from flame_jupyter.travel import NoObject, TravelledClass, TravelledHandle
+from flamepy.errors import InvalidArgument, InvalidState
 
 if TYPE_CHECKING:
-    from flame_jupyter.arguments import ServiceLine
-    from flame_jupyter.madeof import MadeOf
-    from flamepy import Session
-    from flamepy.runner import ObjectFuture, Runner, RunnerService
+    from flamepy.runner import ObjectFuture
 
 RESERVED_NAMES = ("local",)
+# What a handle may take along of its original wherever it travels, as the argument of a call for example.
+TRAVELLING_BYTES = 1_000_000
 
 
 class ServiceRedefined(InvalidState):
     """A call through an old handle, after the cell that defines the service has run again with other code."""
-
-
-@dataclass
-class ServiceRecord:
-    """What the notebook knows about one service that a cell defined.
-
-    line: what its cell asked for; variable: where its handle is bound; name: for people; source: what it was made of;
-    open_object: starts a session for a function, class or instance; before_call: is told of each call; refusal: what
-    every new call raises, None while the service may be used; modules: the Python files that its session runs with, by
-    path; serial: tells this service from all others of its name.
-    """
-
-    line: ServiceLine
-    variable: str
-    name: str
-    local: Any
-    source: MadeOf
-    runner: Runner
-    open_object: Callable[[Any], RunnerService]
-    before_call: Callable[[ServiceRecord], None] = lambda _: None
-    handle: Any = None
-    service: RunnerService | None = None
-    refusal: FlameError | None = None
-    modules: dict[str, bytes] = field(default_factory=dict)
-    serial: int = field(default_factory=itertools.count(1).__next__)
-    is_told_of_drift: bool = False
-    looked_at_s: float = 0.0
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _opening_thread: int = 0
-
-    @property
-    def kind(self) -> str:
-        """function, class or instance"""
-        from flamepy.runner.types import kind_of
-
-        return kind_of(self.local)
-
-    @property
-    def session_id(self) -> str:
-        """The session of the service itself; "" before it is opened."""
-        from flamepy.runner import view_of
-
-        return "" if self.service is None else view_of(self.service).session_id
-
-    def changed_modules(self, drift: Sequence[str] | None = None) -> list[str]:
-        """Python files that are not what the session runs with; data files are read anew by every new service.
-
-        drift: of its Runner, where that is known.
-        """
-        if self.service is None:
-            return []
-        drift = self.runner.drift() if drift is None else drift
-        now = modules_of(self.runner)
-        changed = {path for path in now.keys() | self.modules.keys() if now.get(path) != self.modules.get(path)}
-        return sorted(changed.union(path for path in drift if _is_module(path)))
-
-    def session(self) -> Session | None:
-        """Its session as it is now; None before it is opened and after its Runner has closed."""
-        from flamepy import NotFound, get_session
-
-        try:
-            return get_session(self.session_id) if self.session_id else None
-        except NotFound:
-            return None
-
-    def unfinished_calls(self) -> int:
-        session = self.session()
-        return 0 if session is None else session.pending + session.running
-
-    def opened(self) -> RunnerService:
-        """The session of the service itself, opened now if need be. Raises the refusal."""
-        if self.refusal is not None:
-            raise type(self.refusal)(*self.refusal.args)
-        if self.service is None:
-            with self._lock:
-                if self.service is None:
-                    self.service = self._opened_now()
-                    self.modules = modules_of(self.runner)
-        return self.service
-
-    def called(self) -> RunnerService:
-        """The same, for a call."""
-        service = self.opened()
-        self.before_call(self)
-        return service
-
-    def _opened_now(self) -> RunnerService:
-        from flamepy.runner import ConstructorNeedsArguments
-
-        try:
-            return self.open(self.local)
-        except ConstructorNeedsArguments as error:
-            needed = needed_arguments(self.local)
-            if self.kind != "class" or not needed:
-                raise
-            names, shown = " and ".join(map(repr, needed)), ", ".join("..." for _ in needed)
-            raise ConstructorNeedsArguments(
-                f"{self.variable}() needs {names}. Call {self.variable}({shown}) first and use the service that it "
-                f"returns, or give {names} a default."
-            ) from error
-
-    def open(self, execution_object: Any) -> RunnerService:
-        """A session of its own for ``execution_object``. Where its code names the service, it means the original."""
-        if self.refusal is not None:
-            raise type(self.refusal)(*self.refusal.args)
-        with self._lock:
-            before, self._opening_thread = self._opening_thread, threading.get_ident()
-            try:
-                return self.open_object(execution_object)
-            finally:
-                self._opening_thread = before
-
-    def is_opening(self) -> bool:
-        """Is this thread pickling the definition of this very service?"""
-        return self._opening_thread == threading.get_ident()
 
 
 class ServiceHandle:
@@ -184,6 +67,9 @@ class ServiceHandle:
         """Travel as the name of the session; inside the service's own code as the original, so that recursion works."""
         if self._record.is_opening():
             return typing.cast, (None, self.local)  # any worker has it, and it returns its second argument
+        return self._travelling()
+
+    def _travelling(self) -> tuple[Any, ...]:
         reduced = self._record.opened().__reduce__()
         assert isinstance(reduced, tuple)
         return reduced
@@ -192,9 +78,25 @@ class ServiceHandle:
 class FunctionHandle(ServiceHandle):
     """A function: calling the handle calls it on a worker."""
 
+    def _travelling(self) -> tuple[Any, ...]:
+        return _with_original(TravelledHandle, self._record, super()._travelling())
+
 
 class ClassHandle(ServiceHandle):
     """A class. Its methods are those of one object that is made at the first call; calling it makes another object."""
+
+    def __init__(self, record: ServiceRecord) -> None:
+        super().__init__(record)
+        self.__dict__["__init__"] = record.local.__init__  # a subclass may call it by the name of its base
+
+    def _travelling(self) -> tuple[Any, ...]:
+        from flamepy.runner import ConstructorNeedsArguments
+
+        try:
+            found = super()._travelling()
+        except ConstructorNeedsArguments as error:
+            found = NoObject, (str(error),)
+        return _with_original(TravelledClass, self._record, found)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._record.open(self.local(*args, **kwargs))
@@ -207,6 +109,21 @@ class ClassHandle(ServiceHandle):
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         return (self.local,)
+
+
+def _with_original(kind: type[TravelledHandle], record: ServiceRecord, found: tuple[Any, ...]) -> tuple[Any, ...]:
+    """How a handle travels together with its original."""
+    find, found_by, *_ = found
+    nbytes = sum(record.source.data.values())
+    original: bytes | str = record.pickled() if nbytes <= TRAVELLING_BYTES else ""
+    return kind, (find, found_by, original or _stays_text(record.variable, nbytes))
+
+
+def _stays_text(variable: str, nbytes: int) -> str:
+    return (
+        f"{variable}.local stays in the notebook, because it takes {size_text(nbytes)} of data along: call the "
+        "service, or give the data as an argument."
+    )
 
 
 class HandleMethod:
@@ -242,16 +159,6 @@ def handle_for(record: ServiceRecord) -> ServiceHandle:
     return kinds.get(record.kind, ServiceHandle)(record)
 
 
-def modules_of(runner: Runner) -> dict[str, bytes]:
-    """The Python files of the Runner's package and what identifies their content."""
-    package = runner.package
-    return {} if package is None else {path: each for path, each in package.identities.items() if _is_module(path)}
-
-
-def _is_module(path: str) -> bool:
-    return path.endswith(".py")
-
-
 def methods_of(local: Any) -> tuple[str, ...]:
     """Public methods that the service offers; none for a function."""
     from flamepy.runner.methods import public_methods
@@ -261,16 +168,6 @@ def methods_of(local: Any) -> tuple[str, ...]:
     if kind == "function":
         return ()
     return public_methods(local if kind == "class" else type(local))
-
-
-def needed_arguments(cls: type) -> list[str]:
-    """The parameters of the constructor that have no default."""
-    try:
-        parameters = inspect.signature(cls).parameters.values()
-    except (TypeError, ValueError):  # some classes written in C tell no signature
-        return []
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [each.name for each in parameters if each.default is each.empty and each.kind not in optional]
 
 
 def _signature(owner: type, name: str) -> inspect.Signature | None:

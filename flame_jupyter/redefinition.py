@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flame_jupyter.advice import listed
 
 if TYPE_CHECKING:
-    from flame_jupyter.handles import ServiceRecord
+    from flame_jupyter.record import ServiceRecord
 
 FORCED = "--force"
 

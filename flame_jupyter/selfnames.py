@@ -8,8 +8,10 @@ The notebook's variable of that name holds the service. So inside the class's me
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import types
+from typing import Any
 
 from flame_jupyter.codeindex import functions_in
 
@@ -37,6 +39,14 @@ def complete_own_name(cls: type) -> None:
                     cell.cell_contents = cls
 
 
+def lead_to_original(definition: Any) -> None:
+    """Let ``name.local`` mean the original in its own code too, where the name does not lead to the service."""
+    present = getattr(definition, "local", None)
+    if present is None or isinstance(present, (type, types.FunctionType)):  # else it is data of the user's
+        with contextlib.suppress(AttributeError, TypeError):  # builtins, and classes that allow no new names
+            definition.local = definition
+
+
 class _OwnName(ast.NodeTransformer):
     """Replaces the name in the bodies of functions, where it is the module's."""
 
@@ -55,6 +65,12 @@ class _OwnName(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return node  # a class of its own: there, __class__ is another one
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        value = node.value
+        if node.attr == "local" and isinstance(value, ast.Name) and value.id == self._name:
+            return self.visit_Name(value)  # the original of the service, as the notebook calls it
+        return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if self._is_inside and node.id == self._name and isinstance(node.ctx, ast.Load):

@@ -21,11 +21,12 @@ from flame_jupyter.arguments import ServiceLine
 from flame_jupyter.codeindex import CodeIndex
 from flame_jupyter.drift import DriftWatch
 from flame_jupyter.execution import evaluated, parsed_body, run_body
-from flame_jupyter.handles import ServiceHandle, ServiceRecord, ServiceRedefined, handle_for
+from flame_jupyter.handles import ServiceHandle, ServiceRedefined, handle_for
 from flame_jupyter.madeof import MadeOf, made_of
 from flame_jupyter.reach import check_reach, import_path_of_workers
+from flame_jupyter.record import ServiceRecord
 from flame_jupyter.redefinition import FORCED, because, in_session, ready_text, redefined_text, stale_text
-from flame_jupyter.selfnames import complete_own_name, with_own_name
+from flame_jupyter.selfnames import complete_own_name, lead_to_original, with_own_name
 from flame_jupyter.source import Definitions, definitions_of, resolved_target
 from flame_jupyter.status import ServiceStatus
 from flame_jupyter.weight import HeavyServiceWarning, heavy_text
@@ -154,6 +155,8 @@ class Services:
             self._drift.note_opened(record)
             if record.kind == "class":
                 complete_own_name(local)
+            if record.kind != "instance":
+                lead_to_original(local)
             if record.kind != "class" or line.autoscale or line.warmup:
                 record.opened()
             else:  # its object is made at the first call: a constructor that needs arguments may never be called

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flame_jupyter.handles import ServiceRecord
+    from flame_jupyter.record import ServiceRecord
     from flamepy import WorkerView
     from flamepy.runner import Runner
 
