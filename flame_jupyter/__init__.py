@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from flame_jupyter.display import inspect as inspect
     from flame_jupyter.display import progress as progress
 
-__all__ = ["inspect", "load_ipython_extension", "progress", "unload_ipython_extension"]
+__all__ = ["LAZY_MAGICS", "inspect", "load_ipython_extension", "progress", "unload_ipython_extension"]
+
+# For ipython_config.py, c.MagicsManager.lazy_magics: the magics load the extension when they are first used. The names
+# with a percent sign are what IPython looks for when a cell magic is not in the first line; they say so.
+LAZY_MAGICS = dict.fromkeys(
+    ("flame_runner", "flame_service", "flame_export", "%flame_service", "%flame_export"), "flame_jupyter"
+)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -49,6 +49,18 @@ def one_line_errors() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
+@contextmanager
+def told_packaging(notebook: Notebook) -> Iterator[None]:
+    """Say in a line what an interrupt of packaging has left."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        runner = notebook.runner
+        left = "no Runner is open" if runner is None else f"the Runner {runner.name} is as it was"
+        say(f"Interrupted: no package was made, and {left}.")
+        raise
+
+
 def run(notebook: Notebook, asked: RunnerLine, *, is_quiet: bool) -> Any:
     """Do what the line of ``%flame_runner`` says; the value is what the magic returns."""
     with one_line_errors():
@@ -59,10 +71,10 @@ def define(notebook: Notebook, asked: ServiceLine, cell: str, *, is_quiet: bool)
     """Run the cell and serve what it defines, on the notebook's Runner, started when there is none."""
 
     def runner() -> Runner:
-        with one_line_errors():
+        with one_line_errors(), told_packaging(notebook):
             runner, is_new = notebook.runner_on_demand(asked.runner, asked.context)
         if is_new and not is_quiet:
-            _say(notebook.status().start_text())
+            say(notebook.status().start_text())
         return runner
 
     if asked.export is not None or asked.no_run:
@@ -72,7 +84,7 @@ def define(notebook: Notebook, asked: ServiceLine, cell: str, *, is_quiet: bool)
     else:
         text = notebook.services.define(asked, cell, runner)
     if not is_quiet:
-        _say(text)
+        say(text)
 
 
 def export(notebook: Notebook, asked: ExportLine, cell: str, *, is_quiet: bool) -> None:
@@ -80,7 +92,7 @@ def export(notebook: Notebook, asked: ExportLine, cell: str, *, is_quiet: bool) 
     notebook.capture.ask(Directive(asked.module, cell, 2))
     run_body(notebook.shell, parsed_body(notebook.shell, cell))
     if not is_quiet:
-        _say(f"exported: workers import it from {asked.module or DEFAULT_MODULE}.")
+        say(f"exported: workers import it from {asked.module or DEFAULT_MODULE}.")
 
 
 @dataclass(frozen=True)
@@ -93,10 +105,12 @@ class _Commands:
 
     def start(self) -> Runner | None:
         """The Runner; None when nothing is to be shown (``--as`` still binds it)."""
-        return self._shown(self.notebook.start(self.asked))
+        with told_packaging(self.notebook):
+            return self._shown(self.notebook.start(self.asked))
 
     def restart(self) -> Runner | None:
-        runner, text = self.notebook.restart(self.asked)
+        with told_packaging(self.notebook):
+            runner, text = self.notebook.restart(self.asked)
         lines = text.splitlines()
         if len(lines) > MAX_LINES:
             lines[MAX_LINES - 1 :] = [f"and {len(lines) - MAX_LINES + 1} more services, all redefined"]
@@ -109,7 +123,7 @@ class _Commands:
 
     def status(self) -> None:
         if self.asked.as_json:
-            _say(self.notebook.status().as_json())
+            say(self.notebook.status().as_json())
         elif not self.is_quiet:
             display(self.notebook.runner or self.notebook.status())
 
@@ -118,7 +132,8 @@ class _Commands:
 
     def package(self) -> PackagePlan | Path:
         """The plan with ``--dry-run``, else the archive that a Runner would ship, or ships."""
-        return self.notebook.plan(self.asked) if self.asked.dry_run else self.notebook.archive(self.asked)
+        with told_packaging(self.notebook):
+            return self.notebook.plan(self.asked) if self.asked.dry_run else self.notebook.archive(self.asked)
 
     def cells(self) -> CellTable | None:
         exports, asked = self.notebook.exports, self.asked
@@ -139,7 +154,7 @@ class _Commands:
         self._say(calls.ended_text(futures))
 
     def logs(self) -> None:
-        _say(calls.logs_text(self.notebook.shell.user_ns, self.asked.operands, self.notebook.settings.log_bytes))
+        say(calls.logs_text(self.notebook.shell.user_ns, self.asked.operands, self.notebook.settings.log_bytes))
 
     def inspect(self) -> Inspector:
         from flame_jupyter.display import inspect
@@ -163,11 +178,11 @@ class _Commands:
 
     def _say(self, text: str) -> None:
         if text and not self.is_quiet:
-            _say(text)
+            say(text)
 
     def _shown(self, value: _Shown) -> _Shown | None:
         return None if self.is_quiet else value
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text)  # noqa: T201 - standard output is where a magic speaks

@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.extensions import ExtensionManager
 
+from flame_jupyter.commands import say
 from flame_jupyter.completion import matcher_for
-from flame_jupyter.errors import install_renderer, shorten
+from flame_jupyter.errors import install_renderer, short_interrupts, shorten
 from flame_jupyter.hints import hint_for
 from flame_jupyter.magics import FlameMagics
 from flame_jupyter.notebook import Notebook
@@ -40,6 +41,7 @@ class _Loaded:
     undo: contextlib.ExitStack | None
 
 
+UNLOAD_WAIT_S = 5.0  # who unloads wants to be rid of it, but a call that is nearly done should end
 _FUTURE = ("flamepy.runner.futures", "ObjectFuture")
 _RUNNER = ("flamepy.runner.runner", "Runner")
 _STREAM = ("flamepy.runner.streams", "ObjectStream")
@@ -77,7 +79,22 @@ def unload(shell: InteractiveShell) -> None:
     undo.close()
     if not _is_reload(sys._getframe()):
         del _loaded[shell]
-        loaded.notebook.stop()
+        _leave(shell, loaded.notebook)
+
+
+def _leave(shell: InteractiveShell, notebook: Notebook) -> None:
+    """Close the Runner: calls that do not end get a little time, and an interrupt takes that away."""
+    if running := notebook.unfinished_calls():
+        runs = "1 call still runs" if running == 1 else f"{running} calls still run"
+        say(f"Flame: {runs}. What has not ended in {UNLOAD_WAIT_S:g} s is cancelled; an interrupt does it at once.")
+    try:
+        with short_interrupts(shell, lambda: notebook.settings.full_tracebacks):
+            notebook.stop(wait_s=UNLOAD_WAIT_S)
+    except KeyboardInterrupt:
+        say("Interrupted: what still ran is cancelled, and the extension is unloaded.")
+        manager: Any = shell.extension_manager
+        manager.loaded.discard("flame_jupyter")  # IPython does it when nothing is raised
+        raise
 
 
 def _register_magics(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:

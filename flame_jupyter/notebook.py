@@ -6,6 +6,7 @@ The magics call this; what can be decided without acting is in ``arguments`` and
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,17 @@ class Notebook:
             if runner.is_closed():  # an interrupt that came too early for that leaves everything as it is
                 self.services.end()
         return str(runner.name)
+
+    def unfinished_calls(self) -> int:
+        """How many calls of the Runner's services have not ended."""
+        from flamepy import NotFound, get_session
+
+        number = 0
+        for each in () if self.runner is None else self.runner.services():
+            with contextlib.suppress(NotFound):  # closed meanwhile
+                session = get_session(each.session_id)
+                number += session.pending + session.running
+        return number
 
     def use(self, name: str, *, stops_first: bool) -> FlameContext:
         """From now on, new Runners use the context of that name. Raises UsageError while services are open."""

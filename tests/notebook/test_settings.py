@@ -13,6 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+import flame_jupyter
 from flame_jupyter.config import FlameTraits
 from flame_jupyter.settings_sources import SettingsSources, SettingsWarning
 from tests.notebook.shells import Shell
@@ -173,13 +174,29 @@ def test_a_wrong_name_in_config_gets_a_guess(shell: Shell) -> None:
     assert "quiet" in printed + " ".join(str(each.message) for each in seen)
 
 
-def test_the_magics_load_the_extension_when_they_are_first_used(bare_shell: InteractiveShell) -> None:
+def lazily(shell: InteractiveShell) -> Any:
+    """As ipython_config.py does it."""
     config = Config()
-    config.MagicsManager.lazy_magics = {"flame_runner": "flame_jupyter", "flame_service": "flame_jupyter"}
-    manager: Any = bare_shell.magics_manager
+    config.MagicsManager.lazy_magics = flame_jupyter.LAZY_MAGICS
+    manager: Any = shell.magics_manager
     manager.update_config(config)
+    return manager
+
+
+def test_the_magics_load_the_extension_when_they_are_first_used(bare_shell: InteractiveShell) -> None:
+    manager = lazily(bare_shell)
     shell = Shell(bare_shell)
     assert "FlameMagics" not in manager.registry
     shell.run("%%flame_service square --quiet\ndef square(x):\n    return x * x")
     assert shell.run("square(3).get()").value == 9
     assert "FlameMagics" in manager.registry
+
+
+@pytest.mark.parametrize("magic", ["flame_service", "flame_export"])
+def test_a_cell_magic_below_the_first_line_says_so_when_nothing_is_loaded_yet(
+    bare_shell: InteractiveShell, magic: str
+) -> None:
+    """notebook.md 2.1, error case "cell magic not first line"; X10"""
+    lazily(bare_shell)
+    said = Shell(bare_shell).mistake(f"# a comment\n%%{magic} f\ndef f():\n    pass")
+    assert said == f"UsageError: %%{magic} must be the first line of its cell."

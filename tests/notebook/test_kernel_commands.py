@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that take their time, in a real kernel: what is shown meanwhile, and what an interrupt leaves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flame_jupyter.extension import UNLOAD_WAIT_S
+from tests.notebook.interrupts import BLOCKED, PACKAGING, STUCK, interrupted, prepare
+from tests.notebook.kernels import Kernel
+
+pytestmark = pytest.mark.kernel
+
+WRITING, _ = PACKAGING
+MEGABYTES = 40  # that do not compress: packaging them takes long enough to be interrupted
+
+GATED = """%%flame_service gated --quiet
+def gated(gate):
+    import os, threading
+    while not os.path.exists(gate):
+        threading.Event().wait(0.005)
+    return "through\""""
+
+
+@pytest.fixture(scope="module")
+def kernel(start_shared_kernel: Callable[[Path | None], Kernel]) -> Kernel:
+    kernel = start_shared_kernel(None)
+    prepare(kernel)
+    kernel.run(GATED).check()
+    return kernel
+
+
+def test_wait_shows_progress_that_moves_and_ends_with_the_numbers(kernel: Kernel) -> None:
+    """notebook.md 2.1, row `wait`; 2.5"""
+    first, second = kernel.project / "first", kernel.project / "second"
+    kernel.run(f"calls = [gated({str(first)!r}), gated({str(second)!r})]").check()
+    waiting = kernel.begin("%flame_runner wait calls", is_person=True)
+    kernel.until(lambda message: tells(message, "update_display_data", "0 of 2"))
+    first.touch()
+    kernel.until(lambda message: tells(message, "comm_msg", "1 of 2"))
+    second.touch()
+    reply = kernel.finish(waiting)
+    assert reply.check().text == "Flame: 2 calls ended: 2 succeeded.\n"
+    kernel.until(lambda message: tells(message, "update_display_data", "2 of 2"))
+
+
+def tells(message: dict[str, Any], kind: str, words: str) -> bool:
+    return message["msg_type"] == kind and words in str(message["content"]["data"])
+
+
+def test_a_shell_command_between_calls_harms_nothing(kernel: Kernel) -> None:
+    """notebook.md 2.6, last rule: `!cmd` forks beside our threads"""
+    (kernel.project / "listed").touch()
+    gate = kernel.project / "listed-gate"
+    kernel.run(f"call = gated({str(gate)!r})").check()
+    assert "listed" in kernel.run("!ls").check().text
+    assert kernel.run("names = !ls\nprint('listed' in names)").check().text == "True\n"
+    gate.touch()
+    assert kernel.run("print(call.get(20), gated('.').get(20))").check().text == "through through\n"
+
+
+@pytest.fixture
+def heavy(kernel: Kernel) -> Iterator[Kernel]:
+    for number in range(MEGABYTES):
+        (kernel.project / f"{number}.bin").write_bytes(os.urandom(1_000_000))
+    yield kernel
+    for number in range(MEGABYTES):
+        (kernel.project / f"{number}.bin").unlink()
+
+
+def test_an_interrupt_of_packaging_says_what_it_has_left(heavy: Kernel) -> None:
+    """notebook.md 2.1, rows `package`, `restart`, `start`, and the implicit start"""
+    heavy.run("r = %flame_runner start\nprint(r.name)").check()
+    name = heavy.run("print(r.name)").text.strip()
+    reply, _ = interrupted(heavy, WRITING, "%flame_runner restart --name other")
+    assert reply.ename == "KeyboardInterrupt"
+    assert reply.text == f"Interrupted: no package was made, and the Runner {name} is as it was.\n"
+    left_nothing = "Interrupted: no package was made, and no Runner is open.\n"
+    assert interrupted(heavy, WRITING, "%flame_runner start --force --name other")[0].text == left_nothing
+    assert interrupted(heavy, WRITING, "%flame_runner package")[0].text == left_nothing
+    heavy.run(f"tell({WRITING!r})").check()  # a cell magic has to be in the first line
+    message = heavy.begin(GATED.replace("gated", "other"))
+    heavy.finish(message, until=lambda reply: "waiting" in reply.text)
+    heavy.interrupt()
+    assert heavy.finish(message).text == left_nothing
+    assert heavy.run(GATED.replace("gated", "other")).check().text == ""
+    assert heavy.run("print(other('.').get())").text == "through\n"
+
+
+@pytest.fixture
+def unloading(kernel: Kernel) -> Iterator[Kernel]:
+    """With a call that never ends; afterwards the extension is there again."""
+    kernel.run("%flame_runner stop --cancel --quiet").check()
+    kernel.run(STUCK).check()
+    kernel.run("call = stuck()").check()
+    yield kernel
+    assert kernel.run("print(call.state)").text == "cancelled\n"
+    assert kernel.run("%flame_runner").status == "error"
+    assert kernel.run("%load_ext flame_jupyter").check().text == ""
+    kernel.run(GATED).check()
+
+
+@pytest.mark.slow
+def test_unloading_gives_calls_that_never_end_a_bounded_time(unloading: Kernel) -> None:
+    """notebook.md 2.1, end of the options of `start`; 2.10 `unload_ipython_extension`"""
+    began_s = time.monotonic()
+    said = unloading.run("%unload_ext flame_jupyter").check().text
+    assert UNLOAD_WAIT_S <= time.monotonic() - began_s < UNLOAD_WAIT_S + 10
+    assert said == "Flame: 1 call still runs. What has not ended in 5 s is cancelled; an interrupt does it at once.\n"
+
+
+def test_an_interrupt_of_unloading_ends_the_calls_at_once(unloading: Kernel) -> None:
+    """notebook.md 2.10, row `unload_ipython_extension`"""
+    reply, felt_s = interrupted(unloading, BLOCKED, "%unload_ext flame_jupyter")
+    assert reply.ename == "KeyboardInterrupt"
+    assert reply.text.endswith("Interrupted: what still ran is cancelled, and the extension is unloaded.\n")
+    assert "extension.py" not in reply.traceback
+    assert felt_s < UNLOAD_WAIT_S
