@@ -18,6 +18,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def say(text: str) -> None:
+    """Standard output is where a magic speaks."""
+    print(text)  # noqa: T201
+
+
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn as if the nearest line that is the user's own had done it."""
     level = 2  # whoever called us

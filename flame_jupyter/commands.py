@@ -16,6 +16,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from flame_jupyter import calls
+from flame_jupyter.advice import say
 from flame_jupyter.arguments import ExportLine, RunnerLine, ServiceLine
 from flame_jupyter.execution import parsed_body, run_body
 from flame_jupyter.export.directive import Directive
@@ -182,7 +183,3 @@ class _Commands:
 
     def _shown(self, value: _Shown) -> _Shown | None:
         return None if self.is_quiet else value
-
-
-def say(text: str) -> None:
-    print(text)  # noqa: T201 - standard output is where a magic speaks

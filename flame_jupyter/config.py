@@ -44,7 +44,10 @@ class FlameTraits(Configurable):
     context = Unicode("", help="Context of flame.yaml for new Runners; empty = the current one of that file.").tag(
         config=True
     )
-    log_bytes = Int(64_000, min=1, help="How much %flame_runner logs shows, from the end.").tag(config=True)
+    log_bytes = Int(64_000, min=1, help="How much %flame_runner logs and echo_logs show.").tag(config=True)
+    echo_logs = Enum(
+        ("none", "all"), "none", help="Show what calls print below the cell that made them: nothing, or all of it."
+    ).tag(config=True)
     quiet = Bool(False, help="Print nothing but errors.").tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:

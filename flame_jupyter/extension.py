@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.extensions import ExtensionManager
 
-from flame_jupyter.commands import say
+from flame_jupyter.advice import say
 from flame_jupyter.completion import matcher_for
 from flame_jupyter.errors import install_renderer, short_interrupts, shorten
 from flame_jupyter.hints import hint_for
@@ -128,14 +128,22 @@ def _register_hook(shell: InteractiveShell, notebook: Notebook, undo: contextlib
 
 
 def _register_waits(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:
+    echo = magics.notebook.echo
     waits = CellWaits(
         policy=lambda: str(magics.on_interrupt),
         shorten=lambda error: shorten(shell, error, lambda: magics.full_tracebacks),
-        say=print,
+        say=say,
+        after_wait=echo.waited,
     )
     waits.begin_cell()  # the cell that loads the extension has begun before
     undo.callback(waits.close)
-    for event, hook in (("pre_run_cell", waits.begin_cell), ("post_run_cell", waits.end_cell)):
+    echo.begin_cell()
+    for event, hook in (
+        ("pre_run_cell", waits.begin_cell),
+        ("post_run_cell", waits.end_cell),
+        ("pre_run_cell", echo.begin_cell),
+        ("post_run_cell", echo.end_cell),
+    ):
         shell.events.register(event, hook)
         undo.callback(shell.events.unregister, event, hook)
 

@@ -42,7 +42,9 @@ class ServiceHandle:
         self.__dict__.update(attributes)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._record.called()(*args, **kwargs)
+        result = self._record.called()(*args, **kwargs)
+        self._record.after_call(result)
+        return result
 
     def __getattr__(self, name: str) -> Any:
         record: ServiceRecord | None = self.__dict__.get("_record")
@@ -138,6 +140,7 @@ class HandleMethod:
 
     def __call__(self, *args: Any, **kwargs: Any) -> ObjectFuture:
         future: ObjectFuture = getattr(self._record.called(), self._name)(*args, **kwargs)
+        self._record.after_call(future)
         return future
 
     def __repr__(self) -> str:

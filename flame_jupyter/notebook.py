@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from flame_jupyter.advice import say
 from flame_jupyter.arguments import RunnerLine
 from flame_jupyter.dependencies import dependencies_of
 from flame_jupyter.drift import DriftWatch
+from flame_jupyter.echo import Echo
 from flame_jupyter.export.capture import Capture
 from flame_jupyter.export.exports import Exports
 from flame_jupyter.location import (
@@ -49,7 +51,8 @@ class Notebook:
     def __init__(self, shell: InteractiveShell, settings: FlameTraits) -> None:
         self.shell = shell
         self.settings = settings
-        self.services = Services(shell, DriftWatch(lambda: str(self.settings.on_drift)))
+        self.echo = Echo(shell, lambda: self.settings.echo_logs == "all", lambda: self.settings.log_bytes, say)
+        self.services = Services(shell, DriftWatch(lambda: str(self.settings.on_drift)), self.echo.follow)
         self.exports = Exports()
         self.capture = Capture(self.exports, self.known_root)
         self._place: NotebookPlace | None = None

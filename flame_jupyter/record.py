@@ -25,9 +25,9 @@ class ServiceRecord:
     """One service of one cell.
 
     line: what its cell asked for; variable: where its handle is bound; name: for people; source: what it was made of;
-    open_object: starts a session for a function, class or instance; before_call: is told of each call; refusal: what
-    every new call raises, None while the service may be used; modules: the Python files that its session runs with, by
-    path; serial: tells this service from all others of its name.
+    open_object: starts a session for a function, class or instance; before_call: is told of each call; after_call: of
+    what each call gives; refusal: what every new call raises, None while the service may be used; modules: the Python
+    files that its session runs with, by path; serial: tells this service from all others of its name.
     """
 
     line: ServiceLine
@@ -38,6 +38,7 @@ class ServiceRecord:
     runner: Runner
     open_object: Callable[[Any], RunnerService]
     before_call: Callable[[ServiceRecord], None] = lambda _: None
+    after_call: Callable[[Any], None] = lambda _: None
     handle: Any = None
     service: RunnerService | None = None
     refusal: FlameError | None = None

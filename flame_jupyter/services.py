@@ -41,9 +41,12 @@ if TYPE_CHECKING:
 class Services:
     """The services of one notebook, by the variable that holds the handle."""
 
-    def __init__(self, shell: InteractiveShell, drift: DriftWatch) -> None:
+    def __init__(
+        self, shell: InteractiveShell, drift: DriftWatch, after_call: Callable[[object], None] = lambda _: None
+    ) -> None:
         self._shell = shell
         self._drift = drift
+        self._after_call = after_call
         self._records: dict[str, ServiceRecord] = {}
         self._draining: list[ServiceRecord] = []
         self.index = CodeIndex()
@@ -150,7 +153,9 @@ class Services:
         from flamepy.runner import StaleCodeWarning
 
         try:
-            record = ServiceRecord(line, variable, shown, local, source, runner, open_object, self._drift.before_call)
+            record = ServiceRecord(
+                line, variable, shown, local, source, runner, open_object, self._drift.before_call, self._after_call
+            )
             record.handle = handle_for(record)
             self._drift.note_opened(record)
             if record.kind == "class":

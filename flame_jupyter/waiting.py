@@ -39,15 +39,20 @@ class CellWaits:
     """Watches the waits of one shell's cells.
 
     policy: "cancel" or "detach", asked at each interrupt; shorten: makes the traceback of an interrupt show the
-    user's lines alone; say: prints a line into the running cell.
+    user's lines alone; say: prints a line into the running cell; after_wait: is told of each wait that is over.
     """
 
     def __init__(
-        self, policy: Callable[[], str], shorten: Callable[[BaseException], object], say: Callable[[str], object]
+        self,
+        policy: Callable[[], str],
+        shorten: Callable[[BaseException], object],
+        say: Callable[[str], object],
+        after_wait: Callable[[Collection[ObjectFuture]], object] = lambda _: None,
     ) -> None:
         self._policy = policy
         self._shorten = shorten
         self._say = say
+        self._after_wait = after_wait
         self._task: asyncio.Task[Any] | None = None
         self._broken_off: list[tuple[float, Sequence[ObjectFuture]]] = []
 
@@ -84,6 +89,8 @@ class CellWaits:
                 self._shorten(error)
                 self._interrupted(futures)
                 raise
+            finally:
+                self._after_wait(futures)
 
     @contextlib.contextmanager
     def _awaiting(self, futures: Collection[ObjectFuture]) -> Iterator[None]:
@@ -93,6 +100,8 @@ class CellWaits:
             self._shorten(error)
             self._broken_off.append((time.monotonic(), tuple(futures)))
             raise
+        finally:
+            self._after_wait(futures)
 
     def _interrupted(self, futures: Collection[ObjectFuture]) -> None:
         pending = [each for each in dict.fromkeys(futures) if not each.done()]

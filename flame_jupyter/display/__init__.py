@@ -19,6 +19,7 @@ from flame_jupyter.preferences import preferences_of
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from flame_jupyter.display.echo_pane import EchoSource
     from flame_jupyter.display.front import Front
     from flame_jupyter.display.inspector import Inspector
     from flame_jupyter.display.panel import Panel
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from flame_jupyter.display.stream import StreamLike
     from flamepy import ObjectFuture
 
-__all__ = ["Limits", "Settings", "inspect", "install", "progress", "show", "show_panel", "show_stream"]
+__all__ = ["Limits", "Settings", "inspect", "install", "progress", "show", "show_echo", "show_panel", "show_stream"]
 
 _fronts: WeakKeyDictionary[InteractiveShell, Front] = WeakKeyDictionary()
 
@@ -128,6 +129,18 @@ def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     from flame_jupyter.display.stream import StreamSource
 
     _front_of(shell).show_pane(StreamSource(stream), is_followed=True)
+
+
+def show_echo(shell: InteractiveShell, limit_chars: int) -> EchoSource | None:
+    """A pane for what the calls of the running cell print; None where nobody watches what changes after the cell."""
+    from flame_jupyter.display.echo_pane import EchoSource
+
+    front = _front_of(shell)
+    if not front.is_watched:
+        return None
+    source = EchoSource(limit_chars)
+    front.show_pane(source, is_plain=True)
+    return source
 
 
 def _front_here() -> Front | None:

@@ -102,12 +102,14 @@ class Front:
             self._ui.post(self._desk.wake)
 
     def show_pane(
-        self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False, is_followed: bool = False
+        self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False, is_followed: bool = False,
+        is_plain: bool = False,
     ) -> Pane | None:
         """Display ``source`` in the output of the running cell, until its content is final.
 
         after_s: what ends sooner is shown only as ended. is_awaited: the cell of a program waits for the end;
         is_followed: it does not, but shows the end when a later cell brings it.
+        is_plain: it has nothing that needs a widget.
         Returns None when nothing changes any more: it is final, or there is nobody to show a change to.
         """
         settings = self._settings()
@@ -115,6 +117,8 @@ class Front:
         chosen = mode.choose(replace(self._facts(), live_widgets=0), settings)
         if self._is_scripted():
             chosen = Mode.SETTLED_ONCE if is_awaited or is_followed else Mode.PRINTED
+        elif is_plain and chosen is Mode.LIVE:
+            chosen = Mode.UPDATED
         content = source.content(now_s=time.time())
         pane = Pane(source, chosen, _new_id(), cell="" if is_followed else self._cell(), has_html=has_html)
         is_over = content.is_final or chosen is Mode.PRINTED

@@ -60,7 +60,8 @@ class Content:
     def whole(self, *, has_html: bool = True) -> Bundle:
         """Everything in one output."""
         text = f"{self._line()}\n{self.text}".rstrip()
-        return bundles.bundle(text, page(self.title, self.html) if has_html else "")
+        whole = page(self.title, self.html) if self.title else self.html
+        return bundles.bundle(text, whole if has_html else "")
 
     def caption(self) -> Bundle:
         """The output above a live pane. Its state is hidden while there is one."""
