@@ -237,7 +237,7 @@ class Notebook:
         return self._archives().package(root.path, self._name(line), self._rules(line), extra=extra).path
 
     def _opened(self, line: RunnerLine) -> Runner:
-        from flamepy import InvalidArgument, Runner
+        from flamepy import AlreadyExists, InvalidArgument, Runner
 
         self._place = None
         self._refresh_settings(line)
@@ -257,6 +257,11 @@ class Notebook:
                 max_package_bytes=self._limit_bytes(line),
                 extra_files=lambda: self._exported(root),
             )
+        except AlreadyExists as error:
+            raise UsageError(
+                f"--fail-if-exists: there is an application {self._name(line)!r}. Leave the option out to join it, or "
+                "choose another name with --name."
+            ) from error
         except InvalidArgument as error:
             if context.endpoint is None:
                 raise

@@ -30,7 +30,7 @@ from flame_jupyter.selfnames import complete_own_name, lead_to_original, with_ow
 from flame_jupyter.source import Definitions, definitions_of, resolved_target
 from flame_jupyter.status import ServiceStatus
 from flame_jupyter.weight import HeavyServiceWarning, heavy_text
-from flamepy.errors import InvalidArgument
+from flamepy.errors import InvalidArgument, InvalidState
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -168,6 +168,10 @@ class Services:
                 _check_class(local, line)
         except (ValueError, TypeError, InvalidArgument) as error:
             raise UsageError(f"cannot serve {shown}: {error}") from error
+        except InvalidState as error:  # the engine, or the Runner, has ended without our doing
+            raise UsageError(
+                f"cannot serve {shown}: {error} Here %flame_runner restart does that, and serves everything anew."
+            ) from error
         return record
 
     def _local(self, line: ServiceLine, name: str) -> Any:

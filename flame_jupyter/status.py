@@ -21,9 +21,13 @@ SERVICE_COLUMNS = ("service", "kind", "session", *_COUNTED, "")
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service. counts: calls that are queued, running, done, failed, cancelled; None before the first call."""
+    """One service. counts: calls that are queued, running, done, failed, cancelled; None before the first call.
+
+    name: what ``--name`` has said, else that of the variable.
+    """
 
     variable: str
+    name: str
     kind: str
     session_id: str
     counts: tuple[int, int, int, int, int] | None = None
@@ -35,17 +39,18 @@ class ServiceStatus:
         counts = None
         if session is not None:
             counts = (session.pending, session.running, session.succeed, session.failed, session.cancelled)
-        return cls(record.variable, record.kind, record.session_id, counts, is_draining)
+        return cls(record.variable, record.name, record.kind, record.session_id, counts, is_draining)
 
     def facts(self) -> dict[str, object]:
         calls = None if self.counts is None else dict(zip(_COUNTED, self.counts, strict=True))
-        facts = {"service": self.variable, "kind": self.kind, "session": self.session_id or None}
+        facts = {"service": self.name, "variable": self.variable, "kind": self.kind, "session": self.session_id or None}
         return {**facts, "calls": calls, "draining": self.is_draining}
 
     def cells(self) -> tuple[str, ...]:
         counts = ("",) * 5 if self.counts is None else tuple(map(str, self.counts))
         note = "draining" if self.is_draining else "opens at the first call" if self.counts is None else ""
-        return (self.variable, self.kind, self.session_id, *counts, note)
+        shown = self.name if self.name == self.variable else f"{self.name} (variable {self.variable})"
+        return (shown, self.kind, self.session_id, *counts, note)
 
 
 @dataclass(frozen=True)

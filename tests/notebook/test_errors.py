@@ -37,6 +37,10 @@ EACH_ERROR = [
     ),
     pytest.param([], "check(check(-1)).get()", "DependencyFailed", ["did not run", "ValueError: -1 is negative"]),
     pytest.param([], "odd().get()", "TaskFailed", ["Odd", "could not travel"]),
+    pytest.param(
+        ["import flamepy"], "flamepy.FlameContext('no.yaml')", "InvalidConfig", ["no.yaml", "Correct the path"]
+    ),
+    pytest.param(["import flamepy; flamepy.shutdown()"], "check(1)", "InvalidState", ["shut down", "the Runner again"]),
 ]
 MORE_SERVICES = [
     "%%flame_service stuck\ndef stuck():\n    import threading\n    threading.Event().wait()",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,3 +123,18 @@ def test_an_interrupt_of_unloading_ends_the_calls_at_once(unloading: Kernel) -> 
     assert reply.text.endswith("Interrupted: what still ran is cancelled, and the extension is unloaded.\n")
     assert "extension.py" not in reply.traceback
     assert felt_s < UNLOAD_WAIT_S
+
+
+def test_a_fork_of_the_kernel_is_told_so_at_the_line_of_its_cell(kernel: Kernel) -> None:
+    """notebook.md 2.8b, EngineForked"""
+    kernel.run("import os, warnings\nwarnings.simplefilter('ignore')\nread, write = os.pipe()").check()
+    told = kernel.run(
+        "if (pid := os.fork()) == 0:\n    try:\n        gated('.')\n    except BaseException as error:\n"
+        "        os.write(write, '\\n'.join(error._render_traceback_()).encode())\n    os._exit(0)\n"
+        "os.waitpid(pid, 0)\nprint(os.read(read, 10_000).decode())"
+    )
+    text = re.sub(r"\x1b\[\d+m", "", told.check().text)
+    assert "---->   3         gated('.')" in text
+    assert "EngineForked: this process was forked" in text
+    assert "flamepy/" not in text
+    assert kernel.run("print(gated('.').get())").text == "through\n"

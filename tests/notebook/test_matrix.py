@@ -127,6 +127,19 @@ def test_the_cancel_button_ends_a_call_that_the_cell_awaits(kernel: Kernel, vers
     assert kernel.finish(awaiting).ename == ("" if is_held_back else "CallCancelled")
 
 
+def test_the_cancel_button_while_a_cell_blocks(kernel: Kernel, version: str) -> None:
+    """X7, table 1b: 7.1 and 7.3 handle the click meanwhile, on the subshell; 6 and 7.4 when the cell has ended."""
+    is_held_back = not version.startswith(("7.1.", "7.3."))
+    gate = kernel.project / "blocked"
+    shown = Shown(kernel, kernel.begin(f"call = gated({str(gate)!r})\ncall", is_person=True))
+    blocking = kernel.begin("call.get()", is_person=True)
+    kernel.until(lambda message: message["msg_type"] == "execute_input" and is_of(message, blocking))
+    shown.click_cancel(subshell_id=None if version.startswith("6.") else subshell_of(kernel))
+    if is_held_back:
+        gate.touch()
+    assert kernel.finish(blocking).ename == ("" if is_held_back else "CallCancelled")
+
+
 def test_a_cell_of_a_program_ends_with_what_its_call_came_to(kernel: Kernel) -> None:
     """X3: a program drops what comes after the last cell, so the cell that shows a future waits for it."""
     reply = kernel.run("%%flame_service twice\ndef twice(x):\n    return 2 * x").check()

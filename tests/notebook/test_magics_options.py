@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the options and settings of the magics do to workers, packages and names, as a user sees it.
+
+The docstrings name rows of notebook.md, section 2.1 unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flame_jupyter.grammar import SUBCOMMANDS
+from flame_jupyter.location import MAX_UNASKED_FILES
+from tests.notebook.shells import Shell
+
+PID = "%%flame_service pid {options}\nimport os\ndef pid(_):\n    return os.getpid()"
+
+
+def included(shell: Shell, line: str) -> set[str]:
+    return {row.path for row in shell.run(line).value.rows if row.is_included}
+
+
+# -- %flame_runner start
+
+
+def test_root_include_and_exclude_say_what_is_packaged(shell: Shell, project: Path) -> None:
+    """rows `--root`, `--include`, `--exclude`; 2.8, the traits of the same names"""
+    source = project / "src"
+    source.mkdir()
+    for name in ("code.py", "book.ipynb", "data.csv"):
+        (source / name).write_text("1")
+    (project / "beside.py").write_text("1")
+    asked = "%flame_runner package --dry-run --root src --include *.ipynb --exclude *.csv"
+    assert included(shell, asked) == {"code.py", "book.ipynb"}
+    for setting in ("root = 'src'", "include = ['*.ipynb']", "exclude = ['*.csv']"):
+        shell.run(f"%config FlameMagics.{setting}")
+    assert included(shell, "%flame_runner package --dry-run") == {"code.py", "book.ipynb"}
+    shell.run("%flame_runner start --quiet")
+    shell.run("%%flame_service files --quiet\nimport os\ndef files():\n    return sorted(os.listdir())")
+    assert shell.run("files().get()").value == ["book.ipynb", "code.py"]
+    assert "already open without this --exclude" in shell.mistake("%flame_runner start --exclude *.txt")
+
+
+def test_max_package_size_is_the_limit_of_every_start(shell: Shell, project: Path) -> None:
+    """2.8, trait `max_package_size`"""
+    (project / "big.bin").write_bytes(b"x" * 3000)
+    shell.run("%config FlameMagics.max_package_size = '2k'")
+    assert "big.bin" in shell.mistake("%flame_runner start")
+    shell.run("%flame_runner start --max-size 4k --quiet")
+
+
+def test_fail_if_exists_refuses_to_join(shell: Shell) -> None:
+    """row `--fail-if-exists`"""
+    shell.run("import flamepy\nother = flamepy.Runner('taken')")
+    said = shell.mistake("%flame_runner start --name taken --fail-if-exists")
+    assert said == (
+        "UsageError: --fail-if-exists: there is an application 'taken'. Leave the option out to join it, or choose "
+        "another name with --name."
+    )
+    shell.run("%flame_runner start --name taken --quiet")
+
+
+def test_a_directory_with_thousands_of_files_is_packaged_only_when_it_is_named(shell: Shell, project: Path) -> None:
+    """error case: root is a directory with > 5,000 files"""
+    for number in range(MAX_UNASKED_FILES + 1):
+        (project / f"{number}.txt").touch()
+    said = shell.mistake("%flame_runner start")
+    assert f"has {MAX_UNASKED_FILES + 1} files, which nobody asked to package: name the directory" in said
+    assert "--root DIR" in said
+    shell.run(f"%flame_runner package --dry-run --root {project}")
+
+
+def test_without_auto_start_a_service_asks_for_the_runner(shell: Shell) -> None:
+    """2.8, trait `auto_start`"""
+    shell.run("%config FlameMagics.auto_start = False")
+    said = shell.mistake(PID.format(options=""))
+    assert said == "UsageError: no Runner is started, and auto_start is off: run %flame_runner start first."
+    shell.run("%flame_runner start --quiet")
+    shell.run(PID.format(options=""))
+
+
+@pytest.mark.parametrize("subcommand", sorted(SUBCOMMANDS))
+def test_every_subcommand_can_be_quiet(shell: Shell, subcommand: str) -> None:
+    """common conventions: `--quiet` on everything"""
+    shell.run(PID.format(options="--quiet"))
+    shell.run("other = pid(1); other.get()")
+    operands = {"attach": "pid --as again", "inspect": "other", "use": "here", "logs": "other"}
+    result = shell.run_any(f"%flame_runner {subcommand} {operands.get(subcommand, '')} --quiet")
+    if subcommand == "use":
+        assert "no context 'here'" in result.printed
+        return
+    lines = result.printed.splitlines()
+    is_asked_for = subcommand in ("logs", "services", "contexts", "doctor", "cells", "package", "inspect")
+    assert result.error is None
+    assert is_asked_for or lines == []
+
+
+# -- %%flame_service
+
+
+def test_fixed_is_one_worker(shell: Shell) -> None:
+    """row `--autoscale` / `--fixed`"""
+    shell.run(PID.format(options="--fixed --warmup 1 --quiet"))
+    assert len(set(shell.run("[each.get() for each in [pid(n) for n in range(20)]]").value)) == 1
+
+
+def test_resreq_is_what_a_worker_of_the_session_asks_for(shell: Shell) -> None:
+    """row `--resreq`"""
+    shell.run(PID.format(options="--resreq cpu=1,mem=2g,gpu=0 --quiet"))
+    assert shell.run("pid(1).get() > 0").value
+    assert "gpu=x" in shell.mistake(PID.format(options="--resreq gpu=x"))
+
+
+def test_retries_start_a_call_again_when_its_worker_is_lost(shell: Shell, tmp_path: Path) -> None:
+    """row `--retries`"""
+    body = f"import os\ndef once():\n    try:\n        os.mkdir({str(tmp_path / 'tried')!r})\n"
+    body += "    except FileExistsError:\n        return 'again'\n    os._exit(3)"
+    shell.run(f"%%flame_service once --retries 1 --quiet\n{body}")
+    assert shell.run("once().get()").value == "again"
+
+
+def test_name_is_shown_and_as_is_the_variable(shell: Shell) -> None:
+    """rows `--as`, `--name`, and the subcommand `services`"""
+    shell.run(PID.format(options="--name processes --as number_of --quiet"))
+    assert shell.run("number_of(1).get() > 0").value
+    table = shell.run("%flame_runner services").value
+    (row,) = [each.cells() for each in table.services]
+    assert row[:2] == ("processes (variable number_of)", "function")
+    assert row[5] == "1"
+    assert "processes" in table._repr_html_()
+    shell.run("%flame_runner attach processes --as same --quiet")
+    assert shell.run("same(1).get() > 0").value
+
+
+def test_after_flamepy_was_shut_down_a_restart_serves_everything_anew(shell: Shell) -> None:
+    """2.8b, InvalidState"""
+    shell.run(PID.format(options="--quiet"))
+    shell.run("import flamepy\nflamepy.shutdown()")
+    said = shell.mistake("%%flame_service f\ndef f():\n    return 3")
+    assert said.startswith("UsageError: cannot serve f: flamepy was shut down")
+    assert "%flame_runner restart" in said
+    shell.run("%flame_runner restart --quiet")
+    assert shell.run("pid(1).get() > 0").value
