@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from flame_jupyter.display import Settings
 from flame_jupyter.grammar import SUBCOMMANDS
 from flame_jupyter.location import MAX_UNASKED_FILES
+from flame_jupyter.preferences import preferences_of
+from flamepy.engine.current import current_engine
 from tests.notebook.shells import Shell
 
 PID = "%%flame_service pid {options}\nimport os\ndef pid(_):\n    return os.getpid()"
@@ -142,3 +145,32 @@ def test_after_flamepy_was_shut_down_a_restart_serves_everything_anew(shell: She
     assert "%flame_runner restart" in said
     shell.run("%flame_runner restart --quiet")
     assert shell.run("pid(1).get() > 0").value
+
+
+def test_warmup_starts_workers_before_the_first_call(shell: Shell) -> None:
+    """row `--warmup`"""
+    shell.run("%flame_runner start --workers 3 --quiet")
+    shell.run(PID.format(options="--warmup 3 --quiet"))
+    assert len(current_engine().workers()) == 3
+
+
+# -- settings of the display
+
+
+def test_settings_of_the_display_reach_it(shell: Shell) -> None:
+    """2.8, traits `display`, `settle`, `settle_timeout`, `max_live_widgets`, `preview_fetch_max`, `preview_html_max`"""
+    given = {
+        "display": "'html'",
+        "settle": "'keep-widget'",
+        "settle_timeout": "1.5",
+        "max_live_widgets": "7",
+        "preview_fetch_max": "100",
+        "preview_html_max": "200",
+    }
+    for name, value in given.items():
+        shell.run(f"%config FlameMagics.{name} = {value}")
+    preferences = preferences_of(shell.ip)
+    assert preferences is not None
+    settings = preferences.settings()
+    assert settings == Settings("html", 1.5, settings.settle_after_s, "keep-widget", 7, settings.limits)
+    assert (settings.limits.fetch_bytes, settings.limits.html_chars) == (100, 200)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of what the notebook side promises (ROWS.md) names tests that exist, and forgets no word of the magics."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from flame_jupyter.arguments import options_of
+from flame_jupyter.config import FlameTraits
+from flame_jupyter.grammar import SUBCOMMANDS, export_options, runner_options, service_options
+
+TESTS = Path(__file__).resolve().parents[1]
+PAGE = Path(__file__).with_name("ROWS.md")
+_TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)(?:\[(.+?)\])?`")
+_WORD = re.compile(r"`(.+?)`")
+
+
+@lru_cache
+def sections() -> dict[str, list[tuple[str, str]]]:
+    """Heading -> (row, tests) of the table below it."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    heading = ""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        elif line.startswith("| ") and not line.startswith("| Row "):
+            row, tests = line.strip("| ").replace(r"\|", "\N{BROKEN BAR}").split(" | ")
+            found.setdefault(heading, []).append((row, tests))
+    return found
+
+
+ROWS = [
+    pytest.param(tests, id=f"{heading.split()[0]} {row}")
+    for heading in sections()
+    for row, tests in sections()[heading]
+]
+
+
+@pytest.mark.parametrize("tests", ROWS)
+def test_the_tests_of_a_row_exist(tests: str) -> None:
+    named = _TEST.findall(tests)
+    assert len(named) == tests.count("::") > 0
+    for file, function, case in named:
+        functions, text = text_of(file)
+        assert function in functions, f"{file} has no {function}"
+        assert case in text
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("2.1 Subcommands of `%flame_runner`", SUBCOMMANDS),
+        ("2.1 Options of `%flame_runner`", options_of(runner_options)),
+        ("2.1 `%%flame_service`", [flag for flag in options_of(service_options) if flag.startswith("--")]),
+        (
+            "2.1 `%%flame_export` and `#| export`",
+            [flag for flag in options_of(export_options) if flag.startswith("--")],
+        ),
+        ("2.8 Settings", FlameTraits().sources.names),
+    ],
+)
+def test_every_word_of_the_code_has_its_row(heading: str, words: list[str]) -> None:
+    named = {word for row, _ in sections()[heading] for word in _WORD.findall(row)}
+    assert set(words) <= named
+
+
+@lru_cache
+def text_of(file: str) -> tuple[set[str], str]:
+    """The test functions of a file, and its text."""
+    (path,) = TESTS.rglob(file)
+    text = path.read_text(encoding="utf-8")
+    functions = {
+        node.name for node in ast.parse(text).body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    return functions, text
