@@ -7,6 +7,7 @@ Imports nothing heavy: what the extension needs is loaded when IPython asks for 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,14 @@ LAZY_MAGICS = dict.fromkeys(
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%load_ext flame_jupyter`` calls. A second call changes nothing."""
+    """What ``%load_ext flame_jupyter`` calls; a second call changes nothing. Raises UsageError where it cannot work."""
+    if sys.platform == "emscripten":
+        from IPython.core.error import UsageError
+
+        raise UsageError(
+            "flame_jupyter runs calls on worker processes, and a kernel in the browser (JupyterLite) cannot start any: "
+            "open this notebook in JupyterLab, Notebook or VS Code, with a kernel on a machine."
+        )
     from flame_jupyter.extension import load
 
     load(shell)

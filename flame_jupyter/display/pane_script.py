@@ -128,7 +128,7 @@ color:var(--jp-ui-font-color1,inherit);margin:4px 0 6px;position:relative}
 .flame-bar [role=tablist]{display:flex;gap:2px}
 .flame-pane [hidden]{display:none!important}
 .flame-buttons{display:flex;flex-wrap:wrap;gap:6px}
-.flame-button,.flame-tab{font:inherit;color:inherit;cursor:pointer;background:var(--jp-layout-color1,Canvas)}
+.flame-button,.flame-tab{font:inherit;color:inherit;cursor:pointer;background:var(--jp-layout-color1,transparent)}
 .flame-button{font-size:12px;line-height:1;padding:4px 10px;border-radius:3px;
 border:1px solid var(--jp-ui-font-color2,#767676)}
 .flame-button:hover,.flame-tab:hover{background:var(--jp-layout-color2,#8883)}

@@ -119,7 +119,7 @@ position:relative;margin:4px 0 6px var(--indent)}
 overflow-wrap:anywhere}
 .flame-facts{color:var(--jp-ui-font-color2,inherit)}
 .flame-ask{font:inherit;font-size:12px;line-height:1;padding:4px 10px;margin-left:.5em;border-radius:3px;
-cursor:pointer;color:inherit;background:var(--jp-layout-color1,Canvas);
+cursor:pointer;color:inherit;background:var(--jp-layout-color1,transparent);
 border:1px solid var(--jp-ui-font-color2,#767676)}
 .flame-ask:hover:enabled{background:var(--jp-layout-color2,#8883)}
 .flame-ask:focus-visible,.flame-view pre:focus-visible,.flame-view summary:focus-visible{

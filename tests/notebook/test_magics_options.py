@@ -45,6 +45,19 @@ def test_root_include_and_exclude_say_what_is_packaged(shell: Shell, project: Pa
     assert "already open without this --exclude" in shell.mistake("%flame_runner start --exclude *.txt")
 
 
+def test_the_notebook_that_vs_code_names_is_where_the_package_begins(shell: Shell, project: Path) -> None:
+    """3, point 6, VS Code simulated by the variable that it sets; 2.2, rule 1"""
+    folder = project / "folder"
+    folder.mkdir()
+    (folder / "helper.py").write_text("WORD = 'found'\n")
+    (project / "outside.py").write_text("")
+    shell.ip.user_ns["__vsc_ipynb_file__"] = str(folder / "book.ipynb")
+    assert included(shell, "%flame_runner package --dry-run") == {"helper.py"}
+    shell.run("%%flame_service word --quiet\ndef word():\n    import helper\n    return helper.WORD")
+    assert shell.run("word().get()").value == "found"
+    assert shell.run("r = %flame_runner start\nr.name").value.startswith("book-")
+
+
 def test_max_package_size_is_the_limit_of_every_start(shell: Shell, project: Path) -> None:
     """2.8, trait `max_package_size`"""
     (project / "big.bin").write_bytes(b"x" * 3000)

@@ -102,6 +102,20 @@ def test_loading_imports_nothing_heavy() -> None:
     assert not loaded & (heavy | {"flamepy.runner.runner", "flamepy.engine"})
 
 
+def test_in_the_kernel_of_a_browser_it_says_where_else_to_go() -> None:
+    """notebook.md 3, point 6, JupyterLite, simulated by the name of its platform"""
+    program = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance(); "
+        "sys.platform = 'emscripten'; s.run_cell('%load_ext flame_jupyter'); "
+        "print('FlameMagics' in s.magics_manager.registry, 'flamepy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "UsageError: flame_jupyter runs calls on worker processes" in done.stdout + done.stderr
+    assert "open this notebook in JupyterLab" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "False False"
+
+
 # -- services
 
 
