@@ -211,10 +211,11 @@ def _show_progress(futures: Sequence[ObjectFuture]) -> None:
 
 def _settings_of(magics: FlameMagics) -> Settings:
     from flame_jupyter.display import Limits, Settings
+    from flame_jupyter.display.mode import is_voila
 
     return Settings(
         display=cast(Literal["auto", "widget", "html", "text"], magics.display),
-        settle=cast(Literal["static", "keep-widget"], magics.settle),
+        settle="keep-widget" if is_voila() else cast(Literal["static", "keep-widget"], magics.settle),
         settle_timeout_s=magics.settle_timeout,
         max_live_widgets=magics.max_live_widgets,
         limits=Limits(fetch_bytes=magics.preview_fetch_max, html_chars=magics.preview_html_max),

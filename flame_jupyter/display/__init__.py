@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from flame_jupyter.display.mode import Settings
+from flame_jupyter.display.mode import Settings, is_voila
 from flame_jupyter.display.preview import Limits
 from flame_jupyter.preferences import preferences_of
 
@@ -132,11 +132,11 @@ def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
 
 
 def show_echo(shell: InteractiveShell, limit_chars: int) -> EchoSource | None:
-    """A pane for what the calls of the running cell print; None where nobody watches what changes after the cell."""
+    """A pane for what the calls of the running cell print; None where no output changes after the cell."""
     from flame_jupyter.display.echo_pane import EchoSource
 
     front = _front_of(shell)
-    if not front.is_watched:
+    if not front.is_watched or is_voila():
         return None
     source = EchoSource(limit_chars)
     front.show_pane(source, is_plain=True)

@@ -122,13 +122,17 @@ class Front:
         content = source.content(now_s=time.time())
         pane = Pane(source, chosen, _new_id(), cell="" if is_followed else self._cell(), has_html=has_html)
         is_over = content.is_final or chosen is Mode.PRINTED
-        waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over
+        pane.is_kept = chosen is Mode.LIVE and mode.is_voila()
+        waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over and not pane.is_kept
         if waits:
             pane.appears_s = time.monotonic() + after_s
         if chosen is Mode.LIVE and not is_over:
             pane.caption_id = _new_id()
             self._publish(EMPTY if waits else content.caption(), display_id=pane.caption_id, is_update=False)
-            self._publish(EMPTY if waits else content.body(), display_id=pane.display_id, is_update=False)
+            body = EMPTY if waits else content.body()
+            if pane.is_kept and (live := self._open_live(pane, content)) is not None:
+                pane.live, pane.drawn, body = live, content, bundles.with_widget(body, live.model_id)
+            self._publish(body, display_id=pane.display_id, is_update=False)
         else:
             first = EMPTY if waits else content.whole(has_html=has_html)
             self._publish(first, display_id=pane.display_id, is_update=False)

@@ -61,7 +61,12 @@ def is_scripted(request: Mapping[str, object], environ: Mapping[str, str] = os.e
     """Does a program execute this cell? It cannot answer ``input()`` and says so. Voila says so too, but is watched."""
     content = request.get("content")
     allows_input = content.get("allow_stdin") if isinstance(content, Mapping) else None
-    return allows_input is False and not environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+    return allows_input is False and not is_voila(environ)
+
+
+def is_voila(environ: Mapping[str, str] = os.environ) -> bool:
+    """Is the notebook served by Voila? There a widget lives on, but no output is replaced after its cell."""
+    return environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 @functools.cache

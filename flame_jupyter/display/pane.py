@@ -113,7 +113,7 @@ class Pane:
     """cell: the request that displayed it, "" = none that waits for its end. caption_id: the output above a live one.
 
     appears_s: not before (monotonic).
-    drawn: what the page shows.
+    is_kept: the widget stays when the content is final, because nothing could replace it. drawn: what the page shows.
     """
 
     source: Source
@@ -124,6 +124,7 @@ class Pane:
     has_html: bool = True
     appears_s: float = 0.0
     live: LivePane | None = None
+    is_kept: bool = False
     drawn: Content | None = None
     due_s: float = 0.0
     is_settled: threading.Event = field(default_factory=threading.Event)

@@ -117,6 +117,10 @@ class Panes:
 
     def _settle(self, pane: Pane, content: Content) -> None:
         final = replace(content, is_final=True)
+        if pane.is_kept and pane.live is not None:
+            pane.live.draw(final)
+            pane.is_settled.set()
+            return
         self._wire.do_now_and_in_the_next_cell(lambda: self._send(pane, final))
         if pane.live is not None:
             try:

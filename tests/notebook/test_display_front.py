@@ -18,6 +18,7 @@ from ipywidgets.widgets import widget as registry
 from flame_jupyter.display import Settings
 from flame_jupyter.display.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.front import Front
+from flame_jupyter.display.progress_pane import Progress
 from flame_jupyter.display.script import SCRIPT, STYLE
 from flame_jupyter.display.widget import FutureWidget
 from tests.notebook.display_parts import HandFuture
@@ -196,4 +197,24 @@ def test_with_keep_widget_a_program_saves_the_state_of_the_widget_inside_the_cel
     _, final, _ = stage.shell.next()
     assert widget_of(final).view["word"] == "Done"
     assert WIDGET_VIEW in live
+    stage.front.close()
+
+
+def test_in_voila_a_pane_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """notebook.md 2.3.1, Voila: no output is replaced there after its cell"""
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    stage = Stage(allow_stdin=False)
+    pane = stage.front.show_pane(Progress([stage.future]), after_s=0.5)
+    assert pane is not None
+    (_, caption, _), (_, body, is_update) = stage.shell.next(), stage.shell.next()
+    assert "0 of 1" in str(caption["text/plain"])
+    assert WIDGET_VIEW in body
+    assert not is_update
+    stage.future.end()
+    stage.front.wake()
+    assert pane.is_settled.wait(WAIT_S)
+    assert pane.live is not None
+    assert pane.live.is_open
+    assert stage.shell.sent.empty()
+    pane.live.close()
     stage.front.close()

@@ -187,3 +187,12 @@ def test_settings_of_the_display_reach_it(shell: Shell) -> None:
     settings = preferences.settings()
     assert settings == Settings("html", 1.5, settings.settle_after_s, "keep-widget", 7, settings.limits)
     assert (settings.limits.fetch_bytes, settings.limits.html_chars) == (100, 200)
+
+
+def test_voila_replaces_no_output_so_widgets_stay(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2.3.1, Voila, which was tried by hand, by the variable that it sets"""
+    preferences = preferences_of(shell.ip)
+    assert preferences is not None
+    assert preferences.settings().settle == "static"
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    assert preferences.settings().settle == "keep-widget"
