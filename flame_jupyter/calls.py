@@ -14,6 +14,7 @@ from IPython.core.error import UsageError
 from flame_jupyter.arguments import close_matches
 from flame_jupyter.errors import failures_of
 from flame_jupyter.handles import ServiceHandle
+from flame_jupyter.travel import TravelledHandle
 
 if TYPE_CHECKING:
     from flamepy import ObjectFuture
@@ -139,6 +140,8 @@ def _session_of(value: object) -> str | None:
 
     if isinstance(value, ServiceHandle):
         return str(value._record.session_id)
+    if isinstance(value, TravelledHandle):  # the result of a call
+        value = value._service
     return view_of(value).session_id if isinstance(value, RunnerService) else None
 
 

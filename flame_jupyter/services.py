@@ -29,6 +29,7 @@ from flame_jupyter.redefinition import FORCED, because, in_session, ready_text, 
 from flame_jupyter.selfnames import complete_own_name, lead_to_original, with_own_name
 from flame_jupyter.source import Definitions, definitions_of, resolved_target
 from flame_jupyter.status import ServiceStatus
+from flame_jupyter.travel import TravelledHandle
 from flame_jupyter.weight import HeavyServiceWarning, heavy_text
 from flamepy.errors import InvalidArgument, InvalidState
 
@@ -260,7 +261,7 @@ class Services:
         from flamepy.runner import RunnerService
 
         holds = self._shell.user_ns.get(variable)
-        if holds is not None and not isinstance(holds, (ServiceHandle, RunnerService)):
+        if holds is not None and not isinstance(holds, (ServiceHandle, TravelledHandle, RunnerService)):
             raise UsageError(
                 f"{variable!r} already holds a {type(holds).__name__} of yours: choose another variable with --as, "
                 f"or delete it first with 'del {variable}'."
