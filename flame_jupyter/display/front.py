@@ -102,7 +102,12 @@ class Front:
             self._ui.post(self._desk.wake)
 
     def show_pane(
-        self, source: Source, *, after_s: float = 0.0, is_awaited: bool = False, is_followed: bool = False,
+        self,
+        source: Source,
+        *,
+        after_s: float = 0.0,
+        is_awaited: bool = False,
+        is_followed: bool = False,
         is_plain: bool = False,
     ) -> Pane | None:
         """Display ``source`` in the output of the running cell, until its content is final.
