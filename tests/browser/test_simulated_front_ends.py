@@ -22,7 +22,7 @@ from flame_jupyter.display.script import SCRIPT, STYLE
 from flame_jupyter.display.snapshot import take
 from flame_jupyter.display.widget import log_of, view_of
 from tests.browser.conftest import SCREENSHOTS
-from tests.browser.test_accessibility import violations
+from tests.browser.pages import violations
 from tests.notebook.display_parts import HandFuture
 
 # attributes of <html>, of <body>, background, text
