@@ -71,6 +71,8 @@ def _bind(binding: Binding) -> None:
     os.environ.update(binding.environ)
     os.environ["FLAME_UPLINK"] = binding.uplink  # a Runner in a call uses the engine that runs the call
     os.environ["FLAME_WORKER_ID"] = str(binding.worker_id)
+    if os.environ.get("MPLBACKEND", "").startswith("module://"):  # a kernel's, which draws below the cell that runs
+        os.environ["MPLBACKEND"] = "agg"
     sys.path[:] = [*([binding.root] if binding.root else []), *binding.sys_path]
     sys.argv[:] = [""]
     # what the zygote ran as __main__ is no business of the user's code; a service's class is put in here (state.py)

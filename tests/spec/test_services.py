@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 import warnings
@@ -495,6 +496,17 @@ def test_files_that_only_the_package_has_are_imported_by_workers(engine: Engine,
             again = runner.service(value)
         assert again().get(BOUND_S) == 80
     assert not (project / "only_in_package.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [("module://matplotlib_inline.backend_inline", "agg"), ("svg", "svg")], ids=["kernel", "chosen"]
+)
+def test_a_call_draws_into_no_cell(
+    engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch, here: str, there: str
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", here)
+    with Runner("plots") as runner:
+        assert runner.service(os.getenv)("MPLBACKEND").get(BOUND_S) == there
 
 
 def test_a_failed_deployment_leaves_nothing_behind(engine: Engine, project: Path, tmp_path: Path) -> None:
