@@ -46,7 +46,9 @@ class FlameTraits(Configurable):
     )
     log_bytes = Int(64_000, min=1, help="How much %flame_runner logs and echo_logs show.").tag(config=True)
     echo_logs = Enum(
-        ("none", "all"), "none", help="Show what calls print below the cell that made them: nothing, or all of it."
+        ("none", "stderr", "all"),
+        "none",
+        help="Show what calls print below the cell that made them: nothing, what goes to sys.stderr, or all of it.",
     ).tag(config=True)
     quiet = Bool(False, help="Print nothing but errors.").tag(config=True)
 

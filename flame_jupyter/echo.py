@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Echo:
-    """wanted, limit_chars: what the settings say, asked at each use; limit_chars is for each cell."""
+    """wanted (none, stderr, all), limit_chars (of a cell): what the settings say, asked at each use."""
 
     def __init__(
         self,
         shell: InteractiveShell,
-        wanted: Callable[[], bool],
+        wanted: Callable[[], str],
         limit_chars: Callable[[], int],
         say: Callable[[str], object],
     ) -> None:
@@ -51,7 +51,7 @@ class Echo:
 
     def follow(self, future: object) -> None:
         """The running cell has made this call; or holds it, or waits for it."""
-        if not self._wanted():
+        if self._wanted() == "none":
             return
         from flamepy import ObjectFuture
 
@@ -66,13 +66,13 @@ class Echo:
 
     def waited(self, futures: Iterable[ObjectFuture]) -> None:
         """A wait of the cell is over."""
-        if self._wanted():
+        if self._wanted() != "none":
             self._look_at(futures)
             self._tell()
 
     def end_cell(self, _result: Any = None) -> None:
         """``post_run_cell``"""
-        if self._wanted():
+        if self._wanted() != "none":
             made = [future for future, _ in list(self._pending.values())]
             self._look_at([*made, *calls.futures_in(self._shell.user_ns.values())])
         self._tell(is_last=True)
@@ -94,7 +94,7 @@ class Echo:
             from flame_jupyter.display import show_echo
 
             self._has_looked = True
-            self._pane = show_echo(self._shell, self._limit_chars())
+            self._pane = show_echo(self._shell, self._limit_chars(), only_stderr=self._wanted() == "stderr")
         return self._pane
 
     def _end(self, future: ObjectFuture) -> None:
@@ -105,7 +105,7 @@ class Echo:
         if followed is None:
             return
         _, pane = followed
-        block = block_of(future, self._limit_chars())
+        block = block_of(future, self._limit_chars(), only_stderr=self._wanted() == "stderr")
         if pane is not None:
             pane.end(future, block)
         elif block:

@@ -51,7 +51,7 @@ class Notebook:
     def __init__(self, shell: InteractiveShell, settings: FlameTraits) -> None:
         self.shell = shell
         self.settings = settings
-        self.echo = Echo(shell, lambda: self.settings.echo_logs == "all", lambda: self.settings.log_bytes, say)
+        self.echo = Echo(shell, lambda: self.settings.echo_logs, lambda: self.settings.log_bytes, say)
         self.services = Services(shell, DriftWatch(lambda: str(self.settings.on_drift)), self.echo.follow)
         self.exports = Exports()
         self.capture = Capture(self.exports, self.known_root)

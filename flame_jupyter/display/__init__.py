@@ -131,14 +131,14 @@ def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     _front_of(shell).show_pane(StreamSource(stream), is_followed=True)
 
 
-def show_echo(shell: InteractiveShell, limit_chars: int) -> EchoSource | None:
+def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = False) -> EchoSource | None:
     """A pane for what the calls of the running cell print; None where no output changes after the cell."""
     from flame_jupyter.display.echo_pane import EchoSource
 
     front = _front_of(shell)
     if not front.is_watched or is_voila():
         return None
-    source = EchoSource(limit_chars)
+    source = EchoSource(limit_chars, only_stderr=only_stderr)
     front.show_pane(source, is_plain=True)
     return source
 

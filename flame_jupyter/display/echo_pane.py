@@ -32,6 +32,9 @@ class PrintingCall(Protocol):
     @property
     def output(self) -> str: ...
 
+    @property
+    def stderr(self) -> str: ...
+
     def running(self) -> bool: ...
 
 
@@ -40,8 +43,9 @@ class EchoSource:
 
     refresh_s = 0.5
 
-    def __init__(self, limit_chars: int) -> None:
+    def __init__(self, limit_chars: int, *, only_stderr: bool = False) -> None:
         self._limit_chars = limit_chars
+        self._only_stderr = only_stderr
         self._lock = threading.Lock()
         self._pending: dict[int, PrintingCall] = {}
         self._ended: deque[str] = deque()
@@ -76,18 +80,24 @@ class EchoSource:
         is_final = self.is_ended()  # first: what is read after it is at least as new
         with self._lock:
             blocks, calls, pending = list(self._ended), self._calls, list(self._pending.values())
-        so_far = [text for each in pending if each.running() and (text := block_of(each, self._limit_chars))]
+        running = [each for each in pending if each.running()]
+        so_far = [
+            text for each in running if (text := block_of(each, self._limit_chars, only_stderr=self._only_stderr))
+        ]
         if not blocks and not so_far:
             return Content("", "", "", NOTHING.html, is_final=True) if is_final else NOTHING
         text = tail(printed_text("\n".join(blocks + so_far)), max_chars=self._limit_chars)
         title = f"Printed by {counted(calls + len(so_far), 'call')}"
         return Content(title, "" if is_final else "so far", text, pre(text, name="Output"), is_final=is_final)
 
+    def _block_of(self, call: PrintingCall) -> str:
+        return block_of(call, self._limit_chars, only_stderr=self._only_stderr)
+
     def answer(self, ask: str) -> None:
         """There is no button."""
 
 
-def block_of(call: PrintingCall, limit_chars: int) -> str:
+def block_of(call: PrintingCall, limit_chars: int, *, only_stderr: bool = False) -> str:
     """The call in a line, and below it what it has printed, or the end of that; "" when it is nothing."""
-    output = call.output.rstrip()
+    output = (call.stderr if only_stderr else call.output).rstrip()
     return f"--- {call.call_text} #{call.id} {call.state}\n{tail(output, max_chars=limit_chars)}" if output else ""

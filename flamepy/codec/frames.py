@@ -34,7 +34,7 @@ KEEP_HEAD = struct.Struct("<BxxxxxxxQQ")
 # worker (or zygote) -> engine
 RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH or BIRTH is the pid
 OK, FAILED, CANCELLED = 0, 1, 2
-HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT = 1, 2, 4  # and IS_PLAIN: the body is the bytes of the value, nothing else
+HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT, HAS_ERRORS = 1, 2, 4, 16  # and IS_PLAIN: the body is the value's bytes alone
 RESULT_HEAD = struct.Struct(
     "<HBBBxxxIQd"
 )  # frame length, kind, status, flags, worker id, sending number, duration in s

@@ -23,6 +23,7 @@ class Outcome:
     because: the outcome of the argument that failed, when the call never ran.
     output: the tail of what the call printed. duration_s: how long it ran in the worker.
     warning: something that the caller should be told once (a state that cannot be saved).
+    errors: the part of the output that Python code wrote to ``sys.stderr``.
     """
 
     state: TaskState
@@ -33,6 +34,7 @@ class Outcome:
     output: bytes = b""
     duration_s: float = 0.0
     warning: str = ""
+    errors: bytes = b""
 
 
 # An interrupt that comes just before the system call that waits does not end it: Python looks for one afterwards.

@@ -237,6 +237,12 @@ class ObjectFuture:
         return tail.decode(errors="replace")
 
     @property
+    def stderr(self) -> str:
+        """The part of the output that went to ``sys.stderr``; empty until the call has ended."""
+        outcome = self._completion.outcome
+        return "" if outcome is None else outcome.errors.decode(errors="replace")
+
+    @property
     def nbytes(self) -> int | None:
         """The size of the encoded value; None until there is one."""
         outcome = self._completion.outcome

@@ -93,10 +93,10 @@ class Channel:
         self._is_hot = time.perf_counter() - began_s < frames.HOT_S
         return packet[0], packet[1]
 
-    def report(self, number: int, report: Report, output: bytes, duration_s: float) -> None:
+    def report(self, number: int, report: Report, output: bytes, errors: bytes, duration_s: float) -> None:
         """Tell how a call ended: value or failure, new state and output in one message, so all are known or none."""
         value = report.body.plain_bytes()
-        if value is not None and not (report.new_state or report.warning or output):
+        if value is not None and not (report.new_state or report.warning or output or errors):
             length = frames.RESULT_HEAD.size + len(value)
             if length <= frames.PIPE_FRAME_BYTES:
                 plain = frames.RESULT_HEAD.pack(
@@ -111,7 +111,8 @@ class Channel:
         if report.new_state is not None:
             flags |= frames.HAS_NEW_STATE
             report.new_state.write_to(parts, fds)
-        for flag, text in ((frames.HAS_WARNING, report.warning.encode()), (frames.HAS_OUTPUT, output)):
+        texts = (frames.HAS_WARNING, report.warning.encode()), (frames.HAS_OUTPUT, output), (frames.HAS_ERRORS, errors)
+        for flag, text in texts:
             if text:
                 flags |= flag
                 parts += [_LENGTH.pack(len(text)), text]

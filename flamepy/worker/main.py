@@ -59,7 +59,7 @@ def run(
         began_s = time.perf_counter()
         report = _run_call(call, services, mappings, interrupt)
         duration_s = time.perf_counter() - began_s
-        channel.report(call.number, report, output.take(), duration_s)
+        channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
         del call, report  # big arguments and results must not outlive their call while the worker waits
         if mappings:
             mappings.settle()

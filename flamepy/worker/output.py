@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 
 from flamepy.codec.frames import OUTPUT_TAIL_BYTES
@@ -31,7 +32,7 @@ class OutputCapture:
             os.dup2(fd, target)
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
         sys.stdout = _BoundedWriter(1, self.keep_tail)
-        sys.stderr = _BoundedWriter(2, self.keep_tail)
+        sys.stderr = self._errors = _ErrorWriter(2, self.keep_tail)
 
     def keep_tail(self) -> None:
         """Drop all but the end of what the running call has written, when it is much."""
@@ -40,6 +41,13 @@ class OutputCapture:
             tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, size - OUTPUT_TAIL_BYTES)
             os.ftruncate(self._fd, 0)
             os.write(self._fd, tail)
+
+    def take_errors(self) -> bytes:
+        """The tail of what Python code wrote to ``sys.stderr`` since the last call, a part of what ``take`` gives.
+
+        Both go to one file, so that they stay in order; what native code writes is not told apart.
+        """
+        return self._errors.take()
 
     def take(self) -> bytes:
         """The tail of everything written since the last call, and start afresh."""
@@ -71,3 +79,27 @@ class _BoundedWriter(io.TextIOWrapper):
             self.flush()
             self._on_much()
         return count
+
+
+class _ErrorWriter(_BoundedWriter):
+    """Remembers the end of what was written."""
+
+    def __init__(self, fd: int, on_much: Callable[[], None]) -> None:
+        super().__init__(fd, on_much)
+        self._texts: deque[str] = deque()
+        self._chars = 0
+
+    def write(self, text: str) -> int:
+        self._texts.append(text)
+        self._chars += len(text)
+        while self._chars - len(self._texts[0]) >= OUTPUT_TAIL_BYTES:
+            self._chars -= len(self._texts.popleft())
+        return super().write(text)
+
+    def take(self) -> bytes:
+        if not self._texts:
+            return b""
+        text = "".join(self._texts)[-OUTPUT_TAIL_BYTES:]
+        self._texts.clear()
+        self._chars = 0
+        return text.encode(errors="backslashreplace")[-OUTPUT_TAIL_BYTES:]

@@ -31,6 +31,16 @@ def spam(megabytes: int) -> int:
     return megabytes
 
 
+def mix(word: str) -> None:
+    for number, stream in enumerate((sys.stdout, sys.stderr, sys.stdout)):
+        print(word, number, file=stream)
+
+
+def complain(times: int) -> None:
+    for number in range(times):
+        print("complaint", number, file=sys.stderr)
+
+
 def fail_after_printing() -> None:
     print("about to fail")
     raise ValueError
@@ -50,6 +60,23 @@ def test_each_call_has_its_own_output_wherever_it_was_written(engine: Engine) ->
             assert sorted(future.output.split("\n")) == sorted(
                 ["", word, f"{word} from a child", f"{word} from below", f"{word} to stderr"]
             )
+
+
+def test_what_python_writes_to_stderr_is_told_apart_and_stays_in_its_place(engine: Engine) -> None:
+    with Runner("output") as runner:
+        first, second = runner.service(mix)("one"), runner.service(mix)("two")
+        for future, word in ((first, "one"), (second, "two")):
+            future.get(BOUND_S)
+            assert future.output == f"{word} 0\n{word} 1\n{word} 2\n"
+            assert future.stderr == f"{word} 1\n"
+
+
+def test_of_much_on_stderr_the_end_is_kept(engine: Engine) -> None:
+    with Runner("output") as runner:
+        future = runner.service(complain)(100_000)
+        future.get(BOUND_S)
+        assert future.stderr.endswith("complaint 99999\n")
+        assert len(future.stderr) <= 64 * 1024
 
 
 def test_a_worker_that_prints_100_mb_costs_neither_memory_nor_the_result(engine: Engine) -> None:

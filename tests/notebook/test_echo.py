@@ -66,6 +66,13 @@ def test_calls_of_an_object_that_a_handle_has_made_are_told_when_something_holds
     assert "two" in printed
 
 
+def test_only_what_goes_to_stderr_is_told_on_demand(talking: Shell) -> None:
+    talking.run("%config FlameMagics.echo_logs = 'stderr'")
+    printed = talking.run("call = Talker.say('one')\ncall.get()\ntalk(1).get()").printed
+    assert printed.startswith("--- Talker.say('one') #{} succeeded\none\n".format(talking["call"].id))
+    assert "line 1" not in printed
+
+
 def test_what_ends_between_two_cells_is_told_in_the_next_one(talking: Shell, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     talking.run(
@@ -153,7 +160,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 class Call:
     def __init__(self, number: int, output: str, *, runs: bool = False) -> None:
-        self.id, self.output, self.runs = number, output, runs
+        self.id, self.output, self.stderr, self.runs = number, output, "", runs
         self.call_text, self.state = f"f({number})", "running" if runs else "succeeded"
 
     def running(self) -> bool:

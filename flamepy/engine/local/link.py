@@ -30,6 +30,7 @@ class Report:
     new_state: Blob | None = None
     warning: str = ""
     output: bytes = b""
+    errors: bytes = b""
 
 
 class WorkerLink:
@@ -132,12 +133,14 @@ class WorkerLink:
         new_state = None
         if head.flags & frames.HAS_NEW_STATE:
             new_state, offset, next_fd = Blob.read_from(view, offset, fds, next_fd)
-        warning = output = b""
+        warning = output = errors = b""
         if head.flags & frames.HAS_WARNING:
             warning, offset = _read_text(view, offset)
         if head.flags & frames.HAS_OUTPUT:
             output, offset = _read_text(view, offset)
-        return Report(blob, new_state, warning.decode(errors="replace"), output)
+        if head.flags & frames.HAS_ERRORS:
+            errors, offset = _read_text(view, offset)
+        return Report(blob, new_state, warning.decode(errors="replace"), output, errors)
 
     def _receive_away(self, fds: list[int]) -> bytes | memoryview:
         frame, ancillary, _, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)

@@ -120,7 +120,8 @@ class Reports:
 
 def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:
     if head.status == frames.OK:
-        return Outcome(TaskState.SUCCEED, report.body, None, None, None, report.output, head.duration_s, report.warning)
+        said = report.output, head.duration_s, report.warning, report.errors
+        return Outcome(TaskState.SUCCEED, report.body, None, None, None, *said)
     if head.status == frames.CANCELLED:
         return cancelled(record, "it was interrupted.", report.output)
     return Outcome(
@@ -129,4 +130,5 @@ def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Out
         output=report.output,
         duration_s=head.duration_s,
         warning=report.warning,
+        errors=report.errors,
     )
