@@ -10,7 +10,7 @@ the window: further down, the front end has taken them for its own shortcuts.
 from __future__ import annotations
 
 from flame_jupyter.display.html import INDENT_WIDTH
-from flame_jupyter.display.script_parts import COMMON, UNSEEN, squeezed
+from flame_jupyter.display.script_parts import COMMON, COPIED, UNSEEN, squeezed
 
 SCRIPT = squeezed(
     COMMON
@@ -63,7 +63,7 @@ export default { render({ model, el }) {
         node.dataset.id = button.ask;
         node.addEventListener("click", () => {
           if (node.getAttribute("aria-disabled") === "true") return;
-          if (node.copies) return copy(node.copies, status);
+          if (node.copies) return copy(node.copies, status, node);
           wanted = button.ask;
           model.send({ ask: button.ask });
         });
@@ -72,7 +72,7 @@ export default { render({ model, el }) {
       node.title = button.title;
       node.setAttribute("aria-disabled", !button.is_enabled);
       node.copies = button.copies;
-      if (button.copies && wanted === button.ask) { wanted = ""; copy(button.copies, status); }
+      if (button.copies && wanted === button.ask) { wanted = ""; copy(button.copies, status, node); }
     });
   };
   const fill = () => {
@@ -120,7 +120,7 @@ export default { render({ model, el }) {
 )
 
 STYLE = (
-    f".flame-pane{{padding-left:{INDENT_WIDTH}}}.flame-status{UNSEEN}"
+    f".flame-pane{{padding-left:{INDENT_WIDTH}}}.flame-status{UNSEEN}.flame-button{COPIED}"
     """
 .flame-pane{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);margin:4px 0 6px;position:relative}

@@ -9,7 +9,7 @@ own, which the kernel writes: a page with fifty views must not speak fifty times
 from __future__ import annotations
 
 from flame_jupyter.display.html import COLOURS, INDENT_WIDTH
-from flame_jupyter.display.script_parts import COMMON, UNSEEN, squeezed
+from flame_jupyter.display.script_parts import COMMON, COPIED, UNSEEN, squeezed
 
 SCRIPT = squeezed(
     COMMON
@@ -60,7 +60,7 @@ export default { render({ model, el }) {
     refer.hidden = !view.copies;
     write(refer, "Copy reference");
     refer.setAttribute("aria-label", "Copy reference of " + view.label);
-    if (wanted && view.reference) copy(view.reference, said);
+    if (wanted && view.reference) copy(view.reference, said, refer);
     wanted = wanted && !view.reference;
     tick();
   };
@@ -80,7 +80,7 @@ export default { render({ model, el }) {
   };
   cancel.addEventListener("click", ask);
   refer.addEventListener("click", () => {
-    if (view.reference) return copy(view.reference, said);
+    if (view.reference) return copy(view.reference, said, refer);
     wanted = true;
     model.send({ ask: "reference" });
   });
@@ -107,7 +107,7 @@ TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
 
 STYLE = (
     TONES
-    + f".flame-said{UNSEEN}"
+    + f".flame-said{UNSEEN}.flame-ask{COPIED}"
     + """
 .flame-view{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);border-left:3px solid var(--tone);padding-left:10px;

@@ -14,7 +14,7 @@ const make = (parent, tag, name, attributes = {}, at = -1) => {
   return node;
 };
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
-const copy = async (text, said) => {
+const copy = async (text, said, button) => {
   let done = await navigator.clipboard?.writeText(text).then(() => true, () => false);
   if (!done) {
     const focused = document.activeElement, area = make(document.body, "textarea");
@@ -24,9 +24,11 @@ const copy = async (text, said) => {
     area.remove();
     focused.focus();
   }
+  if (done) button.dataset.copied = "";
   write(said, done ? "Reference copied" : "Not copied: see Details");
 };
 """
+COPIED = "[data-copied]::after{content:' ✓'}"
 UNSEEN = "{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}"
 
 

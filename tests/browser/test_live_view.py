@@ -204,6 +204,7 @@ def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_
     button.focus()
     button.press("Enter")
     expect(view.get_by_role("status")).to_have_text("Reference copied")
+    expect(button).to_have_attribute("data-copied", "")
     expect(button).to_be_focused()
     lab.screenshot("kept", lab.page.locator(".jp-Notebook"))
     assert violations(lab.page) == []
