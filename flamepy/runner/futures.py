@@ -70,7 +70,7 @@ class ObjectFuture:
         completion: Completion,
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
-        waits_for: Sequence[Completion] = (),
+        waits_for: Sequence[ObjectFuture] = (),
         notices: Notices | None = None,
     ) -> None:
         self.id = next(self._ids)
@@ -78,7 +78,7 @@ class ObjectFuture:
         self._completion = completion
         self._arguments = _small_arguments(args, kwargs)
         # weak: a future must not keep the results alive that its call took as arguments
-        self._waits_for = tuple(map(weakref.ref, waits_for)) if waits_for else ()
+        self._waits_for = tuple((weakref.ref(each._completion), each.id) for each in waits_for) if waits_for else ()
         self._ref: ObjectRef | None = None
         self._notices = notices
 
@@ -208,8 +208,8 @@ class ObjectFuture:
         if outcome is not None and isinstance(outcome.error, NotFound):
             return "lost"
         if completion.state is TaskState.PENDING:
-            for each in self._waits_for:
-                awaited = each()
+            for reference, _ in self._waits_for:
+                awaited = reference()
                 if awaited is not None and awaited.outcome is None:
                     return "waiting"
         return _STATE_WORDS[completion.state]
@@ -258,9 +258,9 @@ class ObjectFuture:
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """The calls, by name, whose results this one takes as arguments and that have not ended."""
-        awaited = (each() for each in self._waits_for)
-        return tuple(each.name for each in awaited if each is not None and each.outcome is None)
+        """The calls whose results this one takes as arguments and that have not ended: ``("load #2", "train #5")``."""
+        awaited = ((reference(), number) for reference, number in self._waits_for)
+        return tuple(f"{each.name} #{number}" for each, number in awaited if each is not None and each.outcome is None)
 
     @property
     def elapsed_s(self) -> float:

@@ -71,8 +71,8 @@ class ServiceLink:
         completion = self.submit(self.session_id, call)
         if not found:
             return ObjectFuture(self.engine, completion, args, kwargs, notices=self._notices)
-        pending = [each for each in waits_for if isinstance(each, Completion)]
-        return ObjectFuture(self.engine, completion, args, kwargs, pending, self._notices)
+        futures = [each for each in found if isinstance(each, ObjectFuture)]
+        return ObjectFuture(self.engine, completion, args, kwargs, futures, self._notices)
 
     def stream(self, method: str | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectStream:
         """Begin a generator. Raises what ``call`` raises."""

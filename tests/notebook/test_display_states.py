@@ -57,7 +57,7 @@ def test_a_future_tells_whom_it_waits_for(embedded: EmbeddedEngine) -> None:
         nap, add = runner.service(time.sleep), runner.service(max)
         slow = nap(30)
         waiting = add(slow, slow, key=str)
-        assert waiting.waits_for == ("sleep",)
+        assert waiting.waits_for == (f"sleep #{slow.id}",)
         assert waiting.state == "waiting"
         slow.cancel()
         waiting.wait()
