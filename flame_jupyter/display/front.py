@@ -74,7 +74,7 @@ class Front:
             self._show_ended(future, snapshot, has_html=has_html)
             return
         chosen = mode.choose(self._facts(), settings)
-        if chosen is Mode.LIVE and self._show_live(future):
+        if chosen is Mode.LIVE and self._show_live(future, snapshot):
             return
         if chosen is Mode.LIVE:
             chosen = Mode.SETTLED_ONCE if self._is_scripted() else Mode.UPDATED
@@ -204,10 +204,12 @@ class Front:
             logger.debug("live pane not available", exc_info=True)
             return None
 
-    def _show_live(self, future: FutureLike) -> bool:
-        """Two outputs: a caption that always reads, and below it the widget. False when widgets do not work here."""
+    def _show_live(self, future: FutureLike, snapshot: Snapshot) -> bool:
+        """Two outputs: a caption that always reads, and below it the widget. False when widgets do not work here.
+
+        snapshot: as it was when it had not ended; an end that came since is news for the desk.
+        """
         view = View(future, Mode.LIVE, _new_id(), cell=self._cell(), caption_id=_new_id())
-        snapshot = take(future, now_s=time.time())
         try:
             from flame_jupyter.display.widget import LiveView
 

@@ -76,6 +76,28 @@ def widget_of(bundle: Bundle) -> FutureWidget:
     return widget
 
 
+class HastyFuture(HandFuture):
+    """Ends as soon as somebody has looked at it once."""
+
+    @property
+    def output(self) -> str:
+        if not self.done():
+            self.end()
+        return ""
+
+    @output.setter
+    def output(self, _: str) -> None: ...
+
+
+def test_a_call_that_ends_while_it_is_being_shown_settles_too(stage: Stage) -> None:
+    stage.future = HastyFuture()
+    (caption_id, _, _), (body_id, _, _) = stage.show()
+    ends = dict([stage.shell.next()[:2], stage.shell.next()[:2]])
+    assert ends.keys() == {caption_id, body_id}
+    assert WIDGET_VIEW not in ends[body_id]
+    assert "done in 2.3 s" in str(ends[body_id]["text/plain"])
+
+
 def test_a_pending_future_is_a_caption_and_a_live_view(stage: Stage) -> None:
     (_, caption, _), (_, live, is_update) = stage.show()
     assert not is_update
