@@ -32,10 +32,11 @@ def double(value):
 runner = Runner("storm")
 service = runner.service(double)
 assert service(1).get(20) == 2
-is_over = threading.Event()
+may_begin, is_over = threading.Event(), threading.Event()
 chance = random.Random(7)
 
 def pester():
+    may_begin.wait()
     while not is_over.wait(chance.random() * 0.01):
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -45,6 +46,7 @@ made, interrupts = [], 0
 until = time.monotonic() + 3
 while time.monotonic() < until:
     try:
+        may_begin.set()  # not before: outside of this block an interrupt would end the program
         value = len(made)
         made.append((value, service(value)))
         if value % 2:
