@@ -50,12 +50,12 @@ class ServiceHandle:
         record: ServiceRecord | None = self.__dict__.get("_record")
         if record is None or name.startswith("_"):
             raise AttributeError(name)
+        from flamepy.runner import unknown_attribute
+
         if hasattr(type(record.local) if record.kind == "instance" else record.local, name):
-            cure = f"it stays here: read {record.variable}.local.{name}."
-        else:
-            names = methods_of(record.local)
-            cure = f"it has {', '.join(names)}." if names else f"it is a function, call it: {record.variable}(...)."
-        raise AttributeError(f"the service {record.name!r} has no public method {name!r}; {cure}", name=name, obj=self)
+            cure = f"It stays here: read {record.variable}.local.{name}."
+            raise unknown_attribute(record.name, name, methods_of(record.local), cure=cure)
+        raise unknown_attribute(record.name, name, methods_of(record.local))
 
     def __dir__(self) -> list[str]:
         return ["local", *methods_of(self._record.local)]

@@ -198,6 +198,7 @@ def table_html(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A plain table, everything escaped."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{html.escape(each)}</th>' for each in columns)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows)
+    left = 'style="text-align:left"'  # pages of notebooks put numbers first
+    head = "".join(f'<th scope="col" {left}>{html.escape(each)}</th>' for each in columns)
+    body = "".join("<tr>" + "".join(f"<td {left}>{html.escape(each)}</td>" for each in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

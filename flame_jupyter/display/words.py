@@ -11,9 +11,11 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def duration_text(seconds: float) -> str:
-    """``0.02 s``, ``2.3 s``, ``42 s``, ``3 min 5 s``, ``2 h 4 min``. The widget's script counts in the same words."""
-    if seconds < 0.0005:
+    """``0.3 ms``, ``20 ms``, ``2.3 s``, ``42 s``, ``3 min 5 s``, ``2 h 4 min``: the words of the widget's script."""
+    if seconds < 0.00005:
         return "0 s"
+    if seconds < 0.00995:
+        return f"{seconds * 1000:.1f} ms"
     if seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:

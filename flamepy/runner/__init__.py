@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flamepy.runner.iterators import ObjectFutureIterator as ObjectFutureIterator
     from flamepy.runner.link import ServiceView as ServiceView
     from flamepy.runner.methods import ConstructorNeedsArguments as ConstructorNeedsArguments
+    from flamepy.runner.methods import UnknownMethod as UnknownMethod
+    from flamepy.runner.methods import unknown_attribute as unknown_attribute
     from flamepy.runner.progress import show_progress_with as show_progress_with
     from flamepy.runner.progress import wait_for_all as wait_for_all
     from flamepy.runner.runner import Runner as Runner
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConstructorNeedsArguments": "methods",
+    "UnknownMethod": "methods",
+    "unknown_attribute": "methods",
     "EnvironmentWarning": "environment",
     "ObjectFuture": "futures",
     "ObjectFutureIterator": "iterators",

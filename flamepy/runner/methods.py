@@ -23,6 +23,10 @@ class ConstructorNeedsArguments(InvalidArgument, TypeError):
     """A class was given as a service, but it cannot be made without arguments."""
 
 
+class UnknownMethod(InvalidArgument, AttributeError):
+    """The service has no public method of this name."""
+
+
 @dataclass(frozen=True)
 class Interface:
     """What can be called. name: for people; methods: attribute of the handle -> name for people (``Counter.add``).
@@ -155,18 +159,19 @@ def check_constructor(cls: type) -> None:
         )
 
 
-def unknown_attribute(interface: Interface, attribute: str) -> str:
-    """The message for an attribute that the service does not have: what it has, and what was probably meant."""
-    if not interface.methods:
-        return f"the service {interface.name!r} has no attribute {attribute!r}: it is a function, call it: service(...)"
+def unknown_attribute(
+    name: str, attribute: str, methods: Collection[str], *, cure: str = "Data of the object is read through a method."
+) -> UnknownMethod:
+    """The error for an attribute that a service does not have: what it has, and what was probably meant.
+
+    methods: none = it is a function. cure: for those who meant no method.
+    """
+    if not methods:
+        what = f"the service {name!r} has no attribute {attribute!r}"
+        return UnknownMethod(f"{what}: it is a function, call it: {name}(...)")
     import difflib  # only in the error path: it takes 3 ms to import
 
-    close = difflib.get_close_matches(attribute, interface.methods, n=1)
-    listed = ", ".join(list(interface.methods)[:CLOSEST_LISTED]) + (
-        ", ..." if len(interface.methods) > CLOSEST_LISTED else ""
-    )
+    close = difflib.get_close_matches(attribute, methods, n=1)
+    listed = ", ".join(list(methods)[:CLOSEST_LISTED]) + (", ..." if len(methods) > CLOSEST_LISTED else "")
     meant = f" Did you mean {close[0]!r}?" if close else ""
-    return (
-        f"the service {interface.name!r} has no public method {attribute!r}.{meant} It has: {listed}. "
-        "Data of the object is read through a method."
-    )
+    return UnknownMethod(f"the service {name!r} has no public method {attribute!r}.{meant} It has: {listed}. {cure}")

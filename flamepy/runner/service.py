@@ -75,7 +75,7 @@ class RunnerService:
         link = self.__dict__.get("_link")
         if link is None or attribute.startswith("_"):
             raise AttributeError(attribute)
-        raise AttributeError(unknown_attribute(link.interface, attribute))
+        raise unknown_attribute(link.interface.name, attribute, link.interface.methods)
 
     def __dir__(self) -> list[str]:
         return ["close", *self._link.interface.methods]

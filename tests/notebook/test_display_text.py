@@ -61,8 +61,8 @@ def words(page: str) -> str:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0 s"), (0.02, "20 ms"), (0.3, "0.3 s"), (9.94, "9.9 s"), (9.96, "9 s"), (59.9, "59 s"), (185, "3 min 5 s"),
-     (7440, "2 h 4 min")],
+    [(0, "0 s"), (0.0003, "0.3 ms"), (0.004, "4.0 ms"), (0.02, "20 ms"), (0.3, "0.3 s"), (9.94, "9.9 s"), (9.96, "9 s"),
+     (59.9, "59 s"), (185, "3 min 5 s"), (7440, "2 h 4 min")],
 )  # fmt: skip
 def test_a_duration_is_said_as_people_say_it(seconds: float, expected: str) -> None:
     assert duration_text(seconds) == expected

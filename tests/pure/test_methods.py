@@ -190,6 +190,6 @@ def test_a_class_that_can_be_made_without_arguments_is_taken(cls: type) -> None:
 
 
 def test_a_wrong_attribute_is_answered_with_what_was_probably_meant() -> None:
-    text = unknown_attribute(interface_of(Base, reserved=RESERVED_NAMES), "inherted")
+    text = str(unknown_attribute("Base", "inherted", interface_of(Base, reserved=RESERVED_NAMES).methods))
     assert "Did you mean 'inherited'?" in text
     assert "It has: inherited, hidden" in text

@@ -24,6 +24,7 @@ from flamepy.runner import (
     EnvironmentWarning,
     SessionContext,
     StaleCodeWarning,
+    UnknownMethod,
     UnsavedStateWarning,
     view_of,
 )
@@ -158,7 +159,7 @@ def test_a_service_that_is_no_function_says_what_to_call(runner: Runner) -> None
     account = runner.service(Account)
     with pytest.raises(TypeError, match=r"call one of its methods: pay_in\(\)"):
         account(1)
-    with pytest.raises(AttributeError, match="Did you mean 'pay_in'"):
+    with pytest.raises(UnknownMethod, match="Did you mean 'pay_in'"):
         account.payin(1)
     with pytest.raises(AttributeError, match="no public method 'balance'"):
         _ = account.balance
