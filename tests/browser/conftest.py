@@ -234,6 +234,7 @@ class Lab:
         """
         if self.front_end != "lab" or not os.environ.get("UPDATE_PICTURES"):
             return
+        self.page.locator(kind).nth(cells[0]).evaluate("cell => cell.scrollIntoView()")
         boxes = [self.page.locator(kind).nth(cell).bounding_box() for cell in cells]
         shown = [box for box in boxes if box is not None]
         left, top = min(box["x"] for box in shown), min(box["y"] for box in shown)

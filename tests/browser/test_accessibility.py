@@ -34,7 +34,7 @@ def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None
     expect(lab.page.get_by_role("group", name="Inspector of load(45)")).to_contain_text("Rows 1 to 20 of 45.")
     expect(lab.page.get_by_role("progressbar", name="train")).to_be_visible()
     expect(lab.page.locator(".flame-view")).to_have_count(2)
-    expect(lab.page.locator(".flame-word").last).to_have_text("Waiting for train")
+    expect(lab.page.locator(".flame-word").last).to_have_text("Waiting for train #1")
     lab.picture("waiting", 10)
     for theme in THEMES:
         lab.set_theme(theme)
