@@ -193,7 +193,7 @@ def test_cells_are_listed_with_module_names_and_hash(shell: Shell) -> None:
     first, second = repr(table).split("\n")[1:]
     assert first.split()[:4] == ["1", "notebook_cells", "x", "In[1]"]
     assert second.split()[:4] == ["2", "tools", "f", "In[2]"]
-    assert "<td>tools</td>" in table._repr_html_()
+    assert ">tools</td>" in table._repr_html_()
 
 
 def test_cells_are_dropped_by_name_by_module_and_all(shell: Shell) -> None:
