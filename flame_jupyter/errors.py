@@ -163,7 +163,9 @@ def _callers(shell: InteractiveShell, trace: TracebackType | None) -> tuple[Show
     cells: list[ShownFrame] = []
     other: ShownFrame | None = None
     while trace is not None:
-        code, lineno = trace.tb_frame.f_code, trace.tb_lineno
+        code = trace.tb_frame.f_code
+        # an interrupt may hit an instruction that belongs to no line; typeshed does not know
+        lineno = trace.tb_lineno or code.co_firstlineno
         line = linecache.getline(code.co_filename, lineno, trace.tb_frame.f_globals).strip()
         source = ((lineno, line),) if line else ()
         label = shell.compile.format_code_name(code.co_filename)

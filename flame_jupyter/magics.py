@@ -46,8 +46,8 @@ class FlameMagics(FlameTraits, Magics):
     @line_magic
     @_described_by(grammar.runner_options)
     def flame_runner(self, line: str) -> Any:
-        asked = arguments.parse_runner(arguments.expanded(line, self._expander()))
         with self._short_interrupts():
+            asked = arguments.parse_runner(arguments.expanded(line, self._expander()))
             return commands.run(self.notebook, asked, is_quiet=asked.quiet or self.quiet)
 
     @no_var_expand
@@ -55,8 +55,8 @@ class FlameMagics(FlameTraits, Magics):
     @_described_by(grammar.service_options)
     def flame_service(self, line: str, cell: str) -> None:
         __tracebackhide__ = True
-        asked = arguments.parse_service(arguments.expanded(line, self._expander()))
         with self._short_interrupts():
+            asked = arguments.parse_service(arguments.expanded(line, self._expander()))
             commands.define(self.notebook, asked, cell, is_quiet=asked.quiet or self.quiet)
 
     @no_var_expand
@@ -64,8 +64,9 @@ class FlameMagics(FlameTraits, Magics):
     @_described_by(grammar.export_options)
     def flame_export(self, line: str, cell: str) -> None:
         __tracebackhide__ = True
-        asked = arguments.parse_export(arguments.expanded(line, self._expander()))
-        commands.export(self.notebook, asked, cell, is_quiet=asked.quiet or self.quiet)
+        with self._short_interrupts():
+            asked = arguments.parse_export(arguments.expanded(line, self._expander()))
+            commands.export(self.notebook, asked, cell, is_quiet=asked.quiet or self.quiet)
 
     @line_magic("%flame_export")
     @line_magic("flame_export")  # type: ignore[arg-type]  # as below

@@ -265,6 +265,21 @@ def test_a_failing_body_leaves_the_old_service_bound(shell: Shell) -> None:
     assert shell.run("square(4).get()").value == 16
 
 
+@pytest.mark.parametrize("cell", ["%flame_runner start --name {stop()}", "%%flame_service {stop()}\ndef f(): ..."])
+def test_an_interrupt_at_an_instruction_without_a_line_reads_as_any_other(shell: Shell, cell: str) -> None:
+    """IPython cannot show the traceback of such a one, and says so in fifty lines."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    stop.__code__ = stop.__code__.replace(co_linetable=b"")
+    shell.ip.user_ns["stop"] = stop
+    result = shell.run_any(cell)
+    assert isinstance(result.error, KeyboardInterrupt)
+    assert "Unexpected exception" not in result.printed
+    assert len(result.printed.splitlines()) < 10, result.printed
+
+
 def test_an_interrupted_body_leaves_the_old_service_bound(shell: Shell) -> None:
     shell.run(COUNTER)
     shell.run("Counter.add(1).get()")
