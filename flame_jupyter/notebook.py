@@ -133,16 +133,17 @@ class Notebook:
         Calls that still run are waited for. ``wait_s``: at most so many seconds, then they are cancelled;
         ``cancel``: they are cancelled at once, or after ``wait_s``.
         """
-        runner = self.runner
+        runner, was_open = self._runner, self.runner is not None
         if runner is None:
             self.services.end()
             return None
         try:
+            # a closed one too: an interrupt may have left something of an earlier stop to do
             runner.close(timeout=wait_s, cancel=cancel and wait_s is None)
         finally:
             if runner.is_closed():  # an interrupt that came too early for that leaves everything as it is
                 self.services.end()
-        return str(runner.name)
+        return str(runner.name) if was_open else None
 
     def unfinished_calls(self) -> int:
         """How many calls of the Runner's services have not ended."""

@@ -33,15 +33,17 @@ def finish_sessions(
     cancel: bool,
     then: Callable[[], object] = lambda: None,
 ) -> None:
-    """Close sessions, and undo the rest with ``then``, which runs in any case and last.
+    """Close sessions, and undo the rest with ``then``, which runs when they are closed, also by an interrupt.
 
     Without ``wait`` this returns at once; calls that are not cancelled go on, and a thread does the rest after them.
     """
 
     def finish() -> None:
-        with contextlib.ExitStack() as last:
-            last.callback(then)
+        try:
             close_sessions(engine, session_ids, wait=wait or not cancel, timeout_s=timeout_s, cancel=cancel)
+        finally:
+            if not any(_is_open(engine, session_id) for session_id in session_ids):  # an interrupt came too early
+                then()
 
     if wait or cancel:
         finish()
@@ -56,15 +58,19 @@ def close_sessions(
     """Close sessions of one engine, newest first.
 
     wait: return when their calls have ended. timeout_s: how long calls may go on by themselves before they are
-    cancelled; None = as long as they take. cancel: do not let them, cancel at once. An interrupt while waiting
-    cancels too, and is raised again.
+    cancelled; None = as long as they take. cancel: do not let them, cancel at once. An interrupt cancels too, and is
+    raised again.
     """
-    if wait and not cancel:
-        try:
+    try:
+        if wait and not cancel:
             cancel = not _wait_for_calls(engine, session_ids, timeout_s)
-        except BaseException:
-            close_sessions(engine, session_ids, wait=True, timeout_s=None, cancel=True)
-            raise
+        _close_all(engine, session_ids, wait=wait, cancel=cancel)
+    except BaseException:
+        _close_all(engine, session_ids, wait=True, cancel=True)
+        raise
+
+
+def _close_all(engine: Engine, session_ids: Sequence[str], *, wait: bool, cancel: bool) -> None:
     running = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)] if wait else []
     for session_id in reversed(session_ids):
         _close_session(engine, session_id, cancel)
@@ -103,6 +109,13 @@ def _wait_for_all(engine: Engine, calls: Sequence[Completion], deadline_s: float
         return all(each.wait(None if deadline_s is None else deadline_s - time.monotonic()) for each in calls)
     finally:
         engine.waiting(False)
+
+
+def _is_open(engine: Engine, session_id: str) -> bool:
+    try:
+        return engine.get_session(session_id).state is SessionState.OPEN
+    except (NotFound, InvalidState):  # it is gone, or the engine itself has ended
+        return False
 
 
 def _close_session(engine: Engine, session_id: str, cancel: bool) -> None:

@@ -75,7 +75,8 @@ class Runner:
         self._lock = threading.Lock()
         self._links: list[ServiceLink] = []
         self._told_stale: weakref.WeakSet[ServiceLink] = weakref.WeakSet()
-        self._is_closed = False
+        self._is_closed = False  # to new services
+        self._is_ending = False  # somebody sees to the end, or has done so
         is_nested = is_inside_worker(os.environ)
         if context is None:
             # in a worker, whatever configuration file lies around has no say
@@ -264,15 +265,22 @@ class Runner:
         wait: return when the calls that are out have ended; False returns at once, the rest happens behind them.
         timeout: seconds until calls that are still out are cancelled; None = never. cancel: cancel them at once.
         """
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            links, self._links = self._links, []
-        for each in links:
-            each.refuse(self._closed_because())
-        session_ids = [session_id for each in links for session_id in each.session_ids()]
-        finish_sessions(self._engine, session_ids, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close)
+        try:
+            with self._lock:
+                if self._is_ending:
+                    return
+                self._is_closed = self._is_ending = True
+                links = self._links
+            for each in links:
+                each.refuse(self._closed_because())
+            session_ids = [session_id for each in links for session_id in each.session_ids()]
+            finish_sessions(
+                self._engine, session_ids, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close
+            )
+            self._links = []
+        except BaseException:
+            self._is_ending = False  # an interrupt may come at any moment: the next close goes on from there
+            raise
 
     def __enter__(self) -> Runner:
         self._check_open("enter it")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import linecache
 import os
 import signal
 import subprocess
@@ -12,9 +13,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+import flamepy
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
@@ -169,3 +173,52 @@ def test_callbacks_run_although_the_caller_waits_for_something_else(embedded: Em
         assert sleeping.wait(BOUND_S)  # only the callback ends this
         watcher.join(BOUND_S)
         assert called.is_set()
+
+
+class InterruptAtLine:
+    """Raises KeyboardInterrupt at the n-th line that this thread runs in one of ``files``.
+
+    Not at a ``with``: the end of its block is such a line too, and there Python looks for no signal.
+    """
+
+    def __init__(self, number: int, files: tuple[str, ...]) -> None:
+        self.left, self._files = number, files
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        filename = frame.f_code.co_filename
+        if not filename.endswith(self._files):
+            return None
+        if event == "line" and not linecache.getline(filename, frame.f_lineno).strip().startswith("with "):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self.trace
+
+
+def closed_with_interrupt_at(number: int, begun: Path) -> bool:
+    """Was there such a line? Whatever was interrupted, the next close brings it to its end."""
+    runner = Runner("interrupted")
+    call = runner.service(announce_and_sleep)(str(begun))
+    until_exists(begun)
+    interrupt = InterruptAtLine(number, ("runner/runner.py", "runner/closing.py"))
+    before = sys.gettrace()
+    sys.settrace(interrupt.trace)
+    try:
+        runner.close(timeout=0.01)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    runner.close(cancel=True)
+    assert call.cancelled(), f"interrupted at line {number}, the call is {call.state}"
+    assert flamepy.get_application("interrupted") is None
+    return interrupt.left <= 0
+
+
+def test_an_interrupt_at_any_line_of_close_leaves_nothing_that_the_next_close_does_not_end(
+    embedded: EmbeddedEngine, tmp_path: Path
+) -> None:
+    number = 1
+    while closed_with_interrupt_at(number, tmp_path / f"begun-{number}"):
+        number += 1
+    assert number > 20, "it was not interrupted at the lines of interest"
