@@ -24,6 +24,7 @@ BROKEN = "7.0.1"
 SUPPORTED = [version for version in versions() if version != BROKEN]
 SAMPLE = 50  # interrupts for each way of waiting
 SMALL_SAMPLE = 20  # on all versions but the newest, unless FLAME_TEST_INTERRUPTS=all asks for the whole one
+WANTS_ALL = os.environ.get("FLAME_TEST_INTERRUPTS") == "all"  # here, because tests do not see such variables
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PACKAGE_FILES = 60  # of a megabyte that does not compress: packaging them takes seconds
 
@@ -200,8 +201,7 @@ def test_an_interrupt_of_packaging_is_felt_within_half_a_second(kernel: Kernel, 
 
 
 def sample(version: str) -> int:
-    is_whole = version == SUPPORTED[-1] or os.environ.get("FLAME_TEST_INTERRUPTS") == "all"
-    return SAMPLE if is_whole else SMALL_SAMPLE
+    return SAMPLE if WANTS_ALL or version == SUPPORTED[-1] else SMALL_SAMPLE
 
 
 class Shown:
