@@ -273,7 +273,8 @@ class Runner:
                 links = self._links
             for each in links:
                 each.refuse(self._closed_because())
-            session_ids = [session_id for each in links for session_id in each.session_ids()]
+            # a function: Python 3.13.0 lets an interrupt that hits a comprehension pass by the handler around it
+            session_ids = _session_ids_of(links)
             finish_sessions(
                 self._engine, session_ids, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close
             )
@@ -361,3 +362,7 @@ def _checked(futures: Iterable[ObjectFuture]) -> list[ObjectFuture]:
         if not isinstance(each, ObjectFuture):
             raise InvalidArgument(f"futures[{position}] is {type(each).__name__}, not an ObjectFuture: leave it out.")
     return checked
+
+
+def _session_ids_of(links: Iterable[ServiceLink]) -> list[str]:
+    return [session_id for each in links for session_id in each.session_ids()]
