@@ -17,7 +17,7 @@ END_TAG = b"flame: end of stream\n"
 
 @dataclass(frozen=True)
 class StreamStep:
-    """Run the generator to its next part. begin: the ``RunnerRequest`` that makes it; None after the first step."""
+    """Run the generator to its next part. begin: the request that makes it; None after the first step."""
 
     stream_id: str
     begin: Any = None

@@ -25,7 +25,7 @@ from flamepy.engine.completion import Completion
 class Call:
     """One call on its way to a worker.
 
-    request: an encoded ``runner.types.RunnerRequest`` (or the bytes of a plain session's task).
+    request: an encoded ``runner.types.ShortRequest`` (or the bytes of a plain session's task).
     dependencies: results that the request refers to by position; the engine waits for them.
     name: for people, such as ``Counter.add``. retries: how often to start again when a worker is lost.
     """

@@ -15,7 +15,7 @@ from flamepy.codec.pickling import encode
 from flamepy.engine.api import Call, Engine, SessionSpec
 from flamepy.engine.completion import Completion
 from flamepy.errors import NotFound, RunnerClosed
-from flamepy.runner.types import RunnerContext, RunnerRequest
+from flamepy.runner.types import RunnerContext, ShortRequest
 
 if TYPE_CHECKING:
     from flamepy.runner.futures import ObjectFuture
@@ -44,6 +44,6 @@ def ask_beside(
         raise RunnerClosed(
             f"the Runner of {future.name} is closed, so no worker can read its result: take it with get()."
         ) from error
-    request = RunnerRequest("ask", (function, future, arguments))
+    request: ShortRequest = ("ask", (function, future, arguments), None)
     payload = encode(request, dependencies=[], what=f"a question about {future.name}")
     return engine.submit(session_id, Call(payload, dependencies=(future.completion,), name=f"about {future.name}"))

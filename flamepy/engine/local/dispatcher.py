@@ -96,7 +96,7 @@ class Dispatcher:
     # --- calls go to workers ---------------------------------------------------------------------------------------
 
     def dispatch(self) -> None:
-        """Hand out waiting calls, one of each session in turn, until none can be placed."""
+        """Hand out waiting calls, a packet of each session in turn, until none can be placed."""
         stuck = 0
         while self._ready and stuck < len(self._ready):
             session = self._ready.popleft()
