@@ -58,6 +58,11 @@ def interface_of(execution_object: Any, *, reserved: Collection[str], name: str 
             )
         streams = _streams({None: execution_object}, shown)
         return Interface(shown, kind, MappingProxyType({}), True, streams)
+    if isinstance(execution_object, (int, float, complex, str, bytes, type(None))):
+        raise InvalidArgument(
+            f"{execution_object!r:.60} is a value, not something to call: pass the function itself, service(f) and not "
+            "service(f(...)). A value that calls shall share goes into the cache with Runner.put_object."
+        )
     cls: type = execution_object if kind == "class" else type(execution_object)
     shown = name or cls.__name__
     names = public_methods(cls)

@@ -189,6 +189,12 @@ def test_a_class_that_can_be_made_without_arguments_is_taken(cls: type) -> None:
     check_constructor(cls)
 
 
+@pytest.mark.parametrize("value", [3, True, 2.5, "text", b"bytes", None])
+def test_the_result_of_a_function_is_not_taken_for_the_function(value: object) -> None:
+    with pytest.raises(InvalidArgument, match=r"is a value, .* pass the function itself, service\(f\)"):
+        interface_of(value, reserved=RESERVED_NAMES)
+
+
 def test_a_wrong_attribute_is_answered_with_what_was_probably_meant() -> None:
     text = str(unknown_attribute("Base", "inherted", interface_of(Base, reserved=RESERVED_NAMES).methods))
     assert "Did you mean 'inherited'?" in text
