@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flame_jupyter.advice import listed, warn_user
+from flamepy.clock import monotonic_s
 from flamepy.errors import FlameError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ LOOK_EVERY_S = 2.0  # looking costs a stat of every file, and calls are made tho
 class DriftWatch:
     """policy: what the user wants, the trait ``on_drift``; now: a clock in seconds."""
 
-    def __init__(self, policy: Callable[[], str], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, policy: Callable[[], str], now: Callable[[], float] = monotonic_s) -> None:
         self._policy = policy
         self._now = now
 

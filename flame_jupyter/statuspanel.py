@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from flame_jupyter.arguments import RunnerLine
 from flame_jupyter.display.panel import Action, Panel, PanelFacts
 from flame_jupyter.status import SERVICE_COLUMNS, Status, size_text
 from flamepy import FlameError
+from flamepy.clock import monotonic_s
 
 if TYPE_CHECKING:
     from flame_jupyter.notebook import Notebook
@@ -61,7 +61,7 @@ class _Asker:
 
     def _look_for_drift(self, sha: str) -> None:
         """Now and then; at once when the package is another one: what was said of the old one is not true of it."""
-        runner, now_s = self._notebook.runner, time.monotonic()
+        runner, now_s = self._notebook.runner, monotonic_s()
         if runner is not None and (now_s >= self._drift_due_s or sha != self._sha):
             self._changed, self._sha = runner.drift(), sha
             self._drift_due_s = now_s + DRIFT_EVERY_S

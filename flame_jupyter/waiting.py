@@ -12,11 +12,11 @@ import asyncio
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flamepy.clock import monotonic_s
 from flamepy.errors import FlameError
 from flamepy.runner import watch_waits
 
@@ -98,7 +98,7 @@ class CellWaits:
             yield
         except asyncio.CancelledError as error:
             self._shorten(error)
-            self._broken_off.append((time.monotonic(), tuple(futures)))
+            self._broken_off.append((monotonic_s(), tuple(futures)))
             raise
         finally:
             self._after_wait(futures)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flamepy.clock import monotonic_s
+
 
 @dataclass
 class Clock:
     """now: monotonic seconds, for what is due. wall: seconds since the epoch, for what is shown."""
 
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = monotonic_s
     wall: Callable[[], float] = time.time

@@ -27,6 +27,7 @@ from flame_jupyter.display.snapshot import FutureLike, Snapshot, take
 from flame_jupyter.display.ui_thread import UiThread
 from flame_jupyter.display.views import View
 from flame_jupyter.display.wire import Wire
+from flamepy.clock import monotonic_s
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -130,7 +131,7 @@ class Front:
         pane.is_kept = chosen is Mode.LIVE and mode.is_voila()
         waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over and not pane.is_kept
         if waits:
-            pane.appears_s = time.monotonic() + after_s
+            pane.appears_s = monotonic_s() + after_s
         if chosen is Mode.LIVE and not is_over:
             pane.caption_id = _new_id()
             self._publish(EMPTY if waits else content.caption(), display_id=pane.caption_id, is_update=False)
@@ -233,10 +234,10 @@ class Front:
         view.future.add_done_callback(lambda _future: self._ui.post(self._desk.wake))
 
     def _wait_for(self, views: Sequence[View | Pane], *, timeout_s: float) -> None:
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = monotonic_s() + timeout_s
         try:
             for view in views:
-                if not view.is_settled.wait(max(deadline_s - time.monotonic(), 0.0)):
+                if not view.is_settled.wait(max(deadline_s - monotonic_s(), 0.0)):
                     return
         except KeyboardInterrupt:
             logger.debug("wait for displayed futures interrupted cell=%s", self._cell())

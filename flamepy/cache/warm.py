@@ -14,11 +14,12 @@ import fcntl
 import os
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+
+from flamepy.clock import monotonic_s
 
 WARM_FROM_BYTES = 256 << 10  # a smaller one is made anew in the time that the look takes
 KEEP_AT_MOST_BYTES = 512 << 20
@@ -73,7 +74,7 @@ class WarmSegments:
         if counted is None:
             return
         kept = WarmMemory(counted, memory.nbytes, memory.pid)
-        self._given.append(_Kept(kept, time.monotonic()))
+        self._given.append(_Kept(kept, monotonic_s()))
         if self._lock.acquire(blocking=False):  # else whoever holds it, maybe this very thread, does the rest
             try:
                 self._settle(KEEP_AT_MOST_BYTES, 0.0)

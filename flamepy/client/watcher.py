@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from flamepy.clock import monotonic_s
 from flamepy.core.task import Task
 from flamepy.errors import CallTimeout, FlameError
 
@@ -37,7 +37,7 @@ class TaskWatcher(Iterator[Task]):
         if timeout_s is None:
             self._next = lambda: next(changes, None)
             return
-        self._deadline_s = time.monotonic() + timeout_s
+        self._deadline_s = monotonic_s() + timeout_s
         self._handed_over: queue.SimpleQueue[Task | FlameError | None] = queue.SimpleQueue()
         self._next = self._next_in_time
         threading.Thread(target=self._hand_over, args=(changes,), name="flame-watch", daemon=True).start()
@@ -54,7 +54,7 @@ class TaskWatcher(Iterator[Task]):
 
     def _next_in_time(self) -> Task | None:
         try:
-            change = self._handed_over.get(timeout=max(0.0, self._deadline_s - time.monotonic()))
+            change = self._handed_over.get(timeout=max(0.0, self._deadline_s - monotonic_s()))
         except queue.Empty:
             raise CallTimeout(
                 f"the watched task did not end within {self._timeout_s} s: watch it longer, or close its session."

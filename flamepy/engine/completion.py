@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
+from flamepy.clock import monotonic_s
 from flamepy.core.task import TaskState
 from flamepy.errors import FlameError
 
@@ -43,7 +44,7 @@ INTERRUPT_CHECK_S = 0.2
 
 def look_up_at(deadline_s: float | None) -> float:
     """When a wait until ``deadline_s`` (monotonic; None = for ever) looks up next, so that no interrupt is lost."""
-    soon_s = time.monotonic() + INTERRUPT_CHECK_S
+    soon_s = monotonic_s() + INTERRUPT_CHECK_S
     return soon_s if deadline_s is None else min(deadline_s, soon_s)
 
 
@@ -93,10 +94,10 @@ class Completion:
         gate = threading.Lock()
         gate.acquire()
         self.on_done(gate.release, is_ours=True)
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
         try:
-            while not gate.acquire(True, max(look_up_at(deadline_s) - time.monotonic(), 0.0)):
-                if deadline_s is not None and time.monotonic() >= deadline_s:
+            while not gate.acquire(True, max(look_up_at(deadline_s) - monotonic_s(), 0.0)):
+                if deadline_s is not None and monotonic_s() >= deadline_s:
                     return False
             return True
         finally:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
+from flamepy.clock import monotonic_s
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Engine
 from flamepy.engine.completion import Completion
@@ -74,7 +74,7 @@ def _close_all(engine: Engine, session_ids: Sequence[str], *, wait: bool, cancel
     running = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)] if wait else []
     for session_id in reversed(session_ids):
         _close_session(engine, session_id, cancel)
-    _wait_for_all(engine, running, time.monotonic() + CANCEL_BOUND_S)
+    _wait_for_all(engine, running, monotonic_s() + CANCEL_BOUND_S)
 
 
 def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
@@ -92,7 +92,7 @@ def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
 
 def _wait_for_calls(engine: Engine, session_ids: Sequence[str], timeout_s: float | None) -> bool:
     """Wait until nothing is out, calls that running calls make meanwhile included; False when the time is over."""
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
     while True:
         out = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)]
         if not out:
@@ -106,7 +106,7 @@ def _wait_for_all(engine: Engine, calls: Sequence[Completion], deadline_s: float
         return True
     engine.waiting(True)
     try:
-        return all(each.wait(None if deadline_s is None else deadline_s - time.monotonic()) for each in calls)
+        return all(each.wait(None if deadline_s is None else deadline_s - monotonic_s()) for each in calls)
     finally:
         engine.waiting(False)
 

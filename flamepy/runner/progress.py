@@ -9,10 +9,10 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flamepy.clock import monotonic_s
 from flamepy.runner.waits import waiting_for
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def show_progress_with(display: ProgressDisplay) -> Callable[[], None]:
 
 def wait_for_all(futures: Sequence[ObjectFuture], timeout_s: float | None, *, progress: bool) -> bool:
     """Wait until all calls have ended, however they ended; False when ``timeout_s`` was over first."""
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
     with waiting_for(futures):
         if progress and not _displays:
             return _wait_and_draw(futures, deadline_s)
@@ -108,4 +108,4 @@ def _bar(futures: Sequence[ObjectFuture]) -> Any:
 
 
 def _left_s(deadline_s: float | None) -> float | None:
-    return None if deadline_s is None else max(deadline_s - time.monotonic(), 0.0)
+    return None if deadline_s is None else max(deadline_s - monotonic_s(), 0.0)

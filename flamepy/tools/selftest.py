@@ -7,11 +7,11 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from flamepy.clock import monotonic_s
 from flamepy.errors import CallTimeout, FlameError
 from flamepy.tools.findings import Finding, Level
 
@@ -40,7 +40,7 @@ def run_self_test(timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
     """Start a Runner over an empty directory, make calls, take the time."""
     from flamepy.runner import Runner
 
-    began_s = time.perf_counter()
+    began_s = monotonic_s()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="flame-doctor-") as root,
@@ -54,7 +54,7 @@ def run_self_test(timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
                 cure = "Something keeps workers from starting: run it again with nothing else running, then report it."
                 yield Finding(GROUP, "first call", f"no answer after {timeout_s:g} s", Level.WRONG, cure)
                 return
-            first_s = time.perf_counter() - began_s
+            first_s = monotonic_s() - began_s
             rounds = [_seconds_of(lambda: look().get(timeout_s)) for _ in range(_ROUND_TRIPS)]
     except (FlameError, OSError) as error:
         yield Finding.of_error(GROUP, "first call", error)
@@ -69,9 +69,9 @@ def run_self_test(timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
 
 
 def _seconds_of(work: Callable[[], object]) -> float:
-    began_s = time.perf_counter()
+    began_s = monotonic_s()
     work()
-    return time.perf_counter() - began_s
+    return monotonic_s() - began_s
 
 
 def _same_flamepy(facts: WorkerFacts) -> Finding:

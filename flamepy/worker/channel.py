@@ -7,12 +7,12 @@ import os
 import select
 import socket
 import struct
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.segment import Segment
+from flamepy.clock import monotonic_s
 from flamepy.codec import frames
 from flamepy.worker.outcome import Report
 
@@ -78,7 +78,7 @@ class Channel:
         return None
 
     def _next_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
-        began_s = now_s = time.perf_counter()
+        began_s = now_s = monotonic_s()
         spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
         while now_s < spin_until_s:
             try:
@@ -86,11 +86,11 @@ class Channel:
                     frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
                 )
             except BlockingIOError:
-                now_s = time.perf_counter()
+                now_s = monotonic_s()
             else:
                 return packet[0], packet[1]
         packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
-        self._is_hot = time.perf_counter() - began_s < frames.HOT_S
+        self._is_hot = monotonic_s() - began_s < frames.HOT_S
         return packet[0], packet[1]
 
     def report(self, number: int, report: Report, output: bytes, errors: bytes, duration_s: float) -> None:

@@ -11,12 +11,12 @@ import mmap
 import os
 import socket
 import sys
-import time
 import types
 
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
 from flamepy.cache.warm import KEEP_S, warm_segments
+from flamepy.clock import monotonic_s
 from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
 from flamepy.core.binding import Binding
@@ -56,9 +56,9 @@ def run(
         if call is None:
             return 0
         interrupt.begin(call.number)
-        began_s = time.perf_counter()
+        began_s = monotonic_s()
         report = _run_call(call, services, mappings, interrupt)
-        duration_s = time.perf_counter() - began_s
+        duration_s = monotonic_s() - began_s
         channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
         del call, report  # big arguments and results must not outlive their call while the worker waits
         if mappings:

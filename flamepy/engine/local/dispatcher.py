@@ -12,6 +12,7 @@ from collections import deque
 from itertools import islice
 
 from flamepy.cache.budget import SegmentBudget
+from flamepy.clock import monotonic_s
 from flamepy.codec import frames
 from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
@@ -110,7 +111,7 @@ class Dispatcher:
         if self._has_new_idle:
             self._has_new_idle = False
             if not self._ready and self.recheck_at_s is None:
-                self._recheck_soon(time.monotonic())
+                self._recheck_soon(monotonic_s())
 
     def _place_next(self, session: SessionRecord) -> bool:
         if session.spec.is_stateful:
@@ -181,7 +182,7 @@ class Dispatcher:
         if worker.in_flight:
             _head_runs(worker)
             return
-        worker.idle_since_s = time.monotonic()
+        worker.idle_since_s = monotonic_s()
         self._has_new_idle = self.is_hungry = True
         if worker.is_leaving:
             worker.link.send_leave()
@@ -295,7 +296,7 @@ class Dispatcher:
 
 def _head_runs(worker: WorkerRecord) -> None:
     """The oldest call in flight is the one that the worker runs now."""
-    worker.head_since_s = time.monotonic()
+    worker.head_since_s = monotonic_s()
     completion = worker.in_flight[0].completion
     completion.started_s = time.time()
     completion.enter(TaskState.RUNNING)

@@ -12,9 +12,10 @@ import _signal  # type: ignore[import-not-found]  # signal.py without its enum c
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from flamepy.clock import monotonic_s
 
 _GIVE_UP_S = 1.0  # the engine's thread is in a long turn: wait for it without leading
 _SOON_S = 0.01  # for who does not wait anyway
@@ -56,7 +57,7 @@ class Leadership:
         while True:
             left_at_s = self._left_at_s
             # a lock is not fair: without the look at is_wanted this thread could take the baton that it gave away
-            if not self.is_wanted and (self._is_asked or time.monotonic() - left_at_s >= HANDOVER_S):
+            if not self.is_wanted and (self._is_asked or monotonic_s() - left_at_s >= HANDOVER_S):
                 if self._baton.acquire(blocking=False):
                     break
                 naps += 1
@@ -70,7 +71,7 @@ class Leadership:
             yield
         finally:
             self._is_engine_leading = False
-            self._left_at_s = time.monotonic()
+            self._left_at_s = monotonic_s()
             self._baton.release()
 
     def call_engine(self) -> None:
@@ -115,7 +116,7 @@ class Leadership:
 
     def leave(self, *, is_needed: bool) -> None:
         """Give the baton back. ``is_needed``: somebody else relies on results being read from now on."""
-        self._left_at_s = time.monotonic()
+        self._left_at_s = monotonic_s()
         self._baton.release()
         if is_needed or self.followers:
             self.call_engine()

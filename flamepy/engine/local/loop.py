@@ -12,7 +12,6 @@ import logging
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,6 +19,7 @@ from typing import TypeVar
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.warm import warm_segments
+from flamepy.clock import monotonic_s
 from flamepy.codec import frames
 from flamepy.engine.completion import Completion, look_up_at
 from flamepy.engine.local.dispatcher import Dispatcher
@@ -113,7 +113,7 @@ class Loop:
 
         False when ``timeout_s`` passed first. Raises what an interrupt raises.
         """
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
         is_engine = threading.get_ident() == self._thread.ident  # a callback waits
         while completion.outcome is None:
             if may_lead():
@@ -130,7 +130,7 @@ class Loop:
                         )
                 if completion.outcome is not None:
                     break
-            if deadline_s is not None and time.monotonic() >= deadline_s:
+            if deadline_s is not None and monotonic_s() >= deadline_s:
                 return False
             self._follow(completion, look_up_at(deadline_s))
         return True
@@ -141,7 +141,7 @@ class Loop:
         self.leadership.followers[me] = None
         try:
             self.leadership.call_engine()
-            completion.block(until_s - time.monotonic())
+            completion.block(until_s - monotonic_s())
         finally:
             self.leadership.followers.pop(me, None)
 
@@ -151,7 +151,7 @@ class Loop:
             if self._inbox:
                 self._handle_inbox()
             while not is_over() and not self._is_stopping:
-                if deadline_s is not None and time.monotonic() >= deadline_s:
+                if deadline_s is not None and monotonic_s() >= deadline_s:
                     break
                 self._turn(look_up_at(deadline_s))
 
@@ -266,15 +266,15 @@ class Loop:
         sleep_ms = self._sleep_ms(until_s)
         if sleep_ms == 0.0:
             return self._poller.poll(0)
-        began_s = now_s = time.perf_counter()
+        began_s = now_s = monotonic_s()
         spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
         while now_s < spin_until_s:
             events = self._poller.poll(0)
             if events:
                 return events
-            now_s = time.perf_counter()
+            now_s = monotonic_s()
         events = self._poller.poll(sleep_ms)
-        self._is_hot = time.perf_counter() - began_s < frames.HOT_S
+        self._is_hot = monotonic_s() - began_s < frames.HOT_S
         return events
 
     def _sleep_ms(self, until_s: float | None) -> float | None:
@@ -283,14 +283,14 @@ class Loop:
         due_s = (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s, warm_segments.next_trim_s())
         deadlines = [at_s for at_s in due_s if at_s is not None]
         # one more millisecond: poll rounds down, and waking too early would spin
-        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+        return max(0.0, min(deadlines) - monotonic_s()) * 1000 + 1 if deadlines else None
 
     def _run_inbox(self) -> None:
         while self._inbox:
             self._inbox.popleft()()
 
     def _meet_deadlines(self) -> None:
-        now_s = time.monotonic()
+        now_s = monotonic_s()
         self.pool.tend(now_s)
         warm_segments.trim(now_s)
         recheck_at_s = self.dispatcher.recheck_at_s

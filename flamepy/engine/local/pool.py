@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flamepy.clock import monotonic_s
 from flamepy.core.binding import Binding
 from flamepy.engine.local import schedule
 from flamepy.engine.local.ignition import Ignition
@@ -134,7 +135,7 @@ class Pool:
         """Interrupt the call of this number; kill the worker when it has not ended after CANCEL_GRACE_S."""
         self._board.ask_to_interrupt(worker.slot, number)
         self._launcher.signal(worker.id, signal.SIGINT)
-        self._kill_at_s[worker.id] = time.monotonic() + CANCEL_GRACE_S
+        self._kill_at_s[worker.id] = monotonic_s() + CANCEL_GRACE_S
 
     def kill(self, worker: WorkerRecord) -> None:
         self._launcher.signal(worker.id, signal.SIGKILL)

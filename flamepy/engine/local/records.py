@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from flamepy.cache.blob import Blob
+from flamepy.clock import monotonic_s
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
@@ -151,7 +152,7 @@ class WorkerRecord:
         self._unknown = 0
         self._backlog_s = 0.0
         self.known: set[int] = set()  # numbers of sessions whose definition it has
-        self.idle_since_s = time.monotonic()
+        self.idle_since_s = monotonic_s()
         self.head_since_s = 0.0
         self.is_waiting = False  # its call waits for other calls: it does not count against the limit
         self.is_leaving = False
