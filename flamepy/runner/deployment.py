@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flamepy.config import ContextFields, FlamePackage
-from flamepy.core.application import Application, ApplicationAttributes
+from flamepy.core.application import PROJECT_VARIABLE, Application, ApplicationAttributes
 from flamepy.core.cache import ObjectKey
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Engine
@@ -184,7 +184,12 @@ def _register(engine: Engine, name: str, package: Package, project: ProjectReque
 
 def _attributes(project: ProjectRequest, name: str, template: Application, url: str) -> ApplicationAttributes:
     """A Runner's application is its template with the project's package in it (protocol dossier, section 6.6)."""
-    environments = {**template.environments, NAME_VARIABLE: project.name, APPLICATION_VARIABLE: name}
+    environments = {
+        **template.environments,
+        NAME_VARIABLE: project.name,
+        APPLICATION_VARIABLE: name,
+        PROJECT_VARIABLE: project.root,
+    }
     if project.python_version is not None:
         environments[PYTHON_VARIABLE] = project.python_version
     return ApplicationAttributes(

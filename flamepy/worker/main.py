@@ -19,10 +19,12 @@ from flamepy.cache.warm import KEEP_S, warm_segments
 from flamepy.clock import monotonic_s
 from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
+from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
 from flamepy.worker.channel import CallFrame, Channel
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
+from flamepy.worker.origins import name_origins
 from flamepy.worker.outcome import Report, cancelled, failed
 from flamepy.worker.output import OutputCapture
 from flamepy.worker.service import decode_or_explain
@@ -79,6 +81,8 @@ def _bind(binding: Binding) -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")
     if binding.root is not None:
         os.chdir(binding.root)
+        if project := binding.environ.get(PROJECT_VARIABLE):
+            name_origins(binding.root, project)
 
 
 def _run_call(call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt) -> Report:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Code of the project, wherever it runs, says which of the user's own files it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flamepy import Runner, TaskFailed
+from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.runner import RunnerService
+
+MODULE = '''"""A helper."""
+import inspect
+import logging
+import pathlib
+import traceback
+import warnings
+
+
+def ratio(a, b):
+    return a / b
+
+
+def stale(a):
+    return a / 0  # first version
+
+
+class Warns:
+    def __call__(self):
+        warnings.warn("careful")
+
+
+def log():
+    logging.basicConfig(format="%(pathname)s:%(lineno)d %(message)s", force=True)
+    logging.warning("looked at")
+
+
+def here():
+    return str(pathlib.Path(__file__).with_name("data.txt").read_text())
+
+
+def source():
+    return inspect.getsource(ratio)
+
+
+def stack():
+    return "".join(traceback.format_stack())
+'''
+
+
+@pytest.fixture
+def runner(project: Path, embedded: EmbeddedEngine) -> Iterator[Runner]:
+    (project / "helper.py").write_text(MODULE)
+    (project / "package").mkdir()
+    (project / "package" / "__init__.py").write_text("")
+    (project / "package" / "inner.py").write_text(MODULE)
+    (project / "data.txt").write_text("data beside the module")
+    with Runner("origins") as runner:
+        yield runner
+
+
+def used(runner: Runner, module: str) -> RunnerService:
+    """A service of the script that calls a function of that module by name."""
+
+    def call(name: str, *arguments: object) -> object:
+        import importlib
+
+        return getattr(importlib.import_module(module), name)(*arguments)
+
+    return runner.service(call)
+
+
+@pytest.mark.parametrize(("module", "path"), [("helper", "helper.py"), ("package.inner", "package/inner.py")])
+def test_tracebacks_warnings_and_logs_name_the_users_file(
+    runner: Runner, project: Path, module: str, path: str
+) -> None:
+    file = str(project / path)
+    service = used(runner, module)
+    with pytest.raises(TaskFailed) as failed:
+        service("ratio", 1, 0).get()
+    assert failed.value.frames[-1].filename == file
+    assert failed.value.frames[-1].line == "return a / b"
+    assert f'File "{file}", line {failed.value.frames[-1].lineno}, in ratio' in failed.value.traceback_text
+    warned = runner.service(_warns_of(module))()
+    warned.wait()
+    assert f"{file}:19: UserWarning: careful" in warned.output
+    logged = service("log")
+    logged.wait()
+    assert f"{file}:24 looked at" in logged.output
+    assert f'File "{file}"' in service("stack").get()
+
+
+def test_files_beside_a_module_and_its_source_are_found(runner: Runner) -> None:
+    service = used(runner, "helper")
+    assert service("here").get() == "data beside the module"
+    assert service("source").get() == "def ratio(a, b):\n    return a / b\n"
+
+
+def test_a_line_that_was_edited_since_is_shown_as_it_has_run(runner: Runner, project: Path) -> None:
+    service = used(runner, "helper")
+    service("here").wait()
+    (project / "helper.py").write_text(MODULE.replace("first version", "second version"))
+    with pytest.raises(TaskFailed) as failed:
+        service("stale", 1).get()
+    assert failed.value.frames[-1].line == "return a / 0  # first version"
+
+
+def _warns_of(module: str) -> object:
+    def call() -> None:
+        import importlib
+        import warnings
+
+        warnings.simplefilter("always")
+        importlib.import_module(module).Warns()()
+
+    return call
