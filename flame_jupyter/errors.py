@@ -7,16 +7,32 @@ went wrong. Here frames and cells are looked up; how that reads is in ``failures
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 import os
+import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import IPython
+from IPython.utils.path import compress_user
+
+import flamepy
 from flame_jupyter.codeindex import CodeIndex, place_in
-from flame_jupyter.failures import ShownFailure, ShownFrame, causes_in, library_of, rendered, summary
+from flame_jupyter.failures import (
+    ShownFailure,
+    ShownFrame,
+    causes_in,
+    library_of,
+    members_in,
+    members_of,
+    rendered,
+    summary,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,6 +42,9 @@ if TYPE_CHECKING:
 
 CONTEXT_LINES = 2  # before and after the line of a frame, as IPython shows
 _MAX_CALLERS = 12
+_OUR_DIRECTORIES = tuple(os.path.dirname(os.path.abspath(each)) + os.sep for each in (__file__, flamepy.__file__))
+_MACHINERY = (*_OUR_DIRECTORIES, os.path.dirname(os.path.abspath(IPython.__file__)) + os.sep)
+TIMEOUTS = (TimeoutError, asyncio.TimeoutError)  # two classes before Python 3.11
 _OWN = "most recent call last"
 
 
@@ -38,22 +57,118 @@ def install_renderer(
     def _render_traceback_(error: FlameError) -> list[str]:
         if shows_everything():
             return _all_of(shell, error)
-        return rendered(collected(shell, error, index()), is_colored=_is_colored(shell))
+        mode = str(shell.InteractiveTB.mode)  # what ``%xmode`` has set
+        failure = collected(shell, error, index(), context_lines=0 if mode == "Plain" else CONTEXT_LINES)
+        if mode == "Minimal":
+            return [failure.message, *failure.members, *failure.notes]
+        if mode == "Verbose":
+            return _with_values(shell, error, failure)
+        return rendered(failure, is_colored=_is_colored(shell))
 
     hooked: Any = FlameError  # the attribute is IPython's protocol; flamepy itself knows nothing of it
     hooked._render_traceback_ = _render_traceback_
+    show_as_before = _show_groups_and_the_users_line(shell, shows_everything)
 
     def undo() -> None:
+        show_as_before()
         if vars(FlameError).get("_render_traceback_") is _render_traceback_:
             del hooked._render_traceback_
 
     return undo
 
 
-def shorten(shell: InteractiveShell, error: BaseException, shows_everything: Callable[[], bool]) -> None:
+def _show_groups_and_the_users_line(
+    shell: InteractiveShell, shows_everything: Callable[[], bool]
+) -> Callable[[], None]:
+    """Let debuggers begin at the user's line, and show a group as any other error; returns the undo.
+
+    IPython asks the exception itself how it is shown, but not a group; and it keeps the traceback for ``%debug``.
+    """
+    from flamepy.errors import FlameError
+
+    shown_by_ipython = shell.showtraceback
+
+    def showtraceback(exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        error = exc_tuple[1] if exc_tuple is not None else sys.exc_info()[1] or getattr(sys, "last_value", None)
+        if not isinstance(error, BaseException) or shows_everything():
+            shown_by_ipython(exc_tuple, *args, **kwargs)
+            return
+        for each in _with_others(error):
+            if isinstance(each, FlameError):
+                _end_at_the_users_line(each.__traceback__)
+        if isinstance(error, TIMEOUTS) and _is_end_of_an_await(error.__cause__ or error.__context__):
+            shorten(
+                shell, error, shows_everything, "what was awaited goes on. Await it again, or end it with cancel()."
+            )
+        if not isinstance(error, FlameError) or not members_of(error):
+            shown_by_ipython(exc_tuple, *args, **kwargs)
+            return
+        kind, value, _ = shell._get_exc_info(exc_tuple)
+        shell._showtraceback(kind, value, value._render_traceback_())
+        if shell.call_pdb:
+            shell.debugger(force=True)
+
+    replaced: Any = shell
+    replaced.showtraceback = showtraceback
+
+    def undo() -> None:
+        if vars(shell).get("showtraceback") is showtraceback:
+            del replaced.showtraceback
+
+    return undo
+
+
+def _with_others(error: BaseException) -> Iterator[BaseException]:
+    """The exception, its causes, the members of groups, and theirs; each once."""
+    waiting: list[BaseException | None] = [error]
+    seen = set()
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [each.__cause__, each.__context__, *members_of(each)]
+
+
+def _is_end_of_an_await(error: BaseException | None) -> bool:
+    """Was a task cancelled that awaited a call?"""
+    trace = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
+    return any(_is_ours(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(trace))
+
+
+def _with_values(shell: InteractiveShell, error: BaseException, failure: ShownFailure) -> list[str]:
+    """All frames, and the values of the variables here: those of the worker have stayed there."""
+    trace = error.__traceback__
+    if trace is None or not failure.callers:
+        return rendered(failure, is_colored=_is_colored(shell), is_short=False)
+    on_worker = rendered(replace(failure, callers=(), message=""), is_colored=_is_colored(shell), is_short=False)
+    alike = type(failure.kind, (Exception,), {"__module__": "builtins"})
+    here = shell.InteractiveTB.structured_traceback(alike, alike(failure.message.partition(": ")[2]), trace)
+    return [*on_worker, "called from", *here]
+
+
+def _end_at_the_users_line(trace: TracebackType | None) -> None:
+    """Cut off what follows the last frame of the user's: how a call, or a wait for one, works inside."""
+    last = before_ours = None
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if not _is_machinery(filename) and not library_of(filename):
+            last = trace
+        following = trace.tb_next
+        if following is not None and before_ours is None and _is_ours(following.tb_frame.f_code.co_filename):
+            before_ours = trace
+        trace = following
+    end = last or before_ours  # in a task that something of asyncio's has made, no frame is the user's
+    if end is not None:
+        end.tb_next = None
+
+
+def shorten(
+    shell: InteractiveShell, error: BaseException, shows_everything: Callable[[], bool], message: str = ""
+) -> None:
     """Let the traceback of an interrupt show the lines of cells, not where in our code it found the thread.
 
-    That is also what makes it quick: IPython would read and colour each file on the way.
+    That is also what makes it quick: IPython would read and colour each file on the way. message: what to say of it.
     """
     if hasattr(error, "_render_traceback_"):  # inside of something that knows better what to show
         return
@@ -62,8 +177,9 @@ def shorten(shell: InteractiveShell, error: BaseException, shows_everything: Cal
         if shows_everything():
             return _all_of(shell, error)
         kind = type(error).__name__
-        frames = _with_source(_callers(shell, error.__traceback__))
-        return rendered(ShownFailure(kind, kind, _OWN, frames), is_colored=_is_colored(shell))
+        frames = _with_source(_callers(shell, error.__traceback__), CONTEXT_LINES)
+        text = f"{kind}: {message}" if message else kind
+        return rendered(ShownFailure(kind, text, _OWN, frames), is_colored=_is_colored(shell))
 
     interrupt: Any = error  # the attribute is IPython's protocol
     interrupt._render_traceback_ = render
@@ -79,7 +195,9 @@ def short_interrupts(shell: InteractiveShell, shows_everything: Callable[[], boo
         raise
 
 
-def collected(shell: InteractiveShell, error: FlameError, index: CodeIndex) -> ShownFailure:
+def collected(
+    shell: InteractiveShell, error: FlameError, index: CodeIndex, *, context_lines: int = CONTEXT_LINES
+) -> ShownFailure:
     """Look up what is shown of ``error``: cells for the worker's frames, and the cell lines that led here.
 
     Of an error that no worker raised, the lines that led here are all there is: our own frames help nobody.
@@ -88,17 +206,18 @@ def collected(shell: InteractiveShell, error: FlameError, index: CodeIndex) -> S
 
     callers = _callers(shell, error.__traceback__)
     notes = tuple(map(str, getattr(error, "__notes__", ())))
-    frames = tuple(_shown(shell, each, index) for each in getattr(error, "frames", ()))
+    members = tuple(members_in(error))
+    frames = tuple(_shown(shell, each, index, context_lines) for each in getattr(error, "frames", ()))
     if isinstance(error, (InvalidArgument, InvalidState)) and all(each.library for each in frames):
         frames = ()  # such as a result that does not pickle: the pickler's frames say nothing of why
     # the message of what the user's code raised begins with the name of the exception
     is_told = isinstance(error, TaskFailed) and not isinstance(error, (DependencyFailed, StateLost, WorkerLost))
     message = str(error) if is_told else f"{type(error).__name__}: {error}"
     if not isinstance(error, TaskFailed) or not frames:
-        return ShownFailure(type(error).__name__, message, _OWN, _with_source(callers), notes=notes)
+        return ShownFailure(type(error).__name__, message, _OWN, _with_source(callers, context_lines), notes=notes)
     kind = error.type_name if is_told else type(error).__name__
     causes = causes_in(error.traceback_text)
-    return ShownFailure(kind, message, frames=frames, callers=callers, causes=causes, notes=notes)
+    return ShownFailure(kind, message, frames=frames, callers=callers, causes=causes, notes=notes, members=members)
 
 
 def failures_of(futures: Iterable[ObjectFuture]) -> str:
@@ -112,7 +231,7 @@ def failures_of(futures: Iterable[ObjectFuture]) -> str:
     return summary(told)
 
 
-def _shown(shell: InteractiveShell, frame: Any, index: CodeIndex) -> ShownFrame:
+def _shown(shell: InteractiveShell, frame: Any, index: CodeIndex, context_lines: int) -> ShownFrame:
     filename, function = frame.filename, frame.qualname or frame.function
     if shell.compile.format_code_name(filename) is None:
         name = (frame.function, frame.qualname, frame.lineno)
@@ -121,13 +240,24 @@ def _shown(shell: InteractiveShell, frame: Any, index: CodeIndex) -> ShownFrame:
             filename, function = place.filename, place.qualname
     label = shell.compile.format_code_name(filename)
     if label is None:
-        source = ((frame.lineno, "    " + frame.line),) if frame.line else ()
-        return ShownFrame(filename, function, frame.lineno, source, library=library_of(filename))
-    return ShownFrame(" ".join(label), function, frame.lineno, _source_around(filename, frame.lineno))
+        source = _source_here(frame, context_lines)
+        return ShownFrame(compress_user(filename), function, frame.lineno, source, library=library_of(filename))
+    source = _source_around(filename, frame.lineno, context_lines)
+    return ShownFrame(" ".join(label), function, frame.lineno, source)
 
 
-def _with_source(frames: tuple[ShownFrame, ...]) -> tuple[ShownFrame, ...]:
-    return tuple(replace(each, source=_source_around(each.filename, each.lineno)) for each in frames)
+def _source_here(frame: Any, context_lines: int) -> tuple[tuple[int, str], ...]:
+    """The lines around a frame in a file of this machine, when its line is still the one that has run."""
+    if not frame.line:
+        return ()
+    linecache.checkcache(frame.filename)
+    if linecache.getline(frame.filename, frame.lineno).strip() == frame.line:
+        return _source_around(frame.filename, frame.lineno, context_lines)
+    return ((frame.lineno, "    " + frame.line),)
+
+
+def _with_source(frames: tuple[ShownFrame, ...], context_lines: int) -> tuple[ShownFrame, ...]:
+    return tuple(replace(each, source=_source_around(each.filename, each.lineno, context_lines)) for each in frames)
 
 
 def _all_of(shell: InteractiveShell, error: BaseException) -> list[str]:
@@ -146,10 +276,10 @@ def _cells(shell: InteractiveShell) -> Iterator[tuple[str, str]]:
             yield filename, "".join(linecache.getlines(filename))
 
 
-def _source_around(filename: str, lineno: int) -> tuple[tuple[int, str], ...]:
+def _source_around(filename: str, lineno: int, context_lines: int) -> tuple[tuple[int, str], ...]:
     lines = linecache.getlines(filename)
-    first = max(1, lineno - CONTEXT_LINES)
-    last = min(lineno + CONTEXT_LINES, len(lines))
+    first = max(1, lineno - context_lines)
+    last = min(lineno + context_lines, len(lines))
     around = [(number, lines[number - 1].rstrip("\n")) for number in range(first, last + 1)]
     while around and not around[0][1].strip() and around[0][0] != lineno:
         around.pop(0)
@@ -173,7 +303,7 @@ def _callers(shell: InteractiveShell, trace: TracebackType | None) -> tuple[Show
         if label is not None and line and not line.startswith("get_ipython().run_cell_magic("):
             cells.append(ShownFrame(" ".join(label), code.co_name, lineno, source, code.co_filename))
         elif label is None and not _is_machinery(code.co_filename):
-            other = ShownFrame(code.co_filename, code.co_name, lineno, source, code.co_filename)
+            other = ShownFrame(compress_user(code.co_filename), code.co_name, lineno, source, code.co_filename)
         trace = trace.tb_next
     shown: Sequence[ShownFrame] = cells or ([other] if other is not None else [])
     return tuple(shown[-_MAX_CALLERS:])
@@ -181,4 +311,8 @@ def _callers(shell: InteractiveShell, trace: TracebackType | None) -> tuple[Show
 
 def _is_machinery(filename: str) -> bool:
     """Does the file belong to us, to IPython or to another installed package? Not what a user looks for."""
-    return any(part in ("flamepy", "flame_jupyter", "site-packages", "IPython") for part in filename.split(os.sep))
+    return filename.startswith(_MACHINERY) or "site-packages" in filename.split(os.sep)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OUR_DIRECTORIES)

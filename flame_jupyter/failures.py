@@ -15,6 +15,7 @@ from itertools import groupby
 
 MAX_FRAMES = 12  # a recursion error has hundreds of equal ones
 MAX_KINDS = 3  # of failures that a summary names
+MAX_MEMBERS = 8  # of a group that are told
 _RULE = "-" * 75
 _RED, _GREEN, _BLUE, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[34m", "\x1b[39m"
 _INSTALLED = re.compile(r"/(?:site|dist)-packages/(\w+)")
@@ -39,12 +40,18 @@ class ShownFrame:
     filename: str = ""
     library: str = ""
 
+    def where(self, green: str, reset: str) -> str:
+        """As IPython says it: front ends make a link of ``/file:line``."""
+        if "/" in self.place:
+            return f"File {green}{self.place}:{self.lineno}{reset}"
+        return f"{green}{self.place}{reset}, line {self.lineno}"
+
 
 @dataclass(frozen=True)
 class ShownFailure:
     """What is shown of an error. origin: whose the frames are; callers: lines of this kernel that led to them.
 
-    causes: of exceptions that the user's code was handling; notes: what is added to the message.
+    causes: of exceptions that the user's code was handling; members: those of a group; notes: added to the message.
     """
 
     kind: str
@@ -54,20 +61,21 @@ class ShownFailure:
     callers: tuple[ShownFrame, ...] = ()
     causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
-def rendered(failure: ShownFailure, *, is_colored: bool) -> list[str]:
-    """The lines to print, in IPython's manner: most recent last, then the error."""
+def rendered(failure: ShownFailure, *, is_colored: bool, is_short: bool = True) -> list[str]:
+    """The lines to print, in IPython's manner: most recent last, then the error. is_short: no more than helps."""
     red, green, blue, reset = (_RED, _GREEN, _BLUE, _RESET) if is_colored else ("", "", "", "")
     gap = " " * max(1, 41 - len(failure.kind))
     origin = f"{gap}Traceback ({failure.origin})" if failure.frames else ""
     lines = [f"{red}{_RULE}{reset}", f"{red}{failure.kind}{reset}{origin}"]
-    for frame in shortened(failure.frames):
+    for frame in shortened(failure.frames) if is_short else failure.frames:
         if not frame.lineno:
             lines.append(f"    {frame.place}")
             continue
         inside = "" if frame.function == "<module>" else f", in {blue}{frame.function}{reset}"
-        lines.append(f"{green}{frame.place}{reset}, line {frame.lineno}{inside}")
+        lines.append(f"{frame.where(green, reset)}{inside}")
         for number, text in frame.source:
             mark = "---->" if number == frame.lineno else "     "
             is_marked = number == frame.lineno
@@ -75,9 +83,9 @@ def rendered(failure: ShownFailure, *, is_colored: bool) -> list[str]:
     lines += [f"\n{cause}" for cause in failure.causes]
     for caller in failure.callers:
         text = caller.source[0][1] if caller.source else ""
-        lines.append(f"\ncalled from {green}{caller.place}{reset}, line {caller.lineno}: {text}".rstrip(": "))
+        lines.append(f"\ncalled from {caller.where(green, reset)}: {text}".rstrip(": "))
     lines.append(f"\n{red}{failure.message}{reset}" if is_colored else f"\n{failure.message}")
-    return [*lines, *failure.notes]
+    return [*lines, *failure.members, *failure.notes]
 
 
 def shortened(frames: Sequence[ShownFrame]) -> Sequence[ShownFrame]:
@@ -103,6 +111,24 @@ def library_of(filename: str) -> str:
     """The package that a file belongs to, the standard library's included; "" for files of the user."""
     found = _INSTALLED.search(filename) or _STANDARD.search(filename)
     return "" if found is None else found[1]
+
+
+def members_in(error: BaseException, indent: str = "  ") -> Iterator[str]:
+    """One line for each exception of a group, groups in groups below theirs; nothing for any other exception."""
+    members = members_of(error)
+    for each in members[:MAX_MEMBERS]:
+        first, *more = str(each).splitlines() or [""]
+        yield f"{indent}- {type(each).__name__}: {first}{' ...' if more else ''}".rstrip(": ")
+        yield from members_in(each, f"{indent}  ")
+    if len(members) > MAX_MEMBERS:
+        yield f"{indent}... and {len(members) - MAX_MEMBERS} more"
+
+
+def members_of(error: BaseException) -> Sequence[BaseException]:
+    """The exceptions of a group; none of any other exception, and on Python 3.10, which has no groups."""
+    is_group = any(each.__qualname__ == "BaseExceptionGroup" for each in type(error).__mro__)
+    members: Sequence[BaseException] = error.exceptions if is_group else ()  # type: ignore[attr-defined]
+    return members
 
 
 def causes_in(traceback_text: str) -> tuple[str, ...]:

@@ -90,10 +90,12 @@ class ObjectFuture:
         timeout: seconds; None = as long as it takes. Raises CallTimeout (the call itself goes on), CallCancelled, or
         an error that is both a TaskFailed and of the type that the call raised.
         """
+        __tracebackhide__ = True  # debuggers and pytest begin at the caller's line
         return self._value_of(self._finished(timeout))
 
     def result(self, timeout: float | None = None) -> Any:
         """The same as ``get``, under the name of ``concurrent.futures``."""
+        __tracebackhide__ = True
         return self._value_of(self._finished(timeout))
 
     def exception(self, timeout: float | None = None) -> FlameError | None:
@@ -305,6 +307,7 @@ class ObjectFuture:
         )
 
     def _value_of(self, outcome: Outcome) -> Any:
+        __tracebackhide__ = True
         if outcome.value is None:
             raise error_of(outcome, self.name)
         if outcome.warning:

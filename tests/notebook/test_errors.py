@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from flame_jupyter.failures import MAX_FRAMES, ShownFrame, causes_in, library_of, shortened, summary
@@ -120,7 +124,7 @@ def test_of_a_library_the_innermost_frame_is_shown(shell: Shell) -> None:
     assert "---->   4     return json.loads(text)" in printed
     assert "... 2 frames inside json ..." in printed
     assert "raw_decode" not in printed.partition("... 2 frames")[0]
-    assert "json/decoder.py, line" in printed
+    assert "json/decoder.py:" in printed
     assert isinstance(shell.run_any("parse('{').get()").error, ValueError)
 
 
@@ -138,9 +142,13 @@ def test_a_module_of_the_project_is_shown_with_its_line(shell: Shell, project: P
     (project / "helper.py").write_text("def half(x):\n    return 1 / x\n")
     shell.run("%%flame_service use\ndef use(x):\n    from helper import half\n    return half(x)")
     printed = shell.run_any("use(0).get()").printed
-    assert "helper.py, line 2, in half" in printed
-    assert "---->   2     return 1 / x" in printed
+    assert f"File {project}/helper.py:2, in half" in printed
+    assert "        1 def half(x):\n---->   2     return 1 / x" in printed
     assert "Cell In[1], line 4, in use" in printed
+    (project / "helper.py").write_text("# edited\ndef half(x):\n    return 1 / x\n")
+    shell.run("use(1)")
+    stale = shell.run_any("use(0).get()").printed
+    assert ":2, in half\n---->   2     return 1 / x\n\n" in stale, "the line that has run, not what stands there now"
 
 
 def test_a_recursion_is_shown_in_a_few_frames(shell: Shell) -> None:
@@ -204,6 +212,91 @@ def test_full_tracebacks_show_what_is_left_out_otherwise(shell: Shell) -> None:
     assert "in decode" in printed
     assert "in raw_decode" in printed
     assert "frames inside" not in printed
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "boom(0).get()",
+        "boom(0).result()",
+        "runner.get([boom(0)])",
+        "await boom(0)",
+        "import asyncio\nawait asyncio.wait_for(boom(0), 60)",
+        "boom(__import__('threading').Lock())",
+        "Keeper.nope",
+        "from concurrent.futures import as_completed\n[f.result() for f in as_completed([boom(0).as_concurrent()])]",
+    ],
+)
+def test_a_debugger_begins_at_the_users_line(
+    booms: Shell, cell: str, monkeypatch: pytest.MonkeyPatch, bare_shell: InteractiveShell
+) -> None:
+    assert booms.run_any(cell).error is not None
+    monkeypatch.setattr("builtins.input", lambda _prompt="": "q")
+    printed = booms.run("%debug").printed
+    assert re.match(r"> .*ipython-input|> <ipython|> .*\(\d+\)<(module|cell line|listcomp)", printed), printed
+    assert "flamepy" not in printed
+    bare_shell.call_pdb = True
+    try:
+        printed = booms.run_any(cell).printed
+    finally:
+        bare_shell.call_pdb = False
+    assert "flamepy/" not in printed.partition("\n> ")[2]
+
+
+@pytest.fixture
+def booms(shell: Shell) -> Iterator[Shell]:
+    """Calls that fail: with one exception, with several."""
+    shell.run("%%flame_service boom\ndef boom(x):\n    return 1 / x")
+    shell.run("%%flame_service Keeper\nclass Keeper:\n    def look(self):\n        return 1")
+    shell.run("runner = %flame_runner")
+    yield shell
+    shell.run("%xmode Context")
+    shell.run("%flame_runner stop --cancel")
+
+
+def test_xmode_says_how_much_is_shown(booms: Shell) -> None:
+    cell = "boom(0).get()"
+    booms.run("%xmode Minimal")
+    assert booms.run_any(cell).printed.strip() == booms.run_any(cell).printed.strip().splitlines()[-1]
+    booms.run("%xmode Plain")
+    plain = booms.run_any(cell).printed
+    assert "---->   3     return 1 / x" in plain
+    assert "def boom" not in plain
+    booms.run("%xmode Verbose")
+    verbose = booms.run_any("def ask(divisor):\n    return boom(divisor).get()\nask(0)").printed
+    assert "---->   3     return 1 / x" in verbose
+    assert "ask(divisor=0)" in verbose
+    assert "flamepy/" not in verbose
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups came with Python 3.11")
+def test_a_group_is_as_short_as_any_error(booms: Shell) -> None:
+    cell = "%%flame_service group\ndef group():\n    inner = ExceptionGroup('in', [KeyError('b')])\n"
+    booms.run(cell + "    raise ExceptionGroup('two', [ValueError('a'), inner])")
+    result = booms.run_any("group().get()")
+    assert type(result.error).__name__ == "ExceptionGroup"
+    assert result.printed.count("Traceback (on the worker)") == 1
+    assert "Cell In[4], line 4, in group" in result.printed
+    assert result.printed.endswith("  - ValueError: a\n  - ExceptionGroup: in (1 sub-exception)\n    - KeyError: 'b'\n")
+    many = "import asyncio\nasync with asyncio.TaskGroup() as tasks:\n"
+    printed = booms.run_any(many + "    for _ in range(2): tasks.create_task(asyncio.wait_for(boom(0), 60))").printed
+    assert "flamepy/" not in printed
+
+
+def test_an_await_that_was_given_up_says_that_the_call_goes_on(booms: Shell) -> None:
+    booms.run("%%flame_service stuck\ndef stuck():\n    import threading\n    threading.Event().wait()")
+    result = booms.run_any("import asyncio\nawait asyncio.wait_for(stuck(), 0.05)")
+    assert isinstance(result.error, (TimeoutError, asyncio.TimeoutError))
+    assert "---->   2 await asyncio.wait_for(stuck(), 0.05)" in result.printed
+    assert result.printed.rstrip().endswith("goes on. Await it again, or end it with cancel().")
+    assert ".py" not in result.printed
+
+
+def test_an_error_of_the_users_own_with_a_failed_call_as_its_cause_shows_no_machinery(booms: Shell) -> None:
+    cell = "try:\n    boom(0).get()\nexcept ZeroDivisionError as error:\n    raise LookupError('no such') from error"
+    printed = booms.run_any(cell).printed
+    assert "LookupError: no such" in printed
+    assert "flamepy/" not in printed
 
 
 # -- the pure parts
