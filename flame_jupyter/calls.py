@@ -6,7 +6,7 @@ Variables are named by the user; without a name, all that the notebook holds are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -63,11 +63,19 @@ def named(variables: Mapping[str, object], names: Sequence[str], known: Iterable
     return [variables[name] for name in names]
 
 
-def meant(variables: Mapping[str, object], names: Sequence[str]) -> list[ObjectFuture]:
-    """The futures that the named variables hold, or all that any variable or output holds. Raises UsageError."""
+def meant(
+    variables: Mapping[str, object], names: Sequence[str], unfinished: Callable[[], Sequence[ObjectFuture]]
+) -> list[ObjectFuture]:
+    """The futures that the named variables hold; without names, all that any variable holds, and ``unfinished``.
+
+    Raises UsageError.
+    """
     held = named(variables, names, holders_of_futures(variables)) if names else list(variables.values())
     futures = futures_in(held)
-    if names and not futures:
+    if not names:
+        known = {(each.session_id, each.task_id) for each in futures}
+        return futures + [each for each in unfinished() if (each.session_id, each.task_id) not in known]
+    if not futures:
         raise UsageError(f"{', '.join(names)}: no future is in there. Name variables that hold futures.")
     return futures
 
@@ -76,23 +84,40 @@ def wait_for(futures: Sequence[ObjectFuture], timeout_s: float | None, *, progre
     """Return when all have ended, however they ended. Raises UsageError when ``timeout_s`` passes first."""
     from flamepy.runner import wait_for_all
 
-    if not wait_for_all(futures, timeout_s, progress=progress and not all(each.done() for each in futures)):
+    if not wait_for_all(futures, timeout_s, progress=progress):
         out = sum(not future.done() for future in futures)
         raise UsageError(
             f"{out} of {len(futures)} calls have not ended after {timeout_s:g} s. They go on: wait again, "
-            "or end them with cancel()."
+            "or end them with %flame_runner cancel."
         )
+
+
+def cancel_all(futures: Sequence[ObjectFuture]) -> str:
+    """Cancel those that have not ended; returns what to print."""
+    running = [each for each in futures if not each.done()]
+    if not running:
+        return "Flame: there are no calls to cancel."
+    stopped = sum([each.cancel() for each in running])
+    left = sum(not each.done() for each in running) if stopped < len(running) else 0
+    cannot = f"; {left} cannot be stopped" if left else ""
+    return f"Flame: cancelled {stopped} call{'' if stopped == 1 else 's'}{cannot}."
 
 
 def the_one(variables: Mapping[str, object], name: str) -> ObjectFuture:
     """The future that the named variable holds. Raises UsageError when it holds none, or many."""
-    futures = meant(variables, [name])
+    futures = meant(variables, [name], list)
     if len(futures) > 1:
         raise UsageError(
             f"{name} holds {len(futures)} futures: name a variable that holds one, or call "
             f"flame_jupyter.inspect(...) with one of them."
         )
     return futures[0]
+
+
+def kinds_text(futures: Sequence[ObjectFuture]) -> str:
+    """What the view of the wait does not tell, which names the first failure: the kinds, when there are several."""
+    failures = failures_of(futures)
+    return f"Failed: {failures}." if failures.count("(first: ") > 1 else ""
 
 
 def ended_text(futures: Sequence[ObjectFuture]) -> str:

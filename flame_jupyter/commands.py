@@ -23,6 +23,7 @@ from flame_jupyter.export.directive import Directive
 from flame_jupyter.export.module import DEFAULT_MODULE
 from flame_jupyter.plan import PackagePlan
 from flame_jupyter.status import ServiceTable
+from flame_jupyter.waiting import stop_interrupted
 
 if TYPE_CHECKING:
     from flame_jupyter.contexts import ContextTable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from flame_jupyter.doctor import Checkup
     from flame_jupyter.export.table import CellTable
     from flame_jupyter.notebook import Notebook
-    from flamepy import Runner
+    from flamepy import ObjectFuture, Runner
     from flamepy.runner import RunnerService
 
 _Shown = TypeVar("_Shown")
@@ -119,7 +120,13 @@ class _Commands:
         return self._shown(runner)
 
     def stop(self) -> None:
-        name = self.notebook.stop(cancel=self.asked.cancel, wait_s=self.asked.wait_s)
+        runner, running = self.notebook.runner, self.notebook.unfinished()
+        try:
+            name = self.notebook.stop(cancel=self.asked.cancel, wait_s=self.asked.wait_s)
+        except KeyboardInterrupt:
+            if runner is not None:
+                say(stop_interrupted(runner, running))
+            raise
         self._say("Flame: no Runner is open." if name is None else f"Flame: Runner {name} stopped.")
 
     def status(self) -> None:
@@ -150,9 +157,15 @@ class _Commands:
         return self._shown(self.notebook.attach(self.asked.operands[0], self.asked.bind_as))
 
     def wait(self) -> None:
-        futures = calls.meant(self.notebook.shell.user_ns, self.asked.operands)
-        calls.wait_for(futures, self.asked.timeout_s, progress=not self.is_quiet)
-        self._say(calls.ended_text(futures))
+        futures = self._meant()
+        shows = not self.is_quiet and not all(each.done() for each in futures)
+        calls.wait_for(futures, self.asked.timeout_s, progress=shows)
+        # in a notebook a view shows how it goes, and how it has ended
+        is_told = shows and getattr(self.notebook.shell, "kernel", None) is not None
+        self._say(calls.kinds_text(futures) if is_told else calls.ended_text(futures))
+
+    def cancel(self) -> None:
+        self._say(calls.cancel_all(self._meant()))
 
     def logs(self) -> None:
         say(calls.logs_text(self.notebook.shell.user_ns, self.asked.operands, self.notebook.settings.log_bytes))
@@ -176,6 +189,9 @@ class _Commands:
         from flame_jupyter.doctor import checkup
 
         return checkup(self.notebook)
+
+    def _meant(self) -> list[ObjectFuture]:
+        return calls.meant(self.notebook.shell.user_ns, self.asked.operands, self.notebook.unfinished)
 
     def _say(self, text: str) -> None:
         if text and not self.is_quiet:

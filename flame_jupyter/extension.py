@@ -133,6 +133,7 @@ def _register_waits(shell: InteractiveShell, magics: FlameMagics, undo: contextl
         policy=lambda: str(magics.on_interrupt),
         shorten=lambda error: shorten(shell, error, lambda: magics.full_tracebacks),
         say=say,
+        unfinished=magics.notebook.unfinished_calls,
         after_wait=echo.waited,
     )
     waits.begin_cell()  # the cell that loads the extension has begun before

@@ -49,6 +49,7 @@ SUBCOMMANDS = {
     "services": Subcommand(),
     "attach": Subcommand("NAME", "services", ("--as",)),
     "wait": Subcommand("[VAR ...]", "futures", ("--timeout",)),
+    "cancel": Subcommand("[VAR ...]", "futures"),
     "logs": Subcommand("[VAR]", "outputs"),
     "inspect": Subcommand("VAR", "futures"),
     "use": Subcommand("CTX", "contexts", ("--stop",)),
@@ -93,7 +94,8 @@ def runner_options(line: str) -> None:
 
     status, services, cells and contexts show what there is, logs what calls have printed, inspect one result.
     restart packages again and serves everything anew; attach binds an open service to a variable; wait waits for
-    calls; use chooses the context of new Runners; doctor looks whether all is well here, and says what to do if not.
+    calls, and cancel ends them; use chooses the context of new Runners; doctor looks whether all is well here, and
+    says what to do if not.
     """
 
 

@@ -6,8 +6,10 @@ The magics call this; what can be decided without acting is in ``arguments`` and
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from flame_jupyter.config import FlameTraits
     from flame_jupyter.contexts import ContextTable
-    from flamepy import FlameContext
+    from flamepy import FlameContext, ObjectFuture
     from flamepy.packaging import PackageOptions, Packager
     from flamepy.runner import Runner, RunnerService
 
@@ -143,18 +145,40 @@ class Notebook:
         finally:
             if runner.is_closed():  # an interrupt that came too early for that leaves everything as it is
                 self.services.end()
+                atexit.unregister(self._tell_what_ends)
         return str(runner.name) if was_open else None
 
     def unfinished_calls(self) -> int:
         """How many calls of the Runner's services have not ended."""
-        from flamepy import NotFound, get_session
+        from flamepy import FlameError, get_session
 
         number = 0
         for each in () if self.runner is None else self.runner.services():
-            with contextlib.suppress(NotFound):  # closed meanwhile
+            with contextlib.suppress(FlameError):  # closed meanwhile, or the engine itself has ended
                 session = get_session(each.session_id)
                 number += session.pending + session.running
         return number
+
+    def unfinished(self) -> list[ObjectFuture]:
+        """These calls, whether a variable holds them or not."""
+        return [] if self.runner is None else self.runner.unfinished()
+
+    def _tell_what_ends(self) -> None:
+        """The kernel, or the terminal, ends: say which calls end with it, that nobody has waited for."""
+        if number := self.unfinished_calls():
+            calls, them = ("1 call", "it") if number == 1 else (f"{number} calls", "them")
+            self._say_at_the_end(
+                f"Flame: the notebook ended before {calls} had ended, and that cancels {them}. "
+                f"Wait for {them} in the last cell: %flame_runner wait"
+            )
+
+    def _say_at_the_end(self, text: str) -> None:
+        """No front end listens to outputs any more: the kernel's log goes where its program's errors go."""
+        kernel: Any = getattr(self.shell, "kernel", None)
+        if kernel is None:
+            print(text, file=sys.stderr)  # noqa: T201 - a terminal
+        else:
+            kernel.log.warning(text)
 
     def use(self, name: str, *, stops_first: bool) -> FlameContext:
         """From now on, new Runners use the context of that name. Raises UsageError while services are open."""
@@ -268,6 +292,8 @@ class Notebook:
                 raise
             raise UsageError(f"{_named(context)}: {error} Or start with --local.") from error
         self._runner, self._started_with, self._context_name = runner, line, context.name
+        atexit.unregister(self._tell_what_ends)
+        atexit.register(self._tell_what_ends)  # behind the engine's own, because the last one comes first
         if workers := line.workers or self.settings.workers:
             runner.resize(workers)
         return runner

@@ -21,7 +21,7 @@ from flamepy.errors import FlameError
 from flamepy.runner import watch_waits
 
 if TYPE_CHECKING:
-    from flamepy.runner import ObjectFuture
+    from flamepy.runner import ObjectFuture, Runner
 
 CANCEL_BOUND_S = 2.0  # asking an engine takes microseconds, a cluster that does not answer must not hold the cell
 _SPREAD_S = 1.0  # one interrupt breaks off everything that a cell awaits within this; what was given up earlier stays
@@ -39,7 +39,8 @@ class CellWaits:
     """Watches the waits of one shell's cells.
 
     policy: "cancel" or "detach", asked at each interrupt; shorten: makes the traceback of an interrupt show the
-    user's lines alone; say: prints a line into the running cell; after_wait: is told of each wait that is over.
+    user's lines alone; say: prints a line into the running cell; unfinished: how many calls of the notebook have not
+    ended; after_wait: is told of each wait that is over.
     """
 
     def __init__(
@@ -47,17 +48,21 @@ class CellWaits:
         policy: Callable[[], str],
         shorten: Callable[[BaseException], object],
         say: Callable[[str], object],
+        unfinished: Callable[[], int],
         after_wait: Callable[[Collection[ObjectFuture]], object] = lambda _: None,
     ) -> None:
         self._policy = policy
         self._shorten = shorten
         self._say = say
+        self._unfinished = unfinished
         self._after_wait = after_wait
         self._task: asyncio.Task[Any] | None = None
         self._broken_off: list[tuple[float, Sequence[ObjectFuture]]] = []
+        self._has_told = False  # of an interrupt of this cell
 
     def begin_cell(self, _info: object = None) -> None:
         """``pre_run_cell``: from now on, in this cell and in the tasks that it starts."""
+        self._has_told = False
         self._broken_off.clear()
         try:
             self._task = asyncio.current_task()
@@ -73,6 +78,10 @@ class CellWaits:
             since_s = broken_off[-1][0] - _SPREAD_S
             with _interruptible():
                 self._interrupted([each for at_s, futures in broken_off if at_s >= since_s for each in futures])
+        elif (
+            isinstance(error, KeyboardInterrupt) and not self._has_told
+        ):  # it hit no wait: a loop that looks and sleeps
+            self._tell("")
 
     def close(self) -> None:
         watch_waits(None)
@@ -108,17 +117,63 @@ class CellWaits:
         if not pending:
             return
         if self._policy() == "detach":
-            goes = "goes" if len(pending) == 1 else "go"
-            self._say(f"Interrupted: {_calls(len(pending))} {goes} on, end with cancel().")
+            self._tell("")
         else:
-            self._say(cancelled(pending))
+            self._tell(cancelled(pending), pending)
+
+    def _tell(self, what: str, asked: Sequence[ObjectFuture] = ()) -> None:
+        """``what`` was done, and how many calls go on; nothing when there is nothing to tell. asked: to end."""
+        self._has_told = True
+        counted: list[int] = []
+        asked_aside(lambda: counted.append(beside(asked, self._unfinished)))
+        text = going_on(counted[0] if counted else 0, are_others=bool(what))
+        if what or text:
+            self._say(" ".join(each for each in (what or "Interrupted:", text) if each))
+
+
+def beside(asked: Sequence[CancellableCall], unfinished: Callable[[], int]) -> int:
+    """How many calls have not ended, those left out that were asked to."""
+    while True:
+        before = sum(not each.done() for each in asked)
+        number = unfinished()
+        if sum(not each.done() for each in asked) == before:  # none of them has ended just now
+            return max(number - before, 0)
+
+
+def going_on(number: int, *, are_others: bool) -> str:
+    """``4 other calls go on: %flame_runner cancel ends them.``; "" when there are none."""
+    if not number:
+        return ""
+    other = "other " if are_others else ""
+    calls, go, them = ("call", "goes", "it") if number == 1 else ("calls", "go", "them")
+    return f"{number} {other}{calls} {go} on: %flame_runner cancel ends {them}."
+
+
+def stop_interrupted(runner: Runner, running: Sequence[ObjectFuture]) -> str:
+    """What an interrupted ``%flame_runner stop`` has left. running: the calls that it has waited for."""
+    if not runner.is_closed():
+        text = going_on(sum(not each.done() for each in running), are_others=False)
+        return f"Interrupted: the Runner {runner.name} and its services are as they were. {text}".rstrip()
+    stopped = sum(each.cancelled() for each in running)
+    return f"Interrupted: cancelled {_calls(stopped)}, and the Runner {runner.name} is stopped."
+
+
+def asked_aside(ask: Callable[[], object], bound_s: float = CANCEL_BOUND_S) -> str:
+    """Let a thread ask the engine; returns why it was abandoned, "" when it was not.
+
+    By a thread, because what a second interrupt abandons must not go on in this one.
+    """
+    thread = threading.Thread(target=ask, name="flame-jupyter-cancel", daemon=True)
+    try:
+        thread.start()
+        thread.join(bound_s)
+    except KeyboardInterrupt:
+        return "you interrupted the cancelling too"
+    return f"the engine did not answer in {bound_s:g} s" if thread.is_alive() else ""
 
 
 def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND_S) -> str:
-    """Cancel ``calls`` and say in a line what came of it. A second interrupt, or ``bound_s`` seconds, end the asking.
-
-    The asking is done by a thread, because what is abandoned must not go on in this one.
-    """
+    """Cancel ``calls`` and say in a line what came of it. A second interrupt, or ``bound_s`` seconds, end the asking."""
     answered: list[bool] = []
 
     def ask() -> None:
@@ -128,13 +183,7 @@ def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND
             except FlameError:  # its engine has ended, and the call with it
                 answered.append(False)
 
-    thread = threading.Thread(target=ask, name="flame-jupyter-cancel", daemon=True)
-    because = f"the engine did not answer in {bound_s:g} s"
-    try:
-        thread.start()
-        thread.join(bound_s)
-    except KeyboardInterrupt:
-        because = "you interrupted the cancelling too"
+    because = asked_aside(ask, bound_s)
     answers = answered.copy()
     stopped = sum(answers)
     running_on = sum(not answer and not call.done() for answer, call in zip(answers, calls, strict=False))

@@ -12,6 +12,7 @@ from flame_jupyter.display.snapshot import LOOKS, Tone
 from flame_jupyter.display.words import clock_text, counted, duration_text, head
 
 ERROR_CHARS = 300
+_IF = "at this pace"  # later calls may take longer than those that have ended, and nobody knows
 WORDS = {"succeeded": "done"}
 SEGMENTS: tuple[tuple[str, Tone], ...] = (
     ("succeeded", "success"),
@@ -77,7 +78,7 @@ def state(picture: Picture) -> str:
     tally = picture.all
     if picture.is_over:
         return f"ended in {duration_text(picture.took_s)}: {words(tally) or 'nothing to wait for'}"
-    left = "" if picture.left_s is None else f", about {_rough(picture.left_s)} left"
+    left = "" if picture.left_s is None else f", about {_rough(picture.left_s)} left {_IF}"
     return f"{tally.ended} of {tally.total} ended ({words(tally)}){left}, pending at {clock_text(picture.taken_s)}"
 
 
@@ -125,7 +126,7 @@ def _headline(picture: Picture) -> str:
         look = LOOKS["failed" if failed else "succeeded"]
         icon = f'<span aria-hidden="true" style="color:{COLOURS[look.tone]};font-weight:700">{look.icon}</span>'
         return f"{icon} <strong>{escape(f'All {state(picture)}')}</strong>"
-    left = "" if picture.left_s is None else f" · about {_rough(picture.left_s)} left"
+    left = "" if picture.left_s is None else f" · about {_rough(picture.left_s)} left {_IF}"
     facts = f'<span style="{MUTED}"> · {duration_text(picture.took_s)} so far{left}</span>'
     return f"<strong>{tally.ended} of {escape(counted(tally.total, 'call'))} ended</strong>{facts}"
 

@@ -7,8 +7,8 @@ Counting is here; how it looks is in progress_page.py; panes.py shows it. It nev
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from flame_jupyter.display import progress_page
@@ -20,6 +20,8 @@ from flame_jupyter.display.snapshot import FutureLike
 GroupBy = Callable[[FutureLike], str]
 MAX_GROUPS = 10
 THE_REST = "all others"
+MIN_ENDS = 3  # one or two say nothing of how long the others take
+RECENT_LOOKS = 6  # at which calls were seen to have ended
 APPEARS_S = 0.5  # what is over sooner needs no bar
 STATES = ("succeeded", "failed", "lost", "cancelled", "running", "queued", "waiting", "submitting")
 
@@ -50,6 +52,7 @@ class Progress:
         for group in self._groups:
             self._count_ended(group)
         self._ended_before = sum(sum(group.ended.values()) for group in self._groups)
+        self._ends = deque([(self._began_s, 0)], maxlen=RECENT_LOOKS)
 
     def pending(self) -> list[FutureLike]:
         return [future for group in self._groups for future in group.pending]
@@ -83,8 +86,10 @@ class Progress:
         tallies = tuple(_tally(group) for group in self._groups)
         ended = sum(tally.ended for tally in tallies)
         left = sum(tally.total for tally in tallies) - ended
-        news, passed_s = ended - self._ended_before, now_s - self._began_s
-        left_s = passed_s / news * left if news > 0 and left and passed_s > 0 else None
+        news = ended - self._ended_before
+        if news > self._ends[-1][1]:
+            self._ends.append((now_s, news))
+        left_s = time_left(self._began_s, list(self._ends), now_s, left)
         return Picture(tallies, now_s, max(now_s - self._created_s, 0.0), left_s, self._first_error)
 
     def _count_ended(self, group: Group) -> None:
@@ -99,6 +104,20 @@ class Progress:
                 problem = problem_of(future.exception)
                 self._first_error = (f"{future.call_text} #{future.id}", problem.headline if problem else state)
         group.pending = pending
+
+
+def time_left(began_s: float, ends: Sequence[tuple[float, int]], now_s: float, left: int) -> float | None:
+    """A guess; None = too early for one.
+
+    ends: when calls were seen to have ended lately, and how many since ``began_s``. Calls that end later are often the
+    longer ones: so the slower counts, the pace since the beginning or that of late, and waiting for the next slows it.
+    """
+    _, news = ends[-1]
+    if news < MIN_ENDS or not left:
+        return None
+    since_s, before = ends[0]
+    late_s = (now_s - since_s) / (news - before) if news > before else 0.0
+    return max((now_s - began_s) / news, late_s, 0.0) * left
 
 
 def _grouped(futures: list[FutureLike], group_by: GroupBy) -> list[Group]:

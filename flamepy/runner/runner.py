@@ -23,7 +23,7 @@ from flamepy.engine.api import Engine, Resizable, SessionSpec
 from flamepy.engine.current import current_engine
 from flamepy.engine.select import is_inside_worker, select_engine
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
-from flamepy.runner.closing import finish_sessions
+from flamepy.runner.closing import finish_sessions, unfinished_calls
 from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
 from flamepy.runner.environment import check_environment
 from flamepy.runner.failures import note_other_failures
@@ -212,6 +212,17 @@ class Runner:
         waited = _checked(futures)
         with waiting_for(waited):
             return [each.ref() for each in waited]
+
+    def unfinished(self) -> list[ObjectFuture]:
+        """Futures of the calls of its services that have not ended, also of those that no variable holds any more.
+
+        ``runner.wait(runner.unfinished())`` waits for all of them; ``each.cancel()`` ends one.
+        """
+        return [
+            ObjectFuture(self._engine, each)
+            for session_id in _session_ids_of([each for each in list(self._links) if not each.closed_because])
+            for each in unfinished_calls(self._engine, session_id)
+        ]
 
     def put_object(self, obj: Any) -> ObjectRef:
         """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""

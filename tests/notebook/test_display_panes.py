@@ -15,7 +15,7 @@ from flame_jupyter.display.pane import Content, LivePane, Pane
 from flame_jupyter.display.pane_script import SCRIPT, STYLE
 from flame_jupyter.display.panel import Action, Panel, PanelFacts
 from flame_jupyter.display.panes import Panes
-from flame_jupyter.display.progress_pane import Progress
+from flame_jupyter.display.progress_pane import Progress, time_left
 from flame_jupyter.display.wire import Wire
 from tests.notebook.display_parts import HandClock, HandFuture, Page
 
@@ -153,12 +153,28 @@ def test_every_bar_has_a_name_a_value_and_words() -> None:
 
 
 def test_the_time_that_is_left_is_guessed_once_calls_have_ended() -> None:
-    calls = futures("load", "load", "load", "load")
+    calls = futures(*["load"] * 8)
     progress = Progress(calls)
     now_s = progress._began_s
     assert "s left" not in progress.content(now_s=now_s + 2).html
     calls[0].end()
-    assert "about 6 s left" in progress.content(now_s=now_s + 2).html
+    assert "s left" not in progress.content(now_s=now_s + 2).html, "one says nothing of the others"
+    calls[1].end()
+    calls[2].end()
+    assert "about 5 s left at this pace" in progress.content(now_s=now_s + 3).html
+
+
+def test_the_time_that_is_left_grows_when_later_calls_take_longer() -> None:
+    began_s = 100.0
+    quick = [(began_s, 0), (101.0, 4), (102.0, 8)]
+    assert time_left(began_s, quick, 102.0, 8) == 2.0
+    assert time_left(began_s, quick, 106.0, 8) == 6.0, "nothing has ended for a while"
+    late = [(102.0, 8), (106.0, 9), (110.0, 10)]
+    assert time_left(began_s, late, 110.0, 6) == 24.0, "as the last ones, not as all"
+    early_ones_were_slow = [(110.0, 4), (111.0, 8)]
+    assert time_left(began_s, early_ones_were_slow, 111.0, 8) == 11.0
+    assert time_left(began_s, [(began_s, 0)], 200.0, 8) is None
+    assert time_left(began_s, quick, 102.0, 0) is None
 
 
 def test_cancel_all_cancels_what_has_not_ended() -> None:

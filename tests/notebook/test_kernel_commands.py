@@ -47,8 +47,27 @@ def test_wait_shows_progress_that_moves_and_ends_with_the_numbers(kernel: Kernel
     kernel.until(lambda message: tells(message, "comm_msg", "1 of 2"))
     second.touch()
     reply = kernel.finish(waiting)
-    assert reply.check().text == "Flame: 2 calls ended: 2 succeeded.\n"
-    kernel.until(lambda message: tells(message, "update_display_data", "2 of 2"))
+    assert reply.check().text == "", "the view tells the end"
+    kernel.until(lambda message: tells(message, "update_display_data", "2 done"))
+    assert kernel.run("%flame_runner wait calls").check().text == "Flame: 2 calls ended: 2 succeeded.\n"
+
+
+def test_of_failures_of_several_kinds_each_is_printed_below_the_view(kernel: Kernel) -> None:
+    cell = "%%flame_service fails --quiet\ndef fails(kind, gate):\n    import os, threading\n"
+    cell += "    while not os.path.exists(gate):\n        threading.Event().wait(0.005)\n    raise kind('no')"
+    kernel.run(cell).check()
+    for kinds, printed in (
+        ("ValueError, ValueError", ""),
+        ("ValueError, ImportError", "Failed: 1 ValueError (first: "),
+    ):
+        gate = kernel.project / f"gate-{len(printed)}"
+        kernel.run(f"calls = [fails(each, {str(gate)!r}) for each in ({kinds})]").check()
+        waiting = kernel.begin("%flame_runner wait calls", is_person=True)
+        kernel.until(lambda message: tells(message, "update_display_data", "0 of 2"))
+        gate.touch()
+        text = kernel.finish(waiting).check().text
+        assert text.startswith(printed), text
+        assert text.count("\n") == bool(printed)
 
 
 def tells(message: dict[str, Any], kind: str, words: str) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -61,7 +62,10 @@ def test_an_interrupt_cancels_what_the_cell_waits_for_and_says_so(
     awaits = place == AWAITING
     number = "1 call" if len(ended) == 1 else f"{len(ended)} calls"
     assert (reply.status, reply.ename) == ("error", "CancelledError" if awaits else "KeyboardInterrupt")
-    assert reply.text == f"Interrupted: cancelled {number}.\n"
+    others = "1 other call goes on: %flame_runner cancel ends it."
+    if len(alive) > 1:
+        others = f"{len(alive)} other calls go on: %flame_runner cancel ends them."
+    assert reply.text == f"Interrupted: cancelled {number}. {others}\n"
     states = kernel.run(
         f"print([each.wait(20) and each.state for each in ({','.join(ended)},)])\n"
         f"print(any(each.done() for each in ({','.join(alive)},)))"
@@ -96,8 +100,7 @@ def test_on_interrupt_detach_ends_the_waiting_alone(kernel: Kernel, place: str, 
     kernel.run("%config FlameMagics.on_interrupt = 'detach'").check()
     reply, _ = interrupted(kernel, place, cell)
     kernel.run("%config FlameMagics.on_interrupt = 'cancel'").check()
-    number = 3 if "calls" in cell else 1
-    assert reply.text == f"Interrupted: {number} call{'s go' if number > 1 else ' goes'} on, end with cancel().\n"
+    assert reply.text == "Interrupted: 3 calls go on: %flame_runner cancel ends them.\n"
     assert kernel.run("print(any(each.done() for each in calls))").text == "False\n"
 
 
@@ -105,7 +108,59 @@ def test_on_interrupt_detach_ends_the_waiting_alone(kernel: Kernel, place: str, 
 def test_a_cell_that_catches_the_interrupt_goes_on(kernel: Kernel) -> None:
     cell = "try:\n    a.get()\nexcept KeyboardInterrupt:\n    print('caught', a.wait(20), a.state)"
     reply, _ = interrupted(kernel, BLOCKED, cell)
-    assert (reply.status, reply.text) == ("ok", "Interrupted: cancelled 1 call.\ncaught True cancelled\n")
+    assert reply.status == "ok"
+    assert reply.text.startswith("Interrupted: cancelled 1 call. 2 other calls go on: ")
+    assert reply.text.endswith("\ncaught True cancelled\n")
+
+
+LOOPS = [
+    pytest.param("while not all(f.done() for f in calls):\n    time.sleep(0.01)", 0, 3, id="looks and sleeps"),
+    pytest.param("while not a.wait(0.01):\n    pass", 1, 2, id="waits in pieces"),
+    pytest.param("list(f.get() for f in calls)", 1, 2, id="a generator"),
+    pytest.param("for f in calls:\n    print(f.get())", 1, 2, id="a loop"),
+]
+
+
+@kernel_test
+@pytest.mark.parametrize(("cell", "cancels", "go_on"), LOOPS)
+def test_an_interrupt_of_any_loop_over_calls_says_what_goes_on(
+    kernel: Kernel, cell: str, cancels: int, go_on: int
+) -> None:
+    place = "<module>" if not cancels else BLOCKED
+    looks = f"import time\ntell({place!r})\n" if cancels else "import time\nprint('waiting', flush=True)\n"
+    message_id = kernel.begin(f"{looks}{cell}")
+    kernel.finish(message_id, until=lambda reply: "waiting" in reply.text)
+    kernel.interrupt()
+    said = kernel.finish(message_id).text.removeprefix("waiting\n")
+    if cancels:
+        assert said == f"Interrupted: cancelled 1 call. {go_on} other calls go on: %flame_runner cancel ends them.\n"
+    else:
+        assert said == f"Interrupted: {go_on} calls go on: %flame_runner cancel ends them.\n"
+    assert kernel.run("%flame_runner cancel").check().text == f"Flame: cancelled {go_on} calls.\n"
+    kernel.run("print(all(each.wait(20) for each in calls))").check()
+    assert kernel.run("%flame_runner cancel").check().text == "Flame: there are no calls to cancel.\n"
+
+
+@kernel_test
+def test_calls_that_no_variable_holds_are_waited_for_and_cancelled_too(kernel: Kernel) -> None:
+    kernel.run("stuck(); [each for each in [stuck()]]; del calls[1:], b, c").check()
+    waited = kernel.run("%flame_runner wait --timeout 0 --quiet")
+    assert waited.text.startswith("UsageError: 5 of "), waited.text
+    assert kernel.run("%flame_runner cancel a").check().text == "Flame: cancelled 1 call.\n"
+    kernel.run("a.wait(20)").check()
+    assert kernel.run("%flame_runner cancel").check().text == "Flame: cancelled 4 calls.\n"
+
+
+@kernel_test
+def test_an_interrupted_stop_says_what_it_has_cancelled(start_kernel: Callable[[], Kernel]) -> None:
+    kernel = start_kernel()
+    prepare(kernel)
+    kernel.run("calls = [stuck() for _ in range(3)]").check()
+    reply, _ = interrupted(kernel, BLOCKED, "%flame_runner stop")
+    assert reply.ename == "KeyboardInterrupt"
+    assert re.fullmatch(r"Interrupted: cancelled 3 calls, and the Runner \S+ is stopped.\n", reply.text), reply.text
+    assert "flamepy" not in reply.traceback
+    assert kernel.run("%flame_runner stop").check().text == "Flame: no Runner is open.\n"
 
 
 @kernel_test

@@ -77,3 +77,16 @@ def test_a_failing_cell_fails_the_program(program: str, cell: str, project: Path
     done, _ = run(program, project, private_home, *GOOD[:2], cell, "print('not reached')")
     assert done.returncode != 0
     assert "not reached\n" not in done.stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_calls_that_nobody_waited_for_are_told_at_the_end(program: str, project: Path, private_home: Path) -> None:
+    stuck = "%%flame_service stuck\ndef stuck():\n    import threading\n    threading.Event().wait()"
+    done, _ = run(program, project, private_home, GOOD[0], stuck, "calls = [stuck() for _ in range(3)]")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "Flame:" in line]
+    assert len(told) == 1, done.stderr
+    assert told[0].endswith(
+        "Flame: the notebook ended before 3 calls had ended, and that cancels them. "
+        "Wait for them in the last cell: %flame_runner wait"
+    )
