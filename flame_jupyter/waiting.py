@@ -173,7 +173,7 @@ def asked_aside(ask: Callable[[], object], bound_s: float = CANCEL_BOUND_S) -> s
 
 
 def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND_S) -> str:
-    """Cancel ``calls`` and say in a line what came of it. A second interrupt, or ``bound_s`` seconds, end the asking."""
+    """Cancel ``calls`` and say in a line what came of it. A second interrupt ends the asking, and so do ``bound_s``."""
     answered: list[bool] = []
 
     def ask() -> None:
