@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flame_jupyter.advice import listed, warn_user
+from flame_jupyter.advice import listed, say
 from flamepy.clock import monotonic_s
 from flamepy.errors import FlameError
 
@@ -36,7 +36,7 @@ class DriftWatch:
         record.looked_at_s = self._now()
 
     def before_call(self, record: ServiceRecord) -> None:
-        """Look whether the service still runs what lies on the disk, and warn when it does not."""
+        """Look whether the service still runs what lies on the disk, and say when it does not."""
         if record.is_told_of_drift or not self.tells or self._now() - record.looked_at_s < LOOK_EVERY_S:
             return
         record.looked_at_s = self._now()
@@ -45,11 +45,8 @@ class DriftWatch:
         except FlameError:  # a file that cannot be read is no reason to refuse a call
             return
         if changed:
-            from flamepy.runner import StaleCodeWarning
-
             record.is_told_of_drift = True
-            warn_user(
-                f"{listed(changed)} changed since {record.variable} was defined: its calls still run the old code. "
-                f"Run the cell that defines {record.variable} again.",
-                StaleCodeWarning,
+            say(  # no warning, which a notebook shows in red, as if something had failed
+                f"Note: {listed(changed)} changed since {record.variable} was defined: its calls still run the old "
+                f"code. Run the cell that defines {record.variable} again."
             )

@@ -6,9 +6,11 @@ Pure functions of the environment and the user's variables, apart from asking wh
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,11 @@ from IPython.core.error import UsageError
 
 ROOT_VARIABLE = "FLAME_NOTEBOOK_ROOT"
 SESSION_VARIABLE = "JPY_SESSION_NAME"  # an absolute path, set by a Jupyter server in its kernels; stale after a rename
+_OWN_PACKAGES = ("flamepy", "flame_jupyter")
+_OWN_ENTRIES = (
+    ".ci", "benchmarks", "docs", "notebooks", "requirements", "scripts", "tests",
+    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml",
+)  # fmt: skip
 MAX_UNASKED_FILES = 5_000  # a directory with more was hardly meant to be packaged as a whole
 
 
@@ -94,6 +101,28 @@ def project_root(
             "name the directory of your project with %flame_runner start --root DIR."
         )
     return root
+
+
+def own_checkouts(root: Path, import_path: Sequence[str]) -> tuple[str, ...]:
+    """What to leave out below ``root`` of a checkout of this very project, which nobody means to send to workers.
+
+    import_path: where workers import from. What they could import from nowhere else stays in.
+    """
+    if _is_own_checkout(root):
+        elsewhere = [each for each in import_path if each and Path(each).resolve() != root]
+        is_installed = PathFinder.find_spec("flame_jupyter", elsewhere) is not None
+        return (*_OWN_ENTRIES, *(_OWN_PACKAGES if is_installed else ()))
+    try:
+        with os.scandir(root) as entries:
+            return tuple(f"{each.name}/" for each in entries if each.is_dir() and _is_own_checkout(Path(each.path)))
+    except OSError:  # packaging will say why it cannot be read
+        return ()
+
+
+def _is_own_checkout(directory: Path) -> bool:
+    return (directory / "pyproject.toml").is_file() and all(
+        (directory / each / "__init__.py").is_file() for each in _OWN_PACKAGES
+    )
 
 
 def runner_name(notebook: Path | None, token: str) -> str:

@@ -28,6 +28,7 @@ from flame_jupyter.location import (
     NotebookPlace,
     ProjectRoot,
     notebook_place,
+    own_checkouts,
     project_root,
     runner_name,
 )
@@ -240,7 +241,9 @@ class Notebook:
         return (*self.settings.include, *line.include)
 
     def excludes(self, line: RunnerLine) -> tuple[str, ...]:
-        return (*self.settings.exclude, *line.exclude)
+        root = self.root(line.root)
+        own = () if root.is_chosen else own_checkouts(root.path, sys.path)
+        return (*self.settings.exclude, *line.exclude, *own)
 
     def status(self) -> Status:
         return status_of(self.runner, self.services.views())

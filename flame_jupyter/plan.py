@@ -29,7 +29,7 @@ class PackagePlan:
 
     @property
     def files(self) -> int:
-        return sum(row.is_included for row in self.rows)
+        return sum(row.is_included and not row.path.endswith("/") for row in self.rows)
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +43,7 @@ class PackagePlan:
         return replace(self, rows=tuple(sorted((*self.rows, *rows), key=lambda row: row.path)))
 
     def summary(self) -> str:
-        excluded = len(self.rows) - self.files
+        excluded = sum(not row.is_included for row in self.rows)
         plural = "" if self.files == 1 else "s"
         return (
             f"{self.root} (from the {self.source}): {self.files} file{plural}, {size_text(self.nbytes)}; "

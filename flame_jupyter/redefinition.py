@@ -18,19 +18,18 @@ def ready_text(record: ServiceRecord, name: str) -> str:
     """name: what the cell calls it."""
     what = record.kind if record.variable == name else f"serves {name}"
     when = "ready" if record.service is not None else "opens at the first call"
-    return f"{record.variable}: {what}, {when}{in_session(record)}"
+    return f"{record.variable}: {what}, {when}"
 
 
 def redefined_text(old: ServiceRecord, new: ServiceRecord, running: int) -> str:
     """running: calls that have not ended on the old session."""
-    sessions = reset = calls = ""
+    reset = calls = ""
     if old.service is not None:
-        sessions = f" ({old.session_id} -> {new.session_id or 'opens at the first call'})"
         # the object of a class that was never called has no state to lose
         reset = "" if new.kind == "function" else "; state reset"
     if running:
-        calls = f"; {running} call{'s' if running > 1 else ''} still running on {old.session_id}"
-    return f"{new.variable}: redefined{sessions}{calls}{reset}"
+        calls = f"; {running} call{'s' if running > 1 else ''} still running on the old one"
+    return f"{new.variable}: redefined{calls}{reset}"
 
 
 def because(changed: Sequence[str]) -> str:
@@ -46,7 +45,3 @@ def stale_text(stale: Mapping[str, Sequence[str]]) -> str:
         return ""
     changed = list(dict.fromkeys(name for names in stale.values() for name in names))
     return f"\n{listed(changed)} changed: run the cells of {listed(list(stale))} again to use the new code."
-
-
-def in_session(record: ServiceRecord) -> str:
-    return f" (session {record.session_id})" if record.session_id else ""

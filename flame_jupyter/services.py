@@ -25,7 +25,7 @@ from flame_jupyter.handles import ServiceHandle, ServiceRedefined, handle_for
 from flame_jupyter.madeof import MadeOf, made_of
 from flame_jupyter.reach import check_reach, import_path_of_workers
 from flame_jupyter.record import ServiceRecord
-from flame_jupyter.redefinition import FORCED, because, in_session, ready_text, redefined_text, stale_text
+from flame_jupyter.redefinition import FORCED, because, ready_text, redefined_text, stale_text
 from flame_jupyter.selfnames import complete_own_name, lead_to_original, with_own_name
 from flame_jupyter.source import Definitions, definitions_of, resolved_target
 from flame_jupyter.status import ServiceStatus
@@ -215,7 +215,7 @@ class Services:
 
     def _unchanged_text(self, record: ServiceRecord) -> str:
         """Says also what the service does not heed, when the user has asked for no more than a warning."""
-        text = f"{record.variable}: unchanged{in_session(record)}"
+        text = f"{record.variable}: unchanged"
         changed = [] if self._drift.repackages or not self._drift.tells else record.changed_modules()
         return text + (f", but {listed(changed)} changed: --force serves the new files." if changed else "")
 

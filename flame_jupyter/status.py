@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from flamepy.runner import Runner
 
 SHORT_SHA_CHARS = 4
+MANY_FILES, MANY_BYTES = (
+    100,
+    10 * 2**20,
+)  # of a package; more was perhaps not meant, and its first line says how to look
 _COUNTED = ("queued", "running", "done", "failed", "cancelled")
 SERVICE_COLUMNS = ("service", "kind", "session", *_COUNTED, "")
 
@@ -120,13 +124,23 @@ class Status:
     services: ServiceTable = ServiceTable(())
 
     def start_text(self) -> str:
-        """One line, for the start."""
-        workers = (
-            "" if self.workers is None else f" {self.workers.limit} worker{'' if self.workers.limit == 1 else 's'},"
-        )
+        """What the first service says, to somebody who has never seen this: what runs where, with which files."""
+        who = "Flame: the workers of the engine that runs this notebook."
+        if self.workers is not None:
+            who = f"Flame: {_counted(self.workers.limit, 'worker')} on this machine."
+        if not self.files:
+            return f"{who} `{self.root}/` has no files to give them."
+        files = f"{_counted(self.files, 'file')}, {size_text(self.nbytes)}"
+        text = f"{who} They get a copy of `{self.root}/` ({files}), to import its modules and read its files."
+        is_much = self.files > MANY_FILES or self.nbytes > MANY_BYTES
+        return f"{text} More than you meant? %flame_runner package --dry-run lists it." if is_much else text
+
+    def facts_text(self) -> str:
+        """The same in one line for those who know, as the status shows it."""
+        workers = "" if self.workers is None else f" {_counted(self.workers.limit, 'worker')},"
         if not self.files:
             return f"Flame: embedded engine,{workers} no files to package in `{self.root}/`"
-        files = f"{self.files} file{'' if self.files == 1 else 's'} / {size_text(self.nbytes)}"
+        files = f"{_counted(self.files, 'file')} / {size_text(self.nbytes)}"
         return f"Flame: embedded engine,{workers} packaged {files} from `{self.root}/` (sha {self.sha})"
 
     def as_json(self) -> str:
@@ -140,12 +154,12 @@ class Status:
     def __repr__(self) -> str:
         if self.name is None:
             return "Flame: no Runner is open. %flame_runner start opens one, and so does the first %%flame_service."
-        return "\n".join([f"Runner {self.name}", self.start_text(), *self.services.lines()])
+        return "\n".join([f"Runner {self.name}", self.facts_text(), *self.services.lines()])
 
     def _repr_html_(self) -> str:
         if self.name is None:
             return f"<p>{html.escape(repr(self))}</p>"
-        head = f"<p><strong>Runner {html.escape(self.name)}</strong><br>{html.escape(self.start_text())}</p>"
+        head = f"<p><strong>Runner {html.escape(self.name)}</strong><br>{html.escape(self.facts_text())}</p>"
         return head + (self.services._repr_html_() if self.services.services else "")
 
 
@@ -169,6 +183,10 @@ def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Statu
         sha=package.sha[:SHORT_SHA_CHARS],
         services=ServiceTable(tuple(services)),
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size_text(nbytes: int) -> str:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from IPython.core.error import UsageError
 
-from flame_jupyter.location import NotebookPlace, notebook_place, project_root, runner_name
+import flame_jupyter
+from flame_jupyter.location import NotebookPlace, notebook_place, own_checkouts, project_root, runner_name
 from flame_jupyter.server import path_from_server
+from tests.notebook.shells import Shell
 
 VSCODE = "__vsc_ipynb_file__"
 
@@ -140,3 +143,57 @@ def test_a_home_directory_and_the_disk_are_packaged_only_when_named(tmp_path: Pa
 )
 def test_a_runner_name_is_one_that_engines_accept(notebook: Path | None, name: str) -> None:
     assert runner_name(notebook, "ab12") == name
+
+
+# -- a checkout of this project
+
+
+def checkout(directory: Path) -> Path:
+    """A directory that looks like a checkout of this project, with a module of the user's in it."""
+    for name in (
+        "flamepy/__init__.py",
+        "flame_jupyter/__init__.py",
+        "docs/a.md",
+        "tests/test_a.py",
+        "mine/__init__.py",
+    ):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text("")
+    for name in ("pyproject.toml", "README.md", "helper.py"):
+        (directory / name).write_text("")
+    return directory
+
+
+def test_a_checkout_of_ours_is_not_packaged_by_surprise(
+    shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "helper.py").write_text("VALUE = 1")
+    checkout(project / "flame-jupyter")
+    assert (
+        "(1 file, 9 B)" in shell.run("%%flame_service f\ndef f():\n    import helper\n    return helper.VALUE").printed
+    )
+    assert shell.run("f().get()").value == 1
+    shell.run("%flame_runner stop")
+    inside = checkout(project / "clone")
+    monkeypatch.chdir(inside)
+    shell.run("plan = %flame_runner package --dry-run")
+    assert {row.path for row in shell["plan"].rows if row.is_included} == {"helper.py", "mine/", "mine/__init__.py"}
+    shell.run("plan = %flame_runner package --dry-run --root .")
+    assert shell["plan"].files == 8, "whoever names it gets it"
+
+
+def test_what_workers_can_import_from_nowhere_else_stays_in(tmp_path: Path) -> None:
+    root = checkout(tmp_path / "clone")
+    assert "flamepy" not in own_checkouts(root, ["", str(root)])
+    assert "flamepy" in own_checkouts(root, [str(root), str(checkout(tmp_path / "installed"))])
+    assert own_checkouts(tmp_path / "installed" / "docs", []) == ()
+    assert own_checkouts(tmp_path / "not there", []) == ()
+
+
+def test_everything_of_the_checkout_is_known() -> None:
+    root = Path(flame_jupyter.__file__).parent.parent
+    listed = subprocess.run(["git", "-C", root, "ls-files"], capture_output=True, text=True, check=False)
+    tracked = {line.partition("/")[0] for line in listed.stdout.splitlines()} - {".gitignore"}
+    if not tracked:
+        pytest.skip("not a checkout")
+    assert tracked == set(own_checkouts(root, [])) | {"flamepy", "flame_jupyter"}

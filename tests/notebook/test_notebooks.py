@@ -179,7 +179,7 @@ def test_papermill_sets_the_parameter_and_the_directory(desk: Desk) -> None:
     node = desk.papermill("quickstart", n=3).notebook()
 
     assert re.search("3 calls ended: 3 succeeded|ended in .*: 3 done", shown(node, "many-call"))
-    assert "packaged 1 file / 7 B from `notebooks/`" in shown(node, "function-define")
+    assert "They get a copy of `notebooks/` (1 file, 7 B)" in shown(node, "function-define")
 
 
 @pytest.mark.slow
