@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import struct
+from collections.abc import Iterable
+
+from flamepy.errors import FlameError, FlameErrorCode
 
 WANTED_DESCRIPTORS = 65_536  # results of a big map; the kernel spends about 1 KB on each one in use, none on the limit
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})  # errors of who needs one more than may be open
 
 _log = logging.getLogger(__name__)
 
@@ -28,3 +34,26 @@ def raise_descriptor_limit() -> int:
         _log.debug("descriptor limit stays soft=%d wanted=%d error=%s", soft, wanted, error)
         return soft
     return wanted
+
+
+def received_descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors that came with a message, in the order in which they were sent.
+
+    There are fewer than were sent, and ``MSG_CTRUNC`` is set, when this process may not have that many open.
+    """
+    fds: list[int] = []
+    for _, _, data in ancillary:
+        fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+    return fds
+
+
+def too_few_descriptors(what: str) -> FlameError:
+    """The error of a process that has as many files open as it may. what: what cannot be done because of it."""
+    import resource  # here, because Windows lacks it
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"{what}: this process has too many open files ({soft} are allowed; each big value is one). "
+        "Drop results that are no longer needed, close files and sockets, or raise the limit with 'ulimit -n'.",
+    )

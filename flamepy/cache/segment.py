@@ -17,13 +17,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.cache.warm import WARM_FROM_BYTES, WarmMemory, filled_memory, warm_segments, write_all
 from flamepy.errors import FlameError, FlameErrorCode
 
 Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
 
 _FULL = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EDQUOT, errno.EFBIG})
-_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 # Between the look at a segment's descriptor and the use of its number nobody may close it: the number could be another
 # file's by then. Re-entrant, because the garbage collector may close a segment inside any statement.
 _descriptors = threading.RLock()
@@ -61,7 +61,7 @@ class Segment:
                 causes.append(error)
                 if error.errno not in _FULL:
                     break
-        raise FlameError(FlameErrorCode.INTERNAL, _explanation(nbytes, causes)) from causes[-1]
+        raise _explanation(nbytes, causes[-1]) from causes[-1]
 
     def fileno(self) -> int:
         """The descriptor: valid while this object lives."""
@@ -122,9 +122,17 @@ class Segment:
         with _descriptors:
             if self._fd < 0:  # mmap would take -1 for a wish for fresh zeros
                 raise ValueError("this segment is closed: keep the blob that holds it for as long as it is read.")
-            if sys.version_info >= (3, 13):
-                return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot, trackfd=False)
-            return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot)  # costs a descriptor while it lives
+            try:
+                return self._mapped(flags, prot)
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    raise too_few_descriptors(f"cannot read a value of {self.nbytes:,} bytes") from error
+                raise
+
+    def _mapped(self, flags: int, prot: int) -> mmap.mmap:
+        if sys.version_info >= (3, 13):
+            return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot, trackfd=False)
+        return mmap.mmap(self._fd, self.nbytes, flags=flags, prot=prot)  # costs a descriptor while it lives
 
 
 def _renew_lock() -> None:
@@ -186,15 +194,13 @@ def _filled(place: Place, parts: Iterable[bytes | memoryview], nbytes: int) -> i
     return fd
 
 
-def _explanation(nbytes: int, causes: Sequence[OSError]) -> str:
-    size = f"{nbytes:,} bytes"
-    if causes[-1].errno in _NO_DESCRIPTORS:
-        return (
-            f"cannot store a value of {size}: this process has too many open files, one for each big value. "
-            "Drop results that are no longer needed, or raise the limit with 'ulimit -n'."
-        )
-    return (
-        f"cannot store a value of {size}, neither in memory nor in the temporary directory: {causes[-1].strerror}. "
+def _explanation(nbytes: int, cause: OSError) -> FlameError:
+    what = f"cannot store a value of {nbytes:,} bytes"
+    if cause.errno in NO_DESCRIPTORS:
+        return too_few_descriptors(what)
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"{what}, neither in memory nor in the temporary directory: {cause.strerror}. "
         "Drop results that are no longer needed, set FLAME_MEMORY_LIMIT so that they move to disk earlier, "
-        "or set TMPDIR to a directory with more room."
+        "or set TMPDIR to a directory with more room.",
     )

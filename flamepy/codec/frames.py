@@ -70,6 +70,8 @@ def split_frames(data: bytes) -> tuple[list[tuple[ResultHead, bytes]], bytes]:
         head = _new(ResultHead, RESULT_HEAD.unpack_from(data, offset))
         if len(data) - offset < head.length:
             break
+        if head.length < RESULT_HEAD.size:
+            raise ValueError(f"the result pipe holds what no worker wrote: a frame of {head.length} bytes")
         frames.append((head, data[offset + RESULT_HEAD.size : offset + head.length]))
         offset += head.length
     return frames, data[offset:]

@@ -82,6 +82,11 @@ class Engine(Protocol):
     def name(self) -> str: ...
 
     @property
+    def is_alive(self) -> bool:
+        """Does it take calls? False after ``close``, and when it had to give up."""
+        ...
+
+    @property
     def cache(self) -> ObjectStore: ...
 
     @property

@@ -154,15 +154,20 @@ class Completion:
             callbacks = self._callbacks
             if call_back is None:
                 _call_all(callbacks)
-            else:
-                call_back(lambda: _call_all(callbacks))
+            else:  # one by one: what one raises must not keep the others from being called
+                for _ in range(len(callbacks)):
+                    call_back(lambda: _call_next(callbacks))
 
 
 def _call_all(callbacks: list[Callable[[], object]]) -> None:
-    """Call each once, whoever else does so at the same time: pop is one step."""
+    """Call each once, whichever thread else does so at the same time."""
     while callbacks:
-        try:
-            callback = callbacks.pop(0)
-        except IndexError:
-            return
-        callback()
+        _call_next(callbacks)
+
+
+def _call_next(callbacks: list[Callable[[], object]]) -> None:
+    try:
+        callback = callbacks.pop(0)  # one step: no two threads get the same
+    except IndexError:
+        return
+    callback()

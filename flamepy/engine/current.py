@@ -33,13 +33,19 @@ _current = _Current()
 def current_engine(context: ContextFields | None = None) -> Engine:
     """The engine that calls go to, made on first use as ``context`` or else the configuration says.
 
+    One that had to give up is replaced: its calls have been told why.
+
     Raises InvalidConfig.
     """
     state = _current
     engine = state.engine
-    if engine is not None:
+    if engine is not None and engine.is_alive:
         return engine
     with state.lock:
+        if state.engine is not None and not state.engine.is_alive:  # it had to give up: what is left of it goes
+            logger.debug("engine replaced name=%s pid=%d", state.engine.name, os.getpid())
+            state.engine.close()
+            state.engine = None
         if state.engine is None:
             if is_inside_worker(os.environ):
                 context = ContextFields()  # a worker's engine is given: whatever file lies around there has no say

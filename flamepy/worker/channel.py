@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
+from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.clock import monotonic_s
 from flamepy.codec import frames
+from flamepy.errors import FlameError
 from flamepy.worker.outcome import Report
 
 _LENGTH = struct.Struct("<I")
@@ -22,7 +24,10 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 
 @dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
 class CallFrame:
-    """A call as it arrives. number: of this sending; definition: only with a session's first call in this worker."""
+    """A call as it arrives. number: of this sending; definition: only with a session's first call in this worker.
+
+    damage: why a part of it did not arrive; then the rest of it is not here either.
+    """
 
     number: int
     session_number: int
@@ -30,6 +35,7 @@ class CallFrame:
     dependencies: Sequence[Blob] = ()
     definition: Blob | None = None
     checkpoint: Blob | None = None
+    damage: FlameError | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,23 @@ class Channel:
 
     def receive(self) -> list[CallFrame] | Forget | Keep | None:
         """The next message; None when the engine has gone or asks to leave."""
-        packet, ancillary = self._next_packet()
+        packet, ancillary, flags, _ = self._next_packet()
         kind = packet[0] if packet else frames.LEAVE
         if kind == frames.CALL:
-            fds: list[int] = []
-            for _, _, data in ancillary:
-                fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
-            return _read_calls(packet, fds)
+            fds = received_descriptors(ancillary)
+            return [_damaged_call(packet, fds)] if flags & socket.MSG_CTRUNC else _read_calls(packet, fds)
         if kind == frames.FORGET:
             return Forget(frames.CALL_HEAD.unpack_from(packet)[2])
         if kind == frames.KEEP:
             return Keep(*frames.KEEP_HEAD.unpack(packet)[1:])
         return None
 
-    def _next_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    def abandon(self) -> None:
+        """In a process that a call forked: let go of both ways, which are the worker's."""
+        self._calls.close()
+        os.close(self._results_fd)
+
+    def _next_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
         began_s = now_s = monotonic_s()
         spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
         while now_s < spin_until_s:
@@ -88,10 +97,10 @@ class Channel:
             except BlockingIOError:
                 now_s = monotonic_s()
             else:
-                return packet[0], packet[1]
+                return packet
         packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
         self._is_hot = monotonic_s() - began_s < frames.HOT_S
-        return packet[0], packet[1]
+        return packet
 
     def report(self, number: int, report: Report, output: bytes, errors: bytes, duration_s: float) -> None:
         """Tell how a call ended: value or failure, new state and output in one message, so all are known or none."""
@@ -132,6 +141,15 @@ class Channel:
             socket.send_fds(self._calls, [b"\1"], [segment.fileno(), *fds])
         else:
             socket.send_fds(self._calls, [b"\0" + body], fds)
+
+
+def _damaged_call(packet: bytes, fds: Sequence[int]) -> CallFrame:
+    """The call of a packet whose descriptors did not all find a place in this process."""
+    for fd in fds:
+        os.close(fd)
+    _, _, session_number, number, _, _ = frames.CALL_HEAD.unpack_from(packet)
+    damage = too_few_descriptors("the worker cannot take the arguments of the call")
+    return CallFrame(number, session_number, Blob((0,)), damage=damage)
 
 
 def _read_calls(packet: bytes, fds: list[int]) -> list[CallFrame]:

@@ -33,11 +33,15 @@ class Interrupt:
         """Has the engine asked to interrupt the current call?"""
         return self._slot[INTERRUPTED] == self._current
 
-    def __enter__(self) -> None:
-        self._is_allowed = True
-        if self._slot[INTERRUPTED] == self._current:  # the signal came before the block
+    def raise_if_asked(self) -> None:
+        """Inside the block: raise the interrupt, also when the code has caught it once."""
+        if self._slot[INTERRUPTED] == self._current:
             self._is_allowed = False
             raise KeyboardInterrupt
+
+    def __enter__(self) -> None:
+        self._is_allowed = True
+        self.raise_if_asked()  # the signal came before the block
 
     def __exit__(self, *_: object) -> None:
         self._is_allowed = False

@@ -22,6 +22,7 @@ from flamepy.codec.frames import SLOT_WORDS
 from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
 from flamepy.worker.channel import CallFrame, Channel
+from flamepy.worker.forked_child import end_forked_child
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.origins import name_origins
@@ -49,6 +50,8 @@ def run(
     mappings = KeptMappings()
     warm_segments.attend(lambda: None)  # this loop comes round by itself
     gc.enable()
+    worker_pid = os.getpid()
+    os.register_at_fork(after_in_child=channel.abandon)
     while True:
         if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
             mappings.clear()
@@ -59,9 +62,13 @@ def run(
             return 0
         interrupt.begin(call.number)
         began_s = monotonic_s()
-        report = _run_call(call, services, mappings, interrupt)
+        report = _run_call(call, services, mappings, interrupt, worker_pid)
+        if os.getpid() != worker_pid:
+            end_forked_child(None)
         duration_s = monotonic_s() - began_s
         channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
+        if call.damage is not None and call.session_number not in services:
+            return 0  # the definition is among what did not arrive: a new worker gets it again
         del call, report  # big arguments and results must not outlive their call while the worker waits
         if mappings:
             mappings.settle()
@@ -85,16 +92,25 @@ def _bind(binding: Binding) -> None:
             name_origins(binding.root, project)
 
 
-def _run_call(call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt) -> Report:
+def _run_call(
+    call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt, worker_pid: int
+) -> Report:
+    """How the call ended; a process that the call has forked ends here, when the call raises in it."""
     service = None
     services.take_definition(call)
     try:
+        if call.damage is not None:
+            raise call.damage
         with interrupt:
             service = services.of(call)
             arguments = [decode_or_explain(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
             request = decode_or_explain(call.request.payload(mappings.map), "the call", arguments)
-            return service.commit(service.invoke(request))
+            value = service.invoke(request)
+            interrupt.raise_if_asked()  # the code has caught it and gone on: its value and its changes of state go
+            return service.commit(value)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises belongs to the caller, not to this loop
+        if os.getpid() != worker_pid:
+            end_forked_child(error)
         if service is not None:
             service.roll_back()
         return cancelled() if interrupt.was_asked() else failed(error)

@@ -20,6 +20,10 @@ class Services:
         self._made: dict[int, Service] = {}
         self._definitions: dict[int, tuple[Blob, Blob | None]] = {}
 
+    def __contains__(self, session_number: int) -> bool:
+        """Is there all that a call of this session needs?"""
+        return session_number in self._made or session_number in self._definitions
+
     def take_definition(self, call: CallFrame) -> None:
         """Keep what came with the first call, also when that call is cancelled before it has begun."""
         if call.definition is not None:

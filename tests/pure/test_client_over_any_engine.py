@@ -52,6 +52,7 @@ class HandEngine:
     """Holds tasks until ``end`` is called; keeps what it was given where tests can look."""
 
     name = "hand"
+    is_alive = True
 
     def __init__(self) -> None:
         self.cache: ObjectStore = MemoryStore("test://", memory_limit_bytes=None, spill_directory=None)

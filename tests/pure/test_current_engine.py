@@ -21,6 +21,7 @@ from flamepy.engine import current
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 class Counted:
+    is_alive = True
     name = "counted"
     closed = 0
     def close(self, *, grace_s=5.0):

@@ -171,7 +171,10 @@ def printed_by_a_fresh_interpreter(code: str) -> str:
 
 
 def test_too_many_values_for_the_open_files_of_a_process_are_explained() -> None:
-    assert "too many open files, one for each big value. Drop results" in printed_by_a_fresh_interpreter(NO_DESCRIPTORS)
+    assert (
+        "too many open files (20 are allowed; each big value is one). Drop results"
+        in printed_by_a_fresh_interpreter(NO_DESCRIPTORS)
+    )
 
 
 def test_a_forked_child_can_close_what_it_inherited_while_another_thread_was_at_it() -> None:

@@ -18,6 +18,7 @@ from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local import schedule
+from flamepy.engine.local.containment import Containment
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost, too_many_stateful
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
@@ -28,12 +29,14 @@ from flamepy.errors import FlameError, InvalidState
 class Dispatcher:
     """Owns sessions and calls; moves workers through ``pool``."""
 
-    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings) -> None:
+    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings, containment: Containment) -> None:
         self.sessions: dict[str, SessionRecord] = {}
         self.is_hungry = True  # would a call that comes now run at once? From other threads: a guess
         self._pool = pool
         self._budget = budget
         self._endings = endings
+        self._contain = containment
+        containment.put_right = self._put_right
         self._ready: deque[SessionRecord] = deque()
         self._resolved: deque[CallRecord] = deque()
         self._failure: FlameError | None = None  # the engine itself has failed, and this is why
@@ -76,7 +79,10 @@ class Dispatcher:
             record = self._resolved.popleft()
             record.unresolved -= 1
             if record.unresolved == 0 and not record.completion.is_done():
-                self._have_arguments(record)
+                try:
+                    self._have_arguments(record)
+                except Exception as error:  # noqa: BLE001 - it ends this call
+                    self._contain.end_call(record, error)
 
     def _have_arguments(self, record: CallRecord) -> None:
         for dependency in record.dependencies:
@@ -101,7 +107,13 @@ class Dispatcher:
         stuck = 0
         while self._ready and stuck < len(self._ready):
             session = self._ready.popleft()
-            stuck = 0 if session.waiting and self._place_next(session) else stuck + 1
+            next_call = session.waiting[0] if session.waiting else None
+            try:
+                stuck = 0 if next_call is not None and self._place_next(session) else stuck + 1
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                assert next_call is not None
+                self._contain.end_call(next_call, error)
+                stuck = 0
             if session.waiting and not _waits_for_arguments(session):
                 self._ready.append(session)
             else:
@@ -118,6 +130,8 @@ class Dispatcher:
             if _waits_for_arguments(session):
                 return False
             worker = session.worker or self._pool.start_pinned(session)
+            if worker is not None and _is_reserved(worker):
+                return False
             if worker is None:
                 self._endings.finish(session.waiting.popleft(), too_many_stateful())
                 return True
@@ -138,43 +152,48 @@ class Dispatcher:
         """Send the next calls, at most ``count`` and as many as one packet takes; False when the worker takes none."""
         is_idle = not worker.in_flight
         batch = _plain_prefix(session, count) if session.number in worker.known else []
-        for record in batch or (session.waiting[0],):
+        calls = batch or [session.waiting[0]]
+        # noted before they are sent: a call that the worker may have is never given to another one
+        for record in calls:
             self._sendings += 1
             record.number = self._sendings
-        if not batch:
-            if not self._send_one(worker, session):
-                return False
-        elif worker.link.send_plain(session.number, [(record.number, record.request.data) for record in batch]):
-            for record in batch:
-                session.waiting.popleft()
-                worker.add(record)
-        else:
+            worker.add(record)
+            session.waiting.popleft()
+        try:
+            if batch:
+                is_sent = worker.link.send_plain(session.number, [(call.number, call.request.data) for call in batch])
+            else:
+                is_sent = self._send_one(worker, session, calls[0])
+        except FlameError as error:  # no memory for a body that is too long for a packet: nothing has gone
+            worker.withdraw(calls)
+            self._endings.finish(calls[0], failed(error))
+            return True
+        except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
+            self._contain.end_worker(worker, error)
+            return True
+        if not is_sent:
+            worker.withdraw(calls)
+            session.waiting.extendleft(reversed(calls))
             return False
-        if is_idle and worker.in_flight:
+        if is_idle:
             _head_runs(worker)
         return True
 
-    def _send_one(self, worker: WorkerRecord, session: SessionRecord) -> bool:
-        """Send the next call, with what the worker lacks for it."""
-        record = session.waiting[0]
+    @staticmethod
+    def _send_one(worker: WorkerRecord, session: SessionRecord, record: CallRecord) -> bool:
+        """Send this call, with what the worker lacks for it. Raises FlameError when there is no memory for that."""
         is_first = session.number not in worker.known
-        try:
-            is_sent = worker.link.send_call(
-                record.number,
-                session.number,
-                record.request,
-                record.blobs(),
-                session.definition if is_first else None,
-                session.checkpoint if is_first else None,
-            )
-        except FlameError as error:  # no memory for a body that is too long for a packet
-            self._endings.finish(session.waiting.popleft(), failed(error))
-            return True
+        is_sent = worker.link.send_call(
+            record.number,
+            session.number,
+            record.request,
+            record.blobs(),
+            session.definition if is_first else None,
+            session.checkpoint if is_first else None,
+        )
         if is_sent:
-            session.waiting.popleft()
             record.carried_definition = is_first
             worker.known.add(session.number)
-            worker.add(record)
         return is_sent
 
     def goes_on(self, worker: WorkerRecord) -> None:
@@ -227,8 +246,11 @@ class Dispatcher:
         record = None if session is None else session.live.get(completion.task_id)
         if record is None:
             return False
-        if record.worker is not None and record.worker.in_flight[0] is not record:
-            self._take_back(record.worker)
+        worker = record.worker
+        if worker is not None and (record.session.spec.is_stateful or worker.in_flight[0] is not record):
+            self._take_back(worker)  # also so that no later call builds on a state that a cancelled one leaves
+            if record.worker is not None and record.worker.in_flight[-1] is not record:
+                return False  # the worker has begun a later call: this one has ended, and its answer is on the way
         if record.worker is None:
             self._endings.give_up(record, cancelled(record, "it was cancelled before it ran."))
         elif not record.is_cancel_asked:
@@ -286,6 +308,28 @@ class Dispatcher:
             if is_waiting:
                 self._take_back(worker)
 
+    def _put_right(self, fault: FlameError) -> None:
+        """After an unexpected error in any step: calls that no queue and no worker has any more end with ``fault``."""
+        for session in list(self.sessions.values()):
+            waiting = set(session.waiting)
+            for record in list(session.live.values()):
+                worker = record.worker
+                if record.completion.is_done():
+                    session.live.pop(record.completion.task_id, None)
+                elif worker is not None:
+                    if self._pool.get(worker.id) is not worker or record not in worker.in_flight:
+                        record.worker = None
+                        self._endings.give_up(record, failed(fault))
+                elif not self._counts_arguments(record) and record not in waiting:
+                    self._endings.give_up(record, failed(fault))
+            self._make_ready(session)
+
+    def _counts_arguments(self, record: CallRecord) -> int:
+        """How many arguments are not there yet, or have not been seen to be there; counted anew."""
+        awaited = sum(isinstance(each, Completion) and not each.is_done() for each in record.dependencies)
+        record.unresolved = awaited + self._resolved.count(record)
+        return record.unresolved
+
     def end_all(self, error: FlameError | None) -> None:
         """Every call gets an answer, now and later: cancelled, or failed when the engine itself has."""
         self._failure = error or self._failure
@@ -300,6 +344,11 @@ def _head_runs(worker: WorkerRecord) -> None:
     completion = worker.in_flight[0].completion
     completion.started_s = time.time()
     completion.enter(TaskState.RUNNING)
+
+
+def _is_reserved(worker: WorkerRecord) -> bool:
+    """Must the worker of a stateful session get nothing now: it has to go, or its call is being cancelled?"""
+    return worker.is_leaving or (bool(worker.in_flight) and worker.in_flight[0].is_cancel_asked)
 
 
 def _waits_for_arguments(session: SessionRecord) -> bool:

@@ -24,12 +24,17 @@ class Endings:
         self._call_back = call_back
 
     def finish(self, record: CallRecord, outcome: Outcome) -> None:
-        """The call has ended in this way."""
+        """The call has ended in this way; a second outcome of the same call is ignored.
+
+        It is live until its future is complete: so it is found if that fails, and can be finished again.
+        """
         session, completion = record.session, record.completion
-        session.live.pop(completion.task_id, None)
-        session.ended[outcome.state] += 1
-        record.dependencies = []
+        is_first = completion.outcome is None
         completion.complete(outcome, self._call_back)
+        record.dependencies = []
+        if session.live.pop(completion.task_id, None) is None and not is_first:
+            return
+        session.ended[completion.state] += 1
         if completion.task_id not in session.kept:
             session.history.append(Ended.of(completion, record.input))
         if session.state is SessionState.CLOSED and not session.live:

@@ -64,6 +64,10 @@ class EmbeddedEngine:
         self._sessions = self._loop.dispatcher.sessions
 
     @property
+    def is_alive(self) -> bool:
+        return not self._is_closed and self._loop.failure is None
+
+    @property
     def uplink_address(self) -> str:
         """Where a call that runs on this engine finds it."""
         return self._uplink.address

@@ -7,6 +7,7 @@ unpacking a thousand files takes longer than looking at them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -71,8 +72,9 @@ class Installer:
                     return None
                 self._kept.remove(found)
             tree = found[1]
-            if dict(_looks(tree.root)) == tree.looks:
-                return tree
+            with contextlib.suppress(OSError):  # a cleaner of the temporary directory has been there
+                if dict(_looks(tree.root)) == tree.looks:
+                    return tree
             shutil.rmtree(tree.root, ignore_errors=True)
 
     def _unpacked(self, url: str | None, name: str) -> _Tree:
@@ -85,6 +87,20 @@ class Installer:
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
+
+
+def unpack_again(url: str | None, root: str) -> None:
+    """Make the directory of an application anew, which something has removed. Raises NotFound when it cannot be."""
+    os.makedirs(root)
+    if url is not None:
+        try:
+            _unpack(_local_path(url), root)
+        except NotFound as error:
+            os.rmdir(root)
+            raise NotFound(
+                f"the files of the application were removed from the temporary directory ({root}), and their package "
+                "as well: close the Runner and create it again."
+            ) from error
 
 
 def _looks(root: str) -> Iterator[tuple[str, tuple[int, int, int, int]]]:

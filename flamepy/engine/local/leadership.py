@@ -26,11 +26,7 @@ _getsignal = _signal.getsignal
 _setsignal = _signal.signal
 _SIGINT = int(signal.SIGINT)
 _MAIN_THREAD = threading.main_thread().ident
-_OTHER_SIGNALS = tuple(
-    int(getattr(signal, name))
-    for name in ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-    if hasattr(signal, name)
-)
+_OTHER_SIGNALS = tuple(sorted(int(each) for each in signal.valid_signals() - {signal.SIGINT}))
 
 
 class Leadership:
@@ -158,11 +154,20 @@ class HeldBackInterrupt:
                 handler(_SIGINT, None)
 
 
+class _QuietSignals:
+    """What is done at each other signal, as it was when no handler was among it."""
+
+    dispositions: tuple[object, ...] = ()
+
+
 def may_lead() -> bool:
     """Can nothing but an interrupt break into this thread? Python runs other signals' handlers in the main thread."""
     if threading.get_ident() != _MAIN_THREAD:
         return True
-    for number in _OTHER_SIGNALS:  # noqa: SIM110 - twice per call, and all() would cost as much as the look itself
-        if callable(_getsignal(number)):
-            return False
+    dispositions = tuple(map(_getsignal, _OTHER_SIGNALS))  # twice per call: a loop would take four times as long
+    if dispositions == _QuietSignals.dispositions:
+        return True
+    if any(map(callable, dispositions)):
+        return False
+    _QuietSignals.dispositions = dispositions
     return True

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
+from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.codec import frames
 from flamepy.engine.local.quick_io import send_now
@@ -115,24 +116,33 @@ class WorkerLink:
                 break
             if not packet:
                 break
-            _close_all(ancillary)
+            _close_all(received_descriptors(ancillary))
             if packet[0] == frames.FORGET:
                 forgets.append(packet)
         for packet in (frames.KEEP_HEAD.pack(frames.KEEP, recalls, number), *forgets):
             self._send(packet, [])
 
     def read_report(self, head: frames.ResultHead, body: bytes) -> Report:
-        """Read a report whose frame came through the pipe. Raises OSError when what it announces is not there."""
+        """Read a report whose frame came through the pipe.
+
+        Raises FlameError when this process has no room for its descriptors, and OSError (or what reading garbage
+        raises) when the worker has not sent what the frame announces.
+        """
         if head.flags == frames.IS_PLAIN:
             return Report(Blob((len(body),), body))
         fds: list[int] = []
+        next_fd = 0
         view: bytes | memoryview = body
-        if head.kind == frames.RESULT_AWAY:
-            view = self._receive_away(fds)
-        blob, offset, next_fd = Blob.read_from(view, 0, fds, 0)
-        new_state = None
-        if head.flags & frames.HAS_NEW_STATE:
-            new_state, offset, next_fd = Blob.read_from(view, offset, fds, next_fd)
+        try:
+            if head.kind == frames.RESULT_AWAY:
+                view = self._receive_away(fds)
+            blob, offset, next_fd = Blob.read_from(view, 0, fds, next_fd)
+            new_state = None
+            if head.flags & frames.HAS_NEW_STATE:
+                new_state, offset, next_fd = Blob.read_from(view, offset, fds, next_fd)
+        except BaseException:
+            _close_all(fds[next_fd:])  # those before it belong to the segments that were made of them
+            raise
         warning = output = errors = b""
         if head.flags & frames.HAS_WARNING:
             warning, offset = _read_text(view, offset)
@@ -143,9 +153,13 @@ class WorkerLink:
         return Report(blob, new_state, warning.decode(errors="replace"), output, errors)
 
     def _receive_away(self, fds: list[int]) -> bytes | memoryview:
-        frame, ancillary, _, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
-        for _, _, data in ancillary:
-            fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+        frame, ancillary, flags, _ = self._ours.recvmsg(
+            frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
+        )
+        fds += received_descriptors(ancillary)
+        if flags & socket.MSG_CTRUNC:
+            _close_all(fds)
+            raise too_few_descriptors("cannot take the result of the call")
         if frame[:1] == b"\1":
             fd = fds.pop(0)
             return Segment(fd, os.fstat(fd).st_size).map_private()
@@ -172,7 +186,6 @@ def _read_text(view: bytes | memoryview, offset: int) -> tuple[bytes, int]:
     return bytes(view[start : start + length]), start + length
 
 
-def _close_all(ancillary: list[tuple[int, int, bytes]]) -> None:
-    for _, _, data in ancillary:
-        for fd in struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]):
-            os.close(fd)
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)

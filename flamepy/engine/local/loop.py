@@ -15,13 +15,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.warm import warm_segments
 from flamepy.clock import monotonic_s
 from flamepy.codec import frames
 from flamepy.engine.completion import Completion, look_up_at
+from flamepy.engine.local.containment import Containment, as_engine_failure, as_fault
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings
 from flamepy.engine.local.ignition import Ignition
@@ -31,12 +32,13 @@ from flamepy.engine.local.quick_io import Reader
 from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.reports import Reports
 from flamepy.engine.local.uplink_host import UplinkHost
-from flamepy.errors import FlameError, FlameErrorCode, InvalidState
+from flamepy.errors import FlameError, InvalidState
 
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
 SHUT_DOWN = "flamepy was shut down: create the Runner again."
+_REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
 _BURST_CALLS = 64  # calls for busy workers that are accepted together
 _Answer = TypeVar("_Answer")
 
@@ -48,11 +50,12 @@ class Loop:
         self._ignition = ignition
         self._results_read, self._results_write = ignition.results_read, ignition.results_write
         self._reader = Reader(self._results_read, _READ_BYTES)
-        self.pool = Pool(ignition, limit=limit, uplink=uplink.address)
+        self.pool = Pool(ignition, limit=limit, uplink=uplink)
         endings = Endings(self.pool, self._call_back_later)
-        self.dispatcher = Dispatcher(self.pool, budget, endings)
-        self._reports = Reports(self.pool, budget, endings, self.dispatcher)
-        self._inbox: deque[Callable[[], object]] = deque()
+        self._contain = Containment(self.pool, endings)
+        self.dispatcher = Dispatcher(self.pool, budget, endings, self._contain)
+        self._reports = Reports(self.pool, budget, endings, self.dispatcher, self._contain)
+        self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
         self._is_asleep = False
         self._is_stopping = False
         self.has_ended = False  # then nobody reads the inbox any more
@@ -90,7 +93,7 @@ class Loop:
 
     def submit(self, record: CallRecord) -> None:
         """Have a call accepted: here and now when a worker could begin it, else soon, together with others."""
-        self._inbox.append(partial(self.dispatcher.accept, record))
+        self._inbox.append(record)
         if self._is_asleep:
             self.wake()
         elif self.dispatcher.is_hungry or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
@@ -161,18 +164,22 @@ class Loop:
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits
-            self._fail(_as_failure(error))
+            self._give_up(error)
         finally:
             self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
 
     def _handle_inbox(self) -> None:
-        self._read_results()  # nobody else does while calls come fast, and workers would run dry
-        self._run_inbox()
-        self.dispatcher.resolve()
-        self.dispatcher.dispatch()
+        try:
+            self._read_results()  # nobody else does while calls come fast, and workers would run dry
+            self._run_inbox()
+            self.dispatcher.resolve()
+            self.dispatcher.dispatch()
+        except Exception as error:  # noqa: BLE001 - as in _turn
+            self._contain.end_step(error)
+            self._inbox.append(self._read_results)
 
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
-        """Have whoever leads run ``command``, and wait for its answer. Raises what the command raises.
+        """Have whoever leads run ``command``, and wait for its answer. Raises FlameError.
 
         Not from inside a turn: it would wait for itself.
         """
@@ -184,8 +191,8 @@ class Loop:
         def run() -> None:
             try:
                 answers.append(command())
-            except FlameError as error:
-                errors.append(error)
+            except Exception as error:  # noqa: BLE001 - the caller's, and its alone
+                errors.append(as_fault(error))
             finally:
                 answered.release()
 
@@ -223,30 +230,46 @@ class Loop:
                         self._turn(None)
                 self._run_callbacks()  # without the baton: other people's code may wait for other calls
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits
-            self._fail(_as_failure(error))
+            self._give_up(error)
         finally:
             with self.leadership.engine_leads():
-                self._run_inbox()
-                self.dispatcher.end_all(None)
+                self._end_all_calls()
                 self.has_ended = True
-                self._run_inbox()  # what was posted before the flag was seen
-                self.dispatcher.end_all(None)
+                self._end_all_calls()  # what was posted before the flag was seen
                 self.pool.close()
             self._run_callbacks()
 
     def _run_callbacks(self) -> None:
         if self._callbacks:
             while self._callbacks:
-                self._callbacks.popleft()()
+                callback = self._callbacks.popleft()
+                try:
+                    callback()
+                except BaseException:
+                    logger.exception("done callback failed callback=%r", callback)
             self.leadership.call_engine()  # go on at once, if nobody else leads
 
-    def _fail(self, error: FlameError) -> None:
+    def _give_up(self, error: BaseException) -> None:
+        """The loop cannot go on: all calls end with the reason, and the next use of flamepy starts a new engine."""
         self._is_stopping = True
-        self.failure = error
-        self.dispatcher.end_all(error)
+        self.failure = as_engine_failure(error)
+        with contextlib.suppress(Exception):  # the thread does it once more at its end
+            self.dispatcher.end_all(self.failure)
+
+    def _end_all_calls(self) -> None:
+        with contextlib.suppress(FlameError):  # trouble that repeats itself has no one left to hurt
+            self._run_inbox()
+        self.dispatcher.end_all(self.failure)
 
     def _turn(self, until_s: float | None) -> None:
         """Sleep until something happens, at most until ``until_s`` (monotonic), then handle all of it."""
+        try:
+            self._handle_events(until_s)
+        except Exception as error:  # noqa: BLE001 - what it was about ends; the loop goes on
+            self._contain.end_step(error)
+            self._inbox.append(self._read_results)  # frames that were read and not taken
+
+    def _handle_events(self, until_s: float | None) -> None:
         self._is_asleep = True
         events = self._next_events(until_s)
         self._is_asleep = False
@@ -256,9 +279,9 @@ class Loop:
             elif fd == self.pool.zygote_fileno():
                 self._replace_zygote(fd)
             else:
-                self._uplink.accept()
+                self._try(self._uplink.accept)
         self._run_inbox()
-        self._meet_deadlines()
+        self._try(self._meet_deadlines)
         self.dispatcher.resolve()
         self.dispatcher.dispatch()
 
@@ -286,8 +309,23 @@ class Loop:
         return max(0.0, min(deadlines) - monotonic_s()) * 1000 + 1 if deadlines else None
 
     def _run_inbox(self) -> None:
-        while self._inbox:
-            self._inbox.popleft()()
+        inbox = self._inbox
+        while inbox:
+            item = inbox.popleft()
+            if type(item) is CallRecord:
+                try:
+                    self.dispatcher.accept(item)
+                except Exception as error:  # noqa: BLE001 - it ends this call
+                    self._contain.end_call(item, error)
+            else:
+                self._try(cast("Callable[[], object]", item))
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Run a step that no single call depends on."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - it ends this step
+            self._contain.end_step(error)
 
     def _meet_deadlines(self) -> None:
         now_s = monotonic_s()
@@ -299,18 +337,31 @@ class Loop:
 
     def _read_results(self) -> None:
         while True:
-            data = self._reader.read()
-            found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
+            try:
+                data = self._reader.read()
+            except Exception as error:  # noqa: BLE001 - answers may be lost with it, whose calls would never end
+                self._give_up(error)
+                return
+            self._rest = self._rest + data if self._rest else data
+            found, self._rest = frames.split_frames(self._rest)
             for head, body in found:
-                if head.kind == frames.DEATH:
-                    self._bury(head)
-                elif head.kind == frames.BIRTH:
-                    self.pool.set_pid(head.worker_id, head.number)
-                elif head.kind != frames.WAKE:
+                if head.kind in _REPORTS:
                     self._reports.take(head, body)
+                elif head.kind != frames.WAKE:
+                    self._take_news_of_zygote(head)
             if len(data) < _READ_BYTES:
                 self._reports.settle()
                 return
+
+    def _take_news_of_zygote(self, head: frames.ResultHead) -> None:
+        try:
+            if head.kind == frames.DEATH:
+                self._bury(head)
+            else:
+                self.pool.set_pid(head.worker_id, head.number)
+        except Exception as error:  # noqa: BLE001 - the calls of a worker that has ended must end with it
+            self._contain.end_step(error)
+            self._inbox.append(partial(self._take_news_of_zygote, head))
 
     def _bury(self, head: frames.ResultHead) -> None:
         death = self.pool.bury(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
@@ -319,22 +370,16 @@ class Loop:
 
     def _replace_zygote(self, fd: int) -> None:
         self._read_results()  # what the workers reported before they were ended with it
-        self._poller.unregister(fd)
-        for death in self.pool.replace_zygote():
-            self._reports.take_death(death)
-        self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+        try:
+            self._poller.unregister(fd)
+            for death in self.pool.replace_zygote():
+                self._reports.take_death(death)
+            self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+        except Exception as error:  # noqa: BLE001 - without a zygote there are no workers
+            self._give_up(error)
 
     def _stop(self) -> None:
         self._is_stopping = True
 
     def _call_back_later(self, callback: Callable[[], object]) -> None:
         self._callbacks.append(callback)
-
-
-def _as_failure(error: BaseException) -> FlameError:
-    """Why the engine cannot go on. A bug must not leave callers waiting for ever."""
-    if isinstance(error, FlameError):
-        return error
-    logger.error("engine failed", exc_info=error)
-    message = f"the engine failed: {error!r}. Call flamepy.shutdown() and start again."
-    return FlameError(FlameErrorCode.INTERNAL, message)

@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.clock import monotonic_s
 from flamepy.core.binding import Binding
 from flamepy.engine.local import schedule
 from flamepy.engine.local.ignition import Ignition
+from flamepy.engine.local.install import unpack_again
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
+from flamepy.engine.local.uplink_host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode
 
 logger = logging.getLogger(__name__)
@@ -45,7 +49,7 @@ class Death:
 class Pool:
     """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
 
-    def __init__(self, ignition: Ignition, *, limit: int, uplink: str) -> None:
+    def __init__(self, ignition: Ignition, *, limit: int, uplink: UplinkHost) -> None:
         self.limit = limit
         self.shared: dict[int, WorkerRecord] = {}
         self.pinned: dict[int, WorkerRecord] = {}
@@ -82,23 +86,39 @@ class Pool:
         return self.shared.get(worker_id) or self.pinned.get(worker_id)
 
     def start(self, installed: Installed, session: SessionRecord | None = None) -> WorkerRecord | None:
-        """Fork a worker of the application, for one stateful session or for all others; None when the board is full."""
-        slot = self._board.take()
-        if slot is None:
-            return None
+        """Fork a worker of the application, for one stateful session or for all others; None when the board is full.
+
+        Raises FlameError when this process lacks what a worker needs, such as descriptors.
+        """
         worker_id, self._next_worker = self._next_worker, self._next_worker + 1
-        output_fd = _unlinked_file(self._ignition.scratch)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        worker = WorkerRecord(worker_id, slot, installed, WorkerLink(ours, theirs, output_fd), session)
+        with contextlib.ExitStack() as undo:
+            slot = self._board.take()
+            if slot is None:
+                return None
+            undo.callback(self._board.give_back, slot)
+            try:
+                self._restore_directories(installed)
+                link, fds = _opened_link(self._ignition.scratch / f"output-{worker_id}")
+            except OSError as error:
+                raise _no_worker(installed.name, error) from error
+            undo.pop_all()
+        worker = WorkerRecord(worker_id, slot, installed, link, session)
         environ = {**os.environ, **installed.environ}
-        binding = Binding(installed.name, worker_id, installed.root, _import_path(), environ, self._uplink)
+        binding = Binding(installed.name, worker_id, installed.root, _import_path(), environ, self._uplink.address)
         (self.shared if session is None else self.pinned)[worker_id] = worker
         try:
-            self._launcher.fork(worker_id, slot, binding, [theirs.fileno(), output_fd])
+            self._launcher.fork(worker_id, slot, binding, fds)
         except OSError as error:  # the zygote is gone; its end is handled in the next turn, and this worker with it
             logger.debug("fork failed worker=%d error=%s", worker_id, error)
         logger.debug("worker start worker=%d application=%s", worker_id, installed.name)
         return worker
+
+    def _restore_directories(self, installed: Installed) -> None:
+        """A cleaner of the temporary directory may have removed what workers need there. Raises OSError, NotFound."""
+        self._ignition.scratch.mkdir(parents=True, exist_ok=True)
+        self._uplink.restore()
+        if installed.root is not None and not os.path.isdir(installed.root):
+            unpack_again(installed.application.url, installed.root)
 
     def start_pinned(self, session: SessionRecord) -> WorkerRecord | None:
         """The worker of a stateful session; None when there are as many as there may be."""
@@ -137,7 +157,9 @@ class Pool:
         self._launcher.signal(worker.id, signal.SIGINT)
         self._kill_at_s[worker.id] = monotonic_s() + CANCEL_GRACE_S
 
-    def kill(self, worker: WorkerRecord) -> None:
+    def discard(self, worker: WorkerRecord) -> None:
+        """Kill a worker that must run nothing more; its end is seen later."""
+        worker.is_leaving = True
         self._launcher.signal(worker.id, signal.SIGKILL)
 
     def _kill_overdue(self, now_s: float) -> None:
@@ -167,17 +189,22 @@ class Pool:
 
     def bury(self, worker_id: int, *, pid: int, exit_code: int) -> Death | None:
         """A worker has ended, and everything that it reported has been read."""
-        worker = self.shared.pop(worker_id, None) or self.pinned.pop(worker_id, None)
+        worker = self.get(worker_id)
         if worker is None:
             return None
         logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
-        output = worker.link.output_tail()
         victims, others = split_at(worker.in_flight, self._board.begun(worker.slot))
-        worker.in_flight.clear()
+        death = Death(worker, pid, exit_code, worker.link.output_tail(), victims, others)
+        self._forget(worker)  # last: what fails before it can be done again
+        return death
+
+    def _forget(self, worker: WorkerRecord) -> None:
+        self._kill_at_s.pop(worker.id, None)
         worker.link.close()
         self._board.give_back(worker.slot)
-        self._kill_at_s.pop(worker_id, None)
-        return Death(worker, pid, exit_code, output, victims, others)
+        worker.in_flight.clear()
+        self.shared.pop(worker.id, None)
+        self.pinned.pop(worker.id, None)
 
     def replace_zygote(self) -> list[Death]:
         """The zygote ended by itself, and all workers with it. Start another; returns what happened to the workers.
@@ -235,8 +262,27 @@ def _import_path() -> tuple[str, ...]:
     return tuple(path for path in sys.path if path and os.path.abspath(path) != here)
 
 
-def _unlinked_file(directory: Path) -> int:
-    path = directory / f"output-{time.monotonic_ns()}"
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.unlink(path)
-    return fd
+def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:
+    """The engine's end of a worker to be, and the descriptors that the worker gets. Raises OSError.
+
+    output: a path for what the worker's calls print; the file has no name.
+    """
+    with contextlib.ExitStack() as undo:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        undo.callback(ours.close)
+        undo.callback(theirs.close)
+        output_fd = os.open(output, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink(output)
+        undo.pop_all()
+    return WorkerLink(ours, theirs, output_fd), [theirs.fileno(), output_fd]
+
+
+def _no_worker(application: str, error: OSError) -> FlameError:
+    what = f"cannot start a worker for {application}"
+    if error.errno in NO_DESCRIPTORS:
+        return too_few_descriptors(what)
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"{what}: {error.strerror or error} ({error.filename or tempfile.gettempdir()}). See that the temporary "
+        "directory exists, can be written and has room (TMPDIR names it), then call again.",
+    )

@@ -157,6 +157,7 @@ class WorkerRecord:
         self.is_waiting = False  # its call waits for other calls: it does not count against the limit
         self.is_leaving = False
         self.has_begun = False
+        self.fault: FlameError | None = None  # why the engine has ended it
 
     def add(self, record: CallRecord) -> None:
         """A call was sent to it."""
@@ -174,11 +175,15 @@ class WorkerRecord:
     def take_back(self, begun: int) -> list[CallRecord]:
         """The calls that it had not begun are not in flight any more; oldest first. begun: number of its last one."""
         _, others = split_at(self.in_flight, begun)
-        for record in others:
+        self.withdraw(others)
+        return others
+
+    def withdraw(self, calls: Sequence[CallRecord]) -> None:
+        """These, the last ones that it was given, are not in flight any more."""
+        for record in calls:
             self.in_flight.pop()
             self._count(record, -1)
             record.worker = None
-        return others
 
     def _count(self, record: CallRecord, sign: int) -> None:
         if record.expected_s is None:

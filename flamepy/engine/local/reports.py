@@ -11,13 +11,14 @@ from flamepy.codec import frames
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
+from flamepy.engine.local.containment import Containment
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost
 from flamepy.engine.local.link import Report
 from flamepy.engine.local.pool import Death, Pool
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.registry import Installed
-from flamepy.errors import WorkerLost
+from flamepy.errors import FlameError, FlameErrorCode, WorkerLost
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 class Reports:
     """Turns them into the ends of calls, and hands calls of lost workers back to the dispatcher."""
 
-    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, pool: Pool, budget: SegmentBudget, endings: Endings, dispatcher: Dispatcher, containment: Containment
+    ) -> None:
+        self._contain = containment
         self._pool = pool
         self._budget = budget
         self._endings = endings
@@ -36,21 +40,45 @@ class Reports:
     def take(self, head: frames.ResultHead, body: bytes) -> None:
         """A worker reports how its oldest call ended. ``settle`` afterwards."""
         worker = self._pool.get(head.worker_id)
-        if worker is None:
+        if worker is None or worker.fault is not None:
             return
         try:
-            report = worker.link.read_report(head, body)
-        except OSError as error:  # no descriptor left to receive a big result: the call cannot be answered
-            logger.debug("report lost worker=%d error=%s", head.worker_id, error)
-            self._pool.kill(worker)
+            if not worker.in_flight or worker.in_flight[0].number != head.number:
+                raise _out_of_turn(worker)
+            damage, report = None, None
+            try:
+                report = worker.link.read_report(head, body)
+            except FlameError as error:
+                damage = error  # as many files are open as may be: the answer is lost, the worker is not
+            record = worker.answered()
+            self._pool.has_answered(worker)
+            if self._start_failures:
+                self._start_failures.pop(worker.installed, None)
+            self._answered[worker] = None
+        except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
+            self._contain.end_worker(worker, error)
             return
-        record = worker.answered()
-        if record.number != head.number:
-            raise AssertionError(f"worker {worker.id} answered call {head.number} instead of {record.number}")
-        self._pool.has_answered(worker)
-        if self._start_failures:
-            self._start_failures.pop(worker.installed, None)
-        self._answered[worker] = None
+        try:
+            if report is not None and record.is_cancel_asked and head.status != frames.CANCELLED:
+                self._drop_answer(worker, record, report)
+                return
+            if report is not None:
+                self._take_report(record, head, report)
+                return
+            assert damage is not None
+            self._endings.finish(record, failed(damage))
+            if head.flags & frames.HAS_NEW_STATE:  # the worker is ahead of the state that the engine knows
+                self._contain.end_worker(worker, damage)
+        except Exception as error:  # noqa: BLE001 - it ends this call
+            self._contain.end_call(record, error)
+
+    def _drop_answer(self, worker: WorkerRecord, record: CallRecord, report: Report) -> None:
+        """The call ended by itself before the interrupt reached it; its caller was told that it is cancelled."""
+        self._endings.finish(record, cancelled(record, "it was about to end; its value was dropped.", report.output))
+        if report.new_state is not None:  # the object has changed: its next worker begins with the state before
+            self._pool.discard(worker)
+
+    def _take_report(self, record: CallRecord, head: frames.ResultHead, report: Report) -> None:
         session, completion = record.session, record.completion
         if not completion.started_s:  # it began and ended while nobody looked
             completion.started_s = time.time() - head.duration_s
@@ -63,9 +91,12 @@ class Reports:
 
     def settle(self) -> None:
         """All reports that are here have been taken: see what their workers run now."""
-        for worker in self._answered:
-            self._dispatcher.goes_on(worker)
-        self._answered.clear()
+        answered, self._answered = self._answered, {}
+        for worker in answered:
+            try:
+                self._dispatcher.goes_on(worker)
+            except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
+                self._contain.end_worker(worker, error)
 
     def _note_state(self, session: SessionRecord, report: Report) -> None:
         if report.new_state is not None:
@@ -83,9 +114,15 @@ class Reports:
             session.worker = None
             session.lost_because = session.unsaved_because
         for record in reversed(death.others):
-            self._dispatcher.put_back(record)
+            try:
+                self._dispatcher.put_back(record)
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                self._contain.end_call(record, error)
         for record in death.victims:
-            self._take_victim(record, death)
+            try:
+                self._take_victim(record, death)
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                self._contain.end_call(record, error)
         if session is not None and session.lost_because:
             for record in list(session.live.values()):
                 self._endings.give_up(record, state_lost(session))
@@ -101,7 +138,7 @@ class Reports:
             logger.debug("retry session=%s task=%s", record.session.id, record.completion.task_id)
             self._dispatcher.put_back(record)
         else:
-            error = WorkerLost(record.completion.name, death.pid, death.exit_code)
+            error = death.worker.fault or WorkerLost(record.completion.name, death.pid, death.exit_code)
             self._endings.finish(record, failed(error, death.output))
 
     def _count_start_failure(self, death: Death) -> None:
@@ -116,6 +153,15 @@ class Reports:
                 if record.worker is None:
                     error = WorkerLost(f"the start of {record.completion.name}", death.pid, death.exit_code)
                     self._endings.give_up(record, failed(error, death.output))
+
+
+def _out_of_turn(worker: WorkerRecord) -> FlameError:
+    running = worker.in_flight[0].completion.name if worker.in_flight else "no call"
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"worker {worker.pid} was ended: it answered out of turn while it ran {running}. A process that the code "
+        "started writes to the worker's own descriptors: start processes with subprocess or multiprocessing.",
+    )
 
 
 def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import socket
 import threading
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
+from flamepy.cache.descriptors import NO_DESCRIPTORS
 from flamepy.core.cache import ObjectRef
 from flamepy.engine.api import Call, Engine, SessionSpec
 from flamepy.engine.completion import Completion
@@ -43,25 +45,44 @@ class UplinkHost:
     def __init__(self, engine: HostEngine, address: str) -> None:
         self.address = address
         self._engine = engine
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with short_address(address) as name:
-            self._listener.bind(name)
-        self._listener.listen(128)
-        self._listener.setblocking(False)
+        self._listener = _listening_at(address)
+        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # given up to turn a connection away
         self._connections: set[_Connection] = set()
         self._lock = threading.Lock()
 
     def fileno(self) -> int:
         return self._listener.fileno()
 
+    def restore(self) -> None:
+        """Be found again at the address, when a cleaner of the temporary directory has removed it. Raises OSError."""
+        if not os.path.exists(self.address):
+            with contextlib.closing(_listening_at(self.address)) as listener:
+                os.dup2(listener.fileno(), self._listener.fileno(), inheritable=False)  # the loop polls this number
+
     def accept(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             peer, _ = self._listener.accept()
-            peer.setblocking(True)
-            connection = _Connection(self._engine, peer, self._forget)
-            with self._lock:
-                self._connections.add(connection)
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                self._turn_away()
+            return
+        peer.setblocking(True)
+        connection = _Connection(self._engine, peer, self._forget)
+        with self._lock:
+            self._connections.add(connection)
+        try:
             connection.start()
+        except RuntimeError:  # no thread can be started: the other end must not wait for one
+            self._forget(connection)
+            connection.abandon()
+            raise
+
+    def _turn_away(self) -> None:
+        """This process may open no more files: end the connection at once, or its call would wait for an answer."""
+        os.close(self._spare_fd)
+        with contextlib.suppress(OSError):
+            self._listener.accept()[0].close()
+        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _forget(self, connection: _Connection) -> None:
         with self._lock:
@@ -70,6 +91,7 @@ class UplinkHost:
     def close(self) -> None:
         """Close the listener and every connection, and wait for their threads."""
         self._listener.close()
+        os.close(self._spare_fd)
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
@@ -78,8 +100,22 @@ class UplinkHost:
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors only."""
         self._listener.close()
+        os.close(self._spare_fd)
         for connection in self._connections:
             connection.abandon()
+
+
+def _listening_at(address: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        with short_address(address) as name:
+            listener.bind(name)
+        listener.listen(128)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 class _Connection:
@@ -120,10 +156,12 @@ class _Connection:
 
     def _serve(self) -> None:
         while (received := receive_message(self._peer)) is not None:
-            (request_id, method, arguments), blobs = received
+            (request_id, method, arguments), blobs, damage = received
             out: list[Blob] = []
             message: tuple[Any, ...]
             try:
+                if damage is not None:
+                    raise damage
                 answer = getattr(self, f"_do_{method}")(blobs, out, *arguments)
                 message = (request_id, None, answer)
             except FlameError as error:

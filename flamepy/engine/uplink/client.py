@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import queue
 import socket
@@ -25,6 +26,8 @@ from flamepy.engine.api import Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
 from flamepy.errors import FlameError, InvalidState
+
+logger = logging.getLogger(__name__)
 
 _GONE = "the engine that runs this call is gone: nothing can be called from here any more."
 
@@ -91,6 +94,10 @@ class UplinkEngine:
         self.name, endpoint, self.package_store = self.ask("hello", int(os.environ.get("FLAME_WORKER_ID", "0"))).value
         self.cache = UplinkStore(self, endpoint)
 
+    @property
+    def is_alive(self) -> bool:
+        return not self._is_closed
+
     # --- requests and answers --------------------------------------------------------------------------------------
 
     def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> _Answer:
@@ -120,10 +127,14 @@ class UplinkEngine:
 
     def _read(self) -> None:
         while (received := receive_message(self._socket)) is not None:
-            (request_id, first, second), blobs = received
+            (request_id, first, second), blobs, damage = received
             if request_id == 0:
-                self._take_news(first, *second, blobs=blobs)
+                news, times = second
+                if damage is not None and isinstance(news, Outcome):
+                    news = Outcome(TaskState.FAILED, error=damage)
+                self._take_news(first, news, times, blobs=blobs)
                 continue
+            first = damage or first
             answer = self._answers.pop(request_id, None)  # a gate opens once
             if answer is not None:
                 answer.error, answer.value, answer.blobs = first, second, blobs
@@ -164,7 +175,10 @@ class UplinkEngine:
 
     def _run_callbacks(self) -> None:
         while (callback := self._callbacks.get()) is not None:
-            callback()
+            try:
+                callback()
+            except BaseException:
+                logger.exception("done callback failed callback=%r", callback)
 
     def _hold(self, session_id: str, task_id: str, name: str) -> Completion:
         key = (session_id, task_id)

@@ -7,18 +7,23 @@ One packet per message; what is too long for a packet travels in a segment, big 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flamepy.cache.blob import Blob
+from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.codec import frames
 from flamepy.engine.completion import Outcome
+from flamepy.errors import FlameError
+
+logger = logging.getLogger(__name__)
 
 _HEAD = struct.Struct("<BII")  # 1 = the body is in the first descriptor; bytes of the pickle; number of blobs
 _MAX_ADDRESS_BYTES = 100
@@ -58,18 +63,32 @@ def send_message(to: socket.socket, message: tuple[Any, ...], blobs: Sequence[Bl
         socket.send_fds(to, [b"".join([head, *parts])], fds)
 
 
-def receive_message(source: socket.socket) -> tuple[tuple[Any, ...], list[Blob]] | None:
-    """Wait for one message; None when the other end is gone."""
+class Received(NamedTuple):
+    """A message and its blobs; with ``damage`` the blobs are lost, because this process may open no more files."""
+
+    message: tuple[Any, ...]
+    blobs: list[Blob]
+    damage: FlameError | None = None
+
+
+def receive_message(source: socket.socket) -> Received | None:
+    """Wait for one message; None when the other end is gone, or when the message itself is lost (see ``Received``)."""
     try:
-        packet, ancillary, _, _ = source.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        packet, ancillary, flags, _ = source.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
     except OSError:
         return None
     if not packet:
         return None
-    fds: list[int] = []
-    for _, _, data in ancillary:
-        fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+    fds = received_descriptors(ancillary)
     is_away, data_length, blob_count = _HEAD.unpack_from(packet)
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        damage = too_few_descriptors("cannot take a value from another process")
+        if is_away:
+            logger.error("uplink message lost error=%s", damage)
+            return None
+        return Received(pickle.loads(packet[_HEAD.size : _HEAD.size + data_length]), [], damage)
     body: bytes | memoryview = packet
     offset, next_fd = _HEAD.size, 0
     if is_away:
@@ -81,7 +100,7 @@ def receive_message(source: socket.socket) -> tuple[tuple[Any, ...], list[Blob]]
     for _ in range(blob_count):
         blob, offset, next_fd = Blob.read_from(body, offset, fds, next_fd)
         blobs.append(blob)
-    return message, blobs
+    return Received(message, blobs)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An unexpected exception in any step of the engine's loop costs at most one call, and the engine goes on.
+
+The exception comes from a trace function: at the entry of a function of the engine, or in the place of what it returns,
+in whichever thread runs the loop. Which functions there are is found by running the same calls once without a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+import flamepy
+from flamepy import FlameError, Runner
+from flamepy.engine.current import current_engine, use_engine
+from flamepy.engine.local import loop as loop_module
+from flamepy.engine.local.engine import EmbeddedEngine
+from tests.signs import BOUND_S
+
+ENGINE = os.path.dirname(loop_module.__file__) + os.sep
+ITERATIONS = {loop_module.Loop._turn.__code__, loop_module.Loop._handle_inbox.__code__}
+# Answers may be lost with these, so the loop gives up: all calls get the reason, and a new engine is started.
+GIVES_UP = {"Reader.read", "Loop._give_up"}
+
+
+class Injected(Exception):
+    pass
+
+
+class Tracer:
+    """Notes what the loop enters, and raises ``Injected`` once in the chosen place."""
+
+    def __init__(self) -> None:
+        self.entered: dict[CodeType, str] = {}
+        self.is_noting = True
+        self._target: tuple[CodeType | None, str] = None, ""
+
+    def arm(self, code: CodeType, event: str) -> None:
+        self._target = code, event
+
+    def disarm(self) -> None:
+        self._target = None, ""
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
+        code = frame.f_code
+        if not (code is self._target[0] or (self.is_noting and code.co_filename.startswith(ENGINE))):
+            return None
+        if code in ITERATIONS or not _is_in_the_loop(frame):
+            return None
+        if self.is_noting:
+            self.entered.setdefault(code, _qualname(frame))
+        self._at(code, "entry")
+        return self._at_return if self._target == (code, "return") else None
+
+    def _at_return(self, frame: FrameType, event: str, _: object) -> Any:
+        if event == "return":
+            self._at(frame.f_code, "return")
+        return self._at_return
+
+    def _at(self, code: CodeType, event: str) -> None:
+        if self._target == (code, event):
+            self.disarm()
+            raise Injected(event)
+
+
+def _is_in_the_loop(frame: FrameType) -> bool:
+    outer = frame.f_back
+    while outer is not None:
+        if outer.f_code in ITERATIONS:
+            return True
+        outer = outer.f_back
+    return False
+
+
+def _qualname(frame: FrameType) -> str:
+    owner = frame.f_locals.get("self")
+    name = frame.f_code.co_name
+    return name if owner is None else f"{type(owner).__name__}.{name}"
+
+
+@pytest.fixture(scope="module")
+def tracer() -> Iterator[Tracer]:
+    """Traces this thread, and those that are started from now on."""
+    tracer = Tracer()
+    previous = sys.gettrace(), threading.gettrace()
+    sys.settrace(tracer)
+    threading.settrace(tracer)
+    yield tracer
+    sys.settrace(previous[0])
+    threading.settrace(previous[1])
+
+
+def _double(value: Any) -> Any:
+    return value * 2
+
+
+def _end_the_worker() -> None:
+    os._exit(3)
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self) -> int:
+        self.count += 1
+        return self.count
+
+
+class Calls:
+    """The calls that are made for each fault: small, big, dependent, stateful, cancelled, of a worker that ends."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._double = runner.service(_double)
+        self._end = runner.service(_end_the_worker)
+
+    def make(self) -> list[FlameError]:
+        """Make them all, wait for them, and return the errors that are not right."""
+        double = self._double
+        first = double(1)
+        calls = [(first, 2), (double(first), 4), (double(b"x" * 100_000), b"x" * 200_000)]
+        calls += [(double(value), value * 2) for value in range(5)]
+        failures = []
+        counter = None
+        try:
+            counter = self._runner.service(Counter)
+            calls += [(counter.add(), int) for _ in range(3)]
+        except FlameError as error:
+            failures.append(error)
+        calls += [(self._end(), flamepy.WorkerLost)]
+        last = double(2)
+        try:
+            is_cancelled = last.cancel()
+        except FlameError as error:
+            failures.append(error)
+        else:
+            calls += [(last, flamepy.CallCancelled if is_cancelled else 4)]
+        for future, _ in calls:
+            assert future.wait(BOUND_S), f"{future} never ends"
+        try:
+            if counter is not None:
+                counter.close()
+        except FlameError as error:
+            failures.append(error)
+        return [*failures, *_failures(calls)]
+
+
+def _failures(calls: list[tuple[flamepy.ObjectFuture, Any]]) -> list[FlameError]:
+    """The errors that are not right."""
+    found = []
+    for future, expected in calls:
+        error = future.exception(0)
+        if error is not None:
+            if not (isinstance(expected, type) and isinstance(error, expected)):
+                found.append(error)
+        elif isinstance(expected, type):
+            assert isinstance(future.get(0), expected)
+        else:
+            assert future.get(0) == expected
+    return found
+
+
+def _is_told(error: BaseException) -> bool:
+    return "Injected" in str(error)
+
+
+@contextmanager
+def _engine() -> Iterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(workers=2)
+    with use_engine(engine):
+        yield engine
+        flamepy.shutdown()
+    engine.close()
+
+
+def test_an_exception_in_any_step_of_the_loop_ends_at_most_one_call(
+    project: None, nothing_is_left: None, tracer: Tracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _engine() as engine, Runner("containment") as runner:
+        calls = Calls(runner)
+        for _ in range(3):
+            assert calls.make() == []
+        steps = {code: name for code, name in tracer.entered.items() if name not in GIVES_UP}
+        assert len(steps) > 50, "the loop is not what is traced"
+        tracer.is_noting = False
+        verdicts = {}
+        for code, name in steps.items():
+            for event in ("entry", "return"):
+                tracer.arm(code, event)
+                failures = calls.make()
+                tracer.disarm()
+                if len(failures) > 1 or not all(map(_is_told, failures)) or not engine.is_alive:
+                    verdicts[f"{event} of {name}"] = failures
+                if not engine.is_alive:
+                    break
+        assert verdicts == {}
+        assert current_engine() is engine
+        assert len(engine.workers()) <= 2
+        caplog.clear()  # the records hold the frames of each exception, with the values in them
