@@ -53,7 +53,7 @@ def place_in(cells: Iterable[tuple[str, str]], function: str, qualname: str, lin
     """
     for filename, source in cells:
         try:
-            code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except (SyntaxError, ValueError):  # a cell that failed for that very reason
             continue
         for place in places_of(code, ""):

@@ -61,7 +61,7 @@ def parsed_body(shell: InteractiveShell, body: str) -> CellBody:
 
 def run_body(shell: InteractiveShell, body: CellBody) -> None:
     """Execute the body in the user's namespace. Whatever it raises goes through, and shows the cell alone."""
-    code = compile(shell.transform_ast(body.tree), body.filename, "exec", shell.compile.flags)
+    code = compile(shell.transform_ast(body.tree), body.filename, "exec", shell.compile.flags, dont_inherit=True)
     try:
         exec(code, shell.user_global_ns, shell.user_ns)
     except BaseException as error:
@@ -73,7 +73,7 @@ def evaluated(shell: InteractiveShell, expression: str) -> Any:
     """The value of ``--instance``. Raises UsageError when it is no expression, and what the expression raises."""
     filename = "<the expression of --instance>"
     try:
-        code = compile(expression, filename, "eval")
+        code = compile(expression, filename, "eval", shell.compile.flags, dont_inherit=True)
     except SyntaxError as error:
         raise UsageError(f"--instance {expression}: not a Python expression ({error.msg}).") from error
     linecache.cache[filename] = (len(expression), None, [expression], filename)

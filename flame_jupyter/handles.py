@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flame_jupyter.record import ServiceRecord
 from flame_jupyter.status import size_text
 from flame_jupyter.travel import NoObject, TravelledClass, TravelledHandle
 from flamepy.errors import InvalidArgument, InvalidState
+from flamepy.runner import described, signature_of_method
 
 if TYPE_CHECKING:
     from flamepy.runner import ObjectFuture
@@ -34,16 +36,23 @@ class ServiceHandle:
     local: Any
 
     def __init__(self, record: ServiceRecord) -> None:
-        attributes: dict[str, Any] = {"_record": record, "local": record.local, "__doc__": record.local.__doc__}
+        attributes: dict[str, Any] = {"_record": record, "local": record.local}
+        attributes["__origin__"] = record.local  # help() is about that
         if record.kind != "instance":
-            attributes["__wrapped__"] = record.local  # so that help and signatures show the original
+            attributes["__wrapped__"] = record.local  # and so are signatures, and the source that ?? shows
+            attributes["__call__"] = _Call(_signature_of(record.local), functools.partial(self._called, record))
         for name in methods_of(record.local):
-            attributes[name] = HandleMethod(record, name)
+            doc = getattr(getattr(record.local, name, None), "__doc__", None)
+            attributes[name] = described(HandleMethod, doc)(record, name)
         self.__dict__.update(attributes)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._record.called()(*args, **kwargs)
-        self._record.after_call(result)
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._called(self._record, *args, **kwargs)
+
+    @staticmethod
+    def _called(record: ServiceRecord, /, *args: Any, **kwargs: Any) -> Any:
+        result = record.called()(*args, **kwargs)
+        record.after_call(result)
         return result
 
     def __getattr__(self, name: str) -> Any:
@@ -100,8 +109,9 @@ class ClassHandle(ServiceHandle):
             found = NoObject, (str(error),)
         return _with_original(TravelledClass, self._record, found)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._record.open(self.local(*args, **kwargs))
+    @staticmethod
+    def _called(record: ServiceRecord, /, *args: Any, **kwargs: Any) -> Any:
+        return record.open(record.local(*args, **kwargs))
 
     def __instancecheck__(self, instance: object) -> bool:
         return isinstance(instance, self.local)
@@ -128,6 +138,18 @@ def _stays_text(variable: str, nbytes: int) -> str:
     )
 
 
+class _Call:
+    """``handle.__call__``: with the signature of the original, so that ``handle?`` shows no other one."""
+
+    def __init__(self, signature: inspect.Signature | None, call: Callable[..., Any]) -> None:
+        self.__signature__ = signature
+        self.__doc__ = None
+        self._call = call
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+
 class HandleMethod:
     """One method, looked up at the call: the session may not be open yet."""
 
@@ -135,19 +157,31 @@ class HandleMethod:
         self._record = record
         self._name = name
         owner = record.local if inspect.isclass(record.local) else type(record.local)
-        self.__doc__ = getattr(inspect.getattr_static(owner, name), "__doc__", None)
-        self.__signature__ = _signature(owner, name)
+        self.__signature__ = signature_of_method(owner, name)
+        self.__dict__["__call__"] = _Call(self.__signature__, functools.partial(_called_method, record, name))
+        self.__origin__ = self.__wrapped__ = getattr(owner, name, None)  # what help() is about, and the source
 
-    def __call__(self, *args: Any, **kwargs: Any) -> ObjectFuture:
-        future: ObjectFuture = getattr(self._record.called(), self._name)(*args, **kwargs)
-        self._record.after_call(future)
-        return future
+    def __call__(self, /, *args: Any, **kwargs: Any) -> ObjectFuture:
+        return _called_method(self._record, self._name, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<remote method {self._record.name}.{self._name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self._record.opened(), self._name)
+
+
+def _signature_of(local: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(local)
+    except (TypeError, ValueError):  # such as of some builtins
+        return None
+
+
+def _called_method(record: ServiceRecord, name: str, /, *args: Any, **kwargs: Any) -> ObjectFuture:
+    future: ObjectFuture = getattr(record.called(), name)(*args, **kwargs)
+    record.after_call(future)
+    return future
 
 
 def handle_for(record: ServiceRecord) -> ServiceHandle:
@@ -159,7 +193,8 @@ def handle_for(record: ServiceRecord) -> ServiceHandle:
             "is the original: rename the method."
         )
     kinds = {"function": FunctionHandle, "class": ClassHandle}
-    return kinds.get(record.kind, ServiceHandle)(record)
+    handle: ServiceHandle = described(kinds.get(record.kind, ServiceHandle), record.local.__doc__)(record)
+    return handle
 
 
 def methods_of(local: Any) -> tuple[str, ...]:
@@ -171,14 +206,3 @@ def methods_of(local: Any) -> tuple[str, ...]:
     if kind == "function":
         return ()
     return public_methods(local if kind == "class" else type(local))
-
-
-def _signature(owner: type, name: str) -> inspect.Signature | None:
-    """The signature as the caller sees it, without ``self``."""
-    attribute = inspect.getattr_static(owner, name)
-    try:
-        if isinstance(attribute, (staticmethod, classmethod)):
-            return inspect.signature(getattr(owner, name))
-        return inspect.signature(functools.partial(attribute, None))
-    except (TypeError, ValueError):
-        return None

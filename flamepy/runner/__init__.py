@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from flamepy.runner.service import RemoteMethod as RemoteMethod
     from flamepy.runner.service import RunnerService as RunnerService
     from flamepy.runner.service import view_of as view_of
+    from flamepy.runner.signatures import WrongArguments as WrongArguments
+    from flamepy.runner.signatures import described as described
+    from flamepy.runner.signatures import signature_of_method as signature_of_method
     from flamepy.runner.streams import ObjectStream as ObjectStream
     from flamepy.runner.types import RunnerContext as RunnerContext
     from flamepy.runner.types import RunnerRequest as RunnerRequest
@@ -51,9 +54,12 @@ _HOMES = {
     "SessionContext": "types",
     "StaleCodeWarning": "runner",
     "UnsavedStateWarning": "futures",
+    "WrongArguments": "signatures",
     "attach": "attaching",
+    "described": "signatures",
     "open_services": "attaching",
     "show_progress_with": "progress",
+    "signature_of_method": "signatures",
     "view_of": "service",
     "wait_for_all": "progress",
     "waiting_for": "waits",

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from flamepy.cache.blob import Blob
@@ -17,6 +19,7 @@ from flamepy.errors import InvalidArgument, NotFound, RunnerClosed
 from flamepy.runner.arguments import dependencies_of, encoded_call
 from flamepy.runner.futures import Notices, ObjectFuture
 from flamepy.runner.methods import Interface
+from flamepy.runner.signatures import Check, WrongArguments
 from flamepy.runner.streams import ObjectStream, StreamLine
 
 
@@ -36,8 +39,8 @@ class ServiceLink:
     """Where the calls of one service go. Shared by its handle and its methods; closed once."""
 
     __slots__ = (
-        "__weakref__", "_definition", "_notices", "application", "closed_because", "engine", "interface", "retries",
-        "session_id", "stream_sessions",
+        "__weakref__", "_checks", "_definition", "_notices", "application", "closed_because", "engine", "interface",
+        "original", "retries", "session_id", "stream_sessions",
     )  # fmt: skip
 
     def __init__(
@@ -49,8 +52,14 @@ class ServiceLink:
         *,
         retries: int = 0,
         definition: Payload | ObjectRef | None = None,
+        checks: Mapping[str | None, Check] = MappingProxyType({}),
+        original: Any = None,
     ) -> None:
-        """definition: what the session was opened with; None where the engine tells it."""
+        """definition: what the session was opened with; None where the engine tells it.
+
+        checks: of the arguments of each method, where its signature is known. original: the function, or the class of
+        the object, for help; None where it is not known.
+        """
         self.engine = engine
         self.application = application
         self.session_id = session_id
@@ -59,11 +68,15 @@ class ServiceLink:
         self.closed_because = ""  # what the next call is told; "" = open
         self.stream_sessions: set[str] = set()  # of streams that have one of their own
         self._definition = definition
+        self._checks = checks
+        self.original = original
         self._notices = Notices()
 
     def call(self, method: str | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectFuture:
-        """Send one call. Raises RunnerClosed, or NotPicklable with the name of the argument."""
+        """Send one call. Raises RunnerClosed, WrongArguments, or NotPicklable with the name of the argument."""
         self.check_open(name)
+        if method in self._checks:
+            self._check_arguments(method, args, kwargs)
         found: list[object] = []
         request = encoded_call(method, name, args, kwargs, found)
         waits_for = dependencies_of(found, self.engine, name) if found else ()
@@ -77,12 +90,21 @@ class ServiceLink:
     def stream(self, method: str | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectStream:
         """Begin a generator. Raises what ``call`` raises."""
         self.check_open(name)
+        if method in self._checks:
+            self._check_arguments(method, args, kwargs)
         found: list[object] = []
         stream_id = short_name("stream")
         request = encoded_call(method, name, args, kwargs, found, stream_id=stream_id)
         first = Call(request, dependencies=dependencies_of(found, self.engine, name), name=name)
         line = StreamLine(self, self._session_for_stream(), stream_id, first, self._notices)
         return ObjectStream(line, args, kwargs)
+
+    def _check_arguments(self, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises WrongArguments, in the words of Python."""
+        try:
+            self._checks[method](*args, **kwargs)
+        except TypeError as error:
+            raise WrongArguments(str(error)) from None
 
     def _session_for_stream(self) -> str:
         """The object that keeps state keeps its generators too; any other gets a worker for as long as one runs."""

@@ -32,7 +32,8 @@ from flamepy.runner.iterators import ObjectFutureIterator
 from flamepy.runner.link import ServiceLink, ServiceView
 from flamepy.runner.methods import check_constructor, interface_of
 from flamepy.runner.progress import wait_for_all
-from flamepy.runner.service import RESERVED_NAMES, RunnerService
+from flamepy.runner.service import RESERVED_NAMES, RunnerService, service_of
+from flamepy.runner.signatures import checks_of, shown_in_help
 from flamepy.runner.types import RunnerContext, SessionContext
 from flamepy.runner.waits import waiting_for
 
@@ -162,12 +163,14 @@ class Runner:
             interface,
             retries=retries,
             definition=None if context.stateful or not interface.streams else definition,
+            checks=checks_of(execution_object, interface.kind, interface.methods, is_callable=interface.is_callable),
+            original=shown_in_help(execution_object, interface.kind),
         )
         with self._lock:
             self._links = [each for each in self._links if not each.closed_because]
             if not self._is_closed:
                 self._links.append(link)
-                return RunnerService(link)
+                return service_of(link)
         self._engine.close_session(session_id, cancel=True)  # another thread has closed this Runner meanwhile
         self._check_open("open a service")
         raise AssertionError("unreachable: a Runner never opens again")

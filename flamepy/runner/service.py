@@ -13,12 +13,11 @@ from flamepy.core.cache import ObjectRef
 from flamepy.runner.closing import finish_sessions
 from flamepy.runner.link import ServiceLink, ServiceView
 from flamepy.runner.methods import Interface, unknown_attribute
+from flamepy.runner.signatures import described, signature_of_method
 
 
 class RemoteMethod:
     """One method of a service. Calling it returns at once: an ObjectFuture, an ObjectStream when it is a generator."""
-
-    __slots__ = ("_link", "_method", "_name")
 
     def __init__(self, link: ServiceLink, method: str, name: str) -> None:
         self._link = link
@@ -30,6 +29,16 @@ class RemoteMethod:
         if self._method in link.interface.streams:
             return link.stream(self._method, self._name, args, kwargs)
         return link.call(self._method, self._name, args, kwargs)
+
+    def __getattr__(self, attribute: str) -> Any:
+        # reached only for what a method does not have; these are what help() and inspect.signature() look for
+        link = self.__dict__.get("_link")
+        if link is not None and link.original is not None:
+            if attribute == "__origin__" and hasattr(link.original, self._method):
+                return getattr(link.original, self._method)
+            if attribute == "__signature__" and (found := signature_of_method(link.original, self._method)):
+                return found
+        raise AttributeError(attribute)
 
     def __repr__(self) -> str:
         return f"<remote method {self._name}>"
@@ -46,8 +55,15 @@ class RunnerService:
 
     def __init__(self, link: ServiceLink) -> None:
         self._link = link
+        original = link.original
+        if original is not None:
+            self.__dict__["__origin__"] = original  # help() is about that
+            if link.interface.kind == "function":
+                self.__dict__["__wrapped__"] = original  # inspect.signature() too
         for method, name in link.interface.methods.items():
-            self.__dict__[method] = RemoteMethod(link, method, name)
+            documented = getattr(original, method, None)
+            cls = RemoteMethod if documented is None else described(RemoteMethod, documented.__doc__)
+            self.__dict__[method] = cls(link, method, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         link = self._link
@@ -92,6 +108,13 @@ class RunnerService:
             link.application, link.session_id, replace(shape, methods=dict(shape.methods)), link.retries,
             link.shared_definition(),
         )  # fmt: skip
+
+
+def service_of(link: ServiceLink) -> RunnerService:
+    """The handle, with the docstring of what it stands for where that is known."""
+    original = link.original
+    service: RunnerService = (RunnerService if original is None else described(RunnerService, original.__doc__))(link)
+    return service
 
 
 def view_of(service: RunnerService) -> ServiceView:

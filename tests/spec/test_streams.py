@@ -248,8 +248,12 @@ def test_an_error_of_the_generator_arrives_with_its_part_which_is_the_last(runne
     assert (len(parts), stream.state, stream.count, str(stream.error)) == (3, "failed", 2, str(parts[2].exception()))
 
 
-def test_wrong_arguments_arrive_with_the_first_part(runner: Runner) -> None:
-    (part,) = runner.service(squares)(1, 2, 3)
+def test_wrong_arguments_are_found_at_the_call_or_arrive_with_the_first_part(runner: Runner) -> None:
+    service = runner.service(squares)
+    with pytest.raises(TypeError, match=r"squares\(\) takes 1 positional argument but 3 were given"):
+        service(1, 2, 3)
+    travelled = pickle.loads(pickle.dumps(service))  # by name: here nobody knows its signature
+    (part,) = travelled(1, 2, 3)
     with pytest.raises(TypeError, match="positional"):
         part.get(BOUND_S)
 
