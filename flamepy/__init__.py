@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         CallCancelled,
         CallTimeout,
         DependencyFailed,
+        EngineFailed,
         EngineForked,
         FlameError,
         FlameErrorCode,
@@ -87,7 +88,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "SessionAttributes", "SessionState", "Task", "TaskState", "Event", "ResourceRequirement", "WorkerView",
     # what can go wrong
     "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists", "NotFound",
-    "RunnerClosed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
+    "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
     "TaskFailed", "DependencyFailed", "WorkerLost", "StateLost", "StreamLost",
     # the rest
     "short_name", "errors", "rl", "runner", "util", "__version__",
@@ -119,8 +120,8 @@ _HOMES = {
     "flamepy.core.task": ("Task", "TaskState"),
     "flamepy.errors": (
         "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists",
-        "NotFound", "RunnerClosed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
-        "TaskFailed", "DependencyFailed", "WorkerLost", "StateLost", "StreamLost",
+        "NotFound", "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout",
+        "CallCancelled", "TaskFailed", "DependencyFailed", "WorkerLost", "StateLost", "StreamLost",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -21,6 +21,7 @@ __all__ = [
     "CallCancelled",
     "CallTimeout",
     "DependencyFailed",
+    "EngineFailed",
     "EngineForked",
     "FlameError",
     "FlameErrorCode",
@@ -106,6 +107,10 @@ class NotFound(_Kind):
 
 class RunnerClosed(InvalidState):
     """A call on a Runner, a service or a future after ``close()``."""
+
+
+class EngineFailed(InvalidState):
+    """The engine had to end, with all calls that were out. The next Runner starts a new one."""
 
 
 class EngineForked(InvalidState):

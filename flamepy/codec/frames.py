@@ -33,6 +33,7 @@ KEEP_HEAD = struct.Struct("<BxxxxxxxQQ")
 
 # worker (or zygote) -> engine
 RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH or BIRTH is the pid
+_FRAME_KINDS = frozenset({RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH})
 OK, FAILED, CANCELLED = 0, 1, 2
 HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT, HAS_ERRORS = 1, 2, 4, 16  # and IS_PLAIN: the body is the value's bytes alone
 RESULT_HEAD = struct.Struct(
@@ -63,15 +64,18 @@ _new = tuple.__new__  # what ResultHead._make does at twice the cost
 
 
 def split_frames(data: bytes) -> tuple[list[tuple[ResultHead, bytes]], bytes]:
-    """Cut what was read from the result pipe into (head, body) frames and the incomplete rest."""
+    """Cut what was read from the result pipe into (head, body) frames and the incomplete rest.
+
+    Raises ValueError for what is no frame.
+    """
     frames = []
     offset = 0
     while len(data) - offset >= RESULT_HEAD.size:
         head = _new(ResultHead, RESULT_HEAD.unpack_from(data, offset))
+        if head.kind not in _FRAME_KINDS or not RESULT_HEAD.size <= head.length <= PIPE_FRAME_BYTES:
+            raise ValueError(f"no frame begins with {data[offset : offset + RESULT_HEAD.size].hex()}")
         if len(data) - offset < head.length:
             break
-        if head.length < RESULT_HEAD.size:
-            raise ValueError(f"the result pipe holds what no worker wrote: a frame of {head.length} bytes")
         frames.append((head, data[offset + RESULT_HEAD.size : offset + head.length]))
         offset += head.length
     return frames, data[offset:]

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.errors import PackageError
 from flamepy.packaging.manifest import Entry, Kind
 
@@ -74,6 +75,8 @@ def exclude_line(path: str) -> str:
 
 def unreadable(path: str, error: OSError) -> PackageError:
     """The error for something that cannot be read."""
+    if error.errno in NO_DESCRIPTORS:
+        return PackageError(str(too_few_descriptors(f"cannot read {shown(path)}")))
     return PackageError(
         f"cannot read {shown(path)}: {error.strerror or error}. "
         f"Make it readable, or leave it out: add the line {exclude_line(path)!r} {WHERE}."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from flamepy.cache.descriptors import NO_DESCRIPTORS
 from flamepy.errors import FlameError, InvalidArgument, InvalidConfig, PackageError
 from flamepy.packaging.limits import format_bytes
 
@@ -126,4 +127,6 @@ def cure_for_write(code: int | None) -> str:
         return "It is full: delete old packages there, or use a place with more space."
     if code in _FORBIDDEN:
         return "Give this user the right to write there, or use another place."
+    if code in NO_DESCRIPTORS:
+        return "Close files and sockets, drop big results, or raise the limit with 'ulimit -n'."
     return "Check that the place is there and healthy, or use another one."

@@ -27,7 +27,7 @@ from tests.signs import BOUND_S
 ENGINE = os.path.dirname(loop_module.__file__) + os.sep
 ITERATIONS = {loop_module.Loop._turn.__code__, loop_module.Loop._handle_inbox.__code__}
 # Answers may be lost with these, so the loop gives up: all calls get the reason, and a new engine is started.
-GIVES_UP = {"Reader.read", "Loop._give_up"}
+GIVES_UP = {"Reader.read", "Loop._read_results", "Loop._give_up"}
 
 
 class Injected(Exception):

@@ -219,7 +219,9 @@ def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded
         """
     )
     out, err = process.communicate(timeout=60)
-    assert out.startswith("FlameError the process that starts workers ended 3 times in a row (exit code 1)")
+    assert out.startswith(
+        "EngineFailed the engine had to end: the process that starts workers ended 3 times in a row (exit code 1)"
+    )
     assert "import flamepy.worker.zygote" in out
     assert (err, process.returncode) == ("", 0)
 

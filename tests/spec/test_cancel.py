@@ -120,3 +120,78 @@ def test_cancelling_many_calls_at_once_ends_every_one(engine: Engine, tmp_path: 
         assert all(future.wait(BOUND_S) for future in futures)
         assert all(future.cancelled() for future in futures)
         assert runner.service(os.getpid)().get(BOUND_S) > 0
+
+
+class Stubborn:
+    """Its methods go on when they are interrupted, each in its own way."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self) -> int:
+        self.count += 1
+        return self.count
+
+    def go_on(self, sign: str) -> int:
+        self.count += 100
+        _until_interrupted(sign)
+        self.count += 100
+        return self.count
+
+    def raise_another(self, sign: str) -> None:
+        self.count += 100
+        _until_interrupted(sign)
+        raise ValueError("interrupted")
+
+    def clean_up(self, sign: str) -> int:
+        try:
+            Path(sign).touch()
+            while True:
+                time.sleep(0.005)
+        finally:
+            self.count += 100
+            return self.count  # noqa: B012 - code that swallows every exception
+
+
+def _until_interrupted(sign: str) -> None:
+    Path(sign).touch()
+    try:
+        while True:
+            time.sleep(0.005)
+    except KeyboardInterrupt:
+        return
+
+
+@pytest.mark.parametrize("method", ["go_on", "raise_another", "clean_up"])
+def test_a_cancelled_call_is_cancelled_and_changes_no_state_whatever_its_code_does(
+    engine: Engine, tmp_path: Path, method: str
+) -> None:
+    with Runner("stubborn") as runner:
+        service = runner.service(Stubborn)
+        assert service.add().get(BOUND_S) == 1
+        future = getattr(service, method)(str(tmp_path / "sign"))
+        until_exists(tmp_path / "sign")
+        following = service.add()
+        assert future.cancel()
+        assert isinstance(future.exception(BOUND_S), flamepy.CallCancelled)
+        assert future.cancelled()
+        assert following.get(BOUND_S) == 2
+
+
+def test_a_call_of_which_cancel_said_true_never_gives_a_value(engine: Engine) -> None:
+    with Runner("races") as runner:
+        double, counter = runner.service(_double), runner.service(Stubborn)
+        counted = 0
+        for _ in range(150):
+            stateless, stateful = double(2), counter.add()
+            for future in (stateless, stateful):
+                is_cancelled = future.cancel()
+                error = future.exception(BOUND_S)
+                assert isinstance(error, flamepy.CallCancelled) if is_cancelled else error is None
+                assert future.cancelled() is is_cancelled
+            counted += stateful.exception(0) is None
+        assert counter.add().get(BOUND_S) == counted + 1
+
+
+def _double(value: int) -> int:
+    return 2 * value

@@ -16,7 +16,7 @@ from flamepy.clock import monotonic_s
 from flamepy.engine.local.endings import Endings, failed
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.records import CallRecord, WorkerRecord
-from flamepy.errors import FlameError, FlameErrorCode
+from flamepy.errors import EngineFailed, FlameError, FlameErrorCode
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +78,15 @@ def as_fault(error: Exception) -> FlameError:
     return fault
 
 
-def as_engine_failure(error: BaseException) -> FlameError:
+def as_engine_failure(error: BaseException) -> EngineFailed:
     """Why the loop cannot go on, for all who wait."""
-    if isinstance(error, FlameError):
+    if isinstance(error, EngineFailed):
         return error
-    logger.error("engine failed", exc_info=error)
-    failure = FlameError(
-        FlameErrorCode.INTERNAL,
-        f"the engine failed: {error!r}. Create the Runner again: a new engine is started for it.",
-    )
+    if isinstance(error, FlameError):
+        reason = str(error).rstrip(".")
+    else:
+        logger.error("engine failed", exc_info=error)
+        reason = repr(error)
+    failure = EngineFailed(f"the engine had to end: {reason}. Create the Runner again: that starts a new engine.")
     failure.__cause__ = error
     return failure

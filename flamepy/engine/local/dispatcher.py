@@ -174,6 +174,8 @@ class Dispatcher:
         if not is_sent:
             worker.withdraw(calls)
             session.waiting.extendleft(reversed(calls))
+            if is_idle and self.recheck_at_s is None:  # no answer of this worker will have it tried again
+                self.recheck_at_s = monotonic_s() + schedule.OVERDUE_S
             return False
         if is_idle:
             _head_runs(worker)

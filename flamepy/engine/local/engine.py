@@ -294,15 +294,15 @@ class EmbeddedEngine:
         self._uplink.abandon()
 
     def _check(self) -> None:
-        if self._is_closed:
-            if os.getpid() != self._pid:
-                raise EngineForked(
-                    "this process was forked from the one that runs the workers, and cannot use them: "
-                    "create a Runner of its own in the child."
-                )
-            raise InvalidState(SHUT_DOWN)
+        if os.getpid() != self._pid:
+            raise EngineForked(
+                "this process was forked from the one that runs the workers, and cannot use them: "
+                "create a Runner of its own in the child."
+            )
         if self._loop.failure is not None:
             raise self._loop.failure.with_traceback(None)
+        if self._is_closed:
+            raise InvalidState(SHUT_DOWN)
 
 
 def _find_task(session: SessionRecord, task_id: str) -> Task:

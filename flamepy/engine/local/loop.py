@@ -32,13 +32,17 @@ from flamepy.engine.local.quick_io import Reader
 from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.reports import Reports
 from flamepy.engine.local.uplink_host import UplinkHost
-from flamepy.errors import FlameError, InvalidState
+from flamepy.errors import FlameError, FlameErrorCode, InvalidState
 
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
 SHUT_DOWN = "flamepy was shut down: create the Runner again."
 _REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
+_UNREADABLE = (
+    "what workers report cannot be read any more ({}), because a call, or a process that it started, wrote into "
+    "descriptors that it did not open, or because memory is full"
+)
 _BURST_CALLS = 64  # calls for busy workers that are accepted together
 _Answer = TypeVar("_Answer")
 
@@ -176,7 +180,6 @@ class Loop:
             self.dispatcher.dispatch()
         except Exception as error:  # noqa: BLE001 - as in _turn
             self._contain.end_step(error)
-            self._inbox.append(self._read_results)
 
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
         """Have whoever leads run ``command``, and wait for its answer. Raises FlameError.
@@ -267,7 +270,6 @@ class Loop:
             self._handle_events(until_s)
         except Exception as error:  # noqa: BLE001 - what it was about ends; the loop goes on
             self._contain.end_step(error)
-            self._inbox.append(self._read_results)  # frames that were read and not taken
 
     def _handle_events(self, until_s: float | None) -> None:
         self._is_asleep = True
@@ -339,17 +341,19 @@ class Loop:
         while True:
             try:
                 data = self._reader.read()
-            except Exception as error:  # noqa: BLE001 - answers may be lost with it, whose calls would never end
-                self._give_up(error)
+                found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
+                is_empty = len(data) < _READ_BYTES
+                if is_empty and self._rest:  # workers write whole frames, and all that they wrote has been read
+                    raise ValueError(f"{len(self._rest)} bytes in it are no whole frame")
+            except Exception as error:  # noqa: BLE001 - answers are lost with it, whose calls would never end
+                self._give_up(FlameError(FlameErrorCode.INTERNAL, _UNREADABLE.format(error)))
                 return
-            self._rest = self._rest + data if self._rest else data
-            found, self._rest = frames.split_frames(self._rest)
             for head, body in found:
                 if head.kind in _REPORTS:
                     self._reports.take(head, body)
                 elif head.kind != frames.WAKE:
                     self._take_news_of_zygote(head)
-            if len(data) < _READ_BYTES:
+            if is_empty:
                 self._reports.settle()
                 return
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionView
@@ -70,13 +71,7 @@ class UplinkEngine:
     """One connection to the host; a thread of its own takes answers in. Safe from any thread."""
 
     def __init__(self, address: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            with short_address(address) as name:
-                self._socket.connect(name)
-        except OSError as error:
-            self._socket.close()
-            raise InvalidState(_GONE) from error
+        self._socket = _connected(address)
         self._sending = threading.Lock()
         self._ids = itertools.count(1)
         self._answers: dict[int, _Answer] = {}
@@ -304,6 +299,26 @@ class UplinkEngine:
         """In a forked child: the connection is the parent's."""
         self._is_closed = True
         self._socket.close()
+
+
+def _connected(address: str) -> socket.socket:
+    """Raises InvalidState when the host cannot be reached, FlameError when this process may open no more files."""
+    with contextlib.ExitStack() as undo:
+        try:
+            connection = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            with short_address(address) as name:
+                connection.connect(name)
+        except FileNotFoundError as error:
+            raise InvalidState(
+                f"the engine cannot be reached from this call: {address} was removed from the temporary directory. "
+                "Create the Runner again outside of the call, and have nothing clean that directory while it is open."
+            ) from error
+        except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise too_few_descriptors("the engine cannot be reached from this call") from error
+            raise InvalidState(_GONE) from error
+        undo.pop_all()
+    return connection
 
 
 def _packed(spec: SessionSpec) -> tuple[SessionSpec, list[Blob]]:
