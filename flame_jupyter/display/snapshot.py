@@ -38,6 +38,8 @@ class FutureLike(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def importing_s(self) -> float: ...
+    @property
     def nbytes(self) -> int | None: ...
     @property
     def session_id(self) -> str: ...
@@ -99,7 +101,8 @@ class Snapshot:
 
     waits_for: the calls whose results this one takes as arguments and that have not ended. reference: a line of code
     that fetches the result, "" until somebody has asked for it (reference.py). is_folded: one of many failures of its
-    cell, shown without its traceback; summary: what is said of all of them (cell_failures.py).
+    cell, shown without its traceback; summary: what is said of all of them (cell_failures.py). importing_s: the part of
+    its time in which its worker imported modules.
     """
 
     id: int
@@ -120,6 +123,7 @@ class Snapshot:
     reference: str = ""
     is_folded: bool = False
     summary: str = ""
+    importing_s: float = 0.0
 
     @property
     def look(self) -> Look:
@@ -176,6 +180,7 @@ def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, re
         preview=preview,
         waits_for=tuple(future.waits_for) if state == "waiting" else (),
         reference=reference,
+        importing_s=future.importing_s,
     )
 
 

@@ -7,6 +7,7 @@ from flame_jupyter.display.snapshot import Snapshot
 from flame_jupyter.display.words import clock_text, counted, duration_text, printed_text, size_text, tail
 
 OUTPUT_CHARS = 4096
+WORTH_TELLING_S = 0.3  # of imports: who waited for less has not noticed
 TRACEBACK_CHARS = 4096
 ALL_BUT = "The tracebacks of all but three are"
 
@@ -46,10 +47,12 @@ def state_text(snapshot: Snapshot) -> str:
 
 
 def facts_text(snapshot: Snapshot) -> str:
-    """Type, shape and size of the result, as far as they are known."""
+    """Type, shape and size of the result, as far as they are known; and what took time before the call began."""
     facts = [snapshot.preview.summary] if snapshot.preview is not None and snapshot.preview.summary else []
     if snapshot.nbytes is not None and snapshot.state != "fetching":  # which says it in its word
         facts.append(size_text(snapshot.nbytes))
+    if snapshot.is_terminal and snapshot.importing_s >= WORTH_TELLING_S:
+        facts.append(f"importing for {duration_text(snapshot.importing_s)} of that time")
     return ", ".join(facts)
 
 

@@ -36,11 +36,12 @@ RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH
 _FRAME_KINDS = frozenset({RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH})
 OK, FAILED, CANCELLED = 0, 1, 2
 HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT, HAS_ERRORS = 1, 2, 4, 16  # and IS_PLAIN: the body is the value's bytes alone
-RESULT_HEAD = struct.Struct(
-    "<HBBBxxxIQd"
-)  # frame length, kind, status, flags, worker id, sending number, duration in s
+# frame length, kind, status, flags, importing in 10 ms, worker id, sending number, duration in s
+RESULT_HEAD = struct.Struct("<HBBBxHIQd")
+TICK_S = 0.01
+MAX_TICKS = 0xFFFF
 
-WAKE_FRAME = RESULT_HEAD.pack(RESULT_HEAD.size, WAKE, 0, 0, 0, 0, 0.0)
+WAKE_FRAME = RESULT_HEAD.pack(RESULT_HEAD.size, WAKE, 0, 0, 0, 0, 0, 0.0)
 
 WORD = struct.Struct("<Q")
 
@@ -55,6 +56,7 @@ class ResultHead(NamedTuple):
     kind: int
     status: int
     flags: int
+    importing_ticks: int
     worker_id: int
     number: int
     duration_s: float

@@ -24,7 +24,8 @@ class Outcome:
     because: the outcome of the argument that failed, when the call never ran.
     output: the tail of what the call printed. duration_s: how long it ran in the worker.
     warning: something that the caller should be told once (a state that cannot be saved).
-    errors: the part of the output that Python code wrote to ``sys.stderr``.
+    errors: the part of the output that Python code wrote to ``sys.stderr``. importing_s: the part of ``duration_s`` in
+    which the worker imported what the call is made of.
     """
 
     state: TaskState
@@ -36,6 +37,7 @@ class Outcome:
     duration_s: float = 0.0
     warning: str = ""
     errors: bytes = b""
+    importing_s: float = 0.0
 
 
 # An interrupt that comes just before the system call that waits does not end it: Python looks for one afterwards.

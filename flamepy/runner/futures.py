@@ -245,6 +245,12 @@ class ObjectFuture:
         return "" if outcome is None else outcome.errors.decode(errors="replace")
 
     @property
+    def importing_s(self) -> float:
+        """How long its worker imported modules before the call could begin, in seconds; a part of ``elapsed_s``."""
+        outcome = self._completion.outcome
+        return 0.0 if outcome is None else outcome.importing_s
+
+    @property
     def nbytes(self) -> int | None:
         """The size of the encoded value; None until there is one."""
         outcome = self._completion.outcome

@@ -105,11 +105,19 @@ class Channel:
     def report(self, number: int, report: Report, output: bytes, errors: bytes, duration_s: float) -> None:
         """Tell how a call ended: value or failure, new state and output in one message, so all are known or none."""
         value = report.body.plain_bytes()
+        importing = min(round(report.importing_s / frames.TICK_S), frames.MAX_TICKS) if report.importing_s else 0
         if value is not None and not (report.new_state or report.warning or output or errors):
             length = frames.RESULT_HEAD.size + len(value)
             if length <= frames.PIPE_FRAME_BYTES:
                 plain = frames.RESULT_HEAD.pack(
-                    length, frames.RESULT, report.status, frames.IS_PLAIN, self._worker_id, number, duration_s
+                    length,
+                    frames.RESULT,
+                    report.status,
+                    frames.IS_PLAIN,
+                    importing,
+                    self._worker_id,
+                    number,
+                    duration_s,
                 )
                 os.write(self._results_fd, plain + value)
                 return
@@ -132,7 +140,9 @@ class Channel:
             kind, length, body = frames.RESULT_AWAY, frames.RESULT_HEAD.size, b""
         else:
             kind = frames.RESULT
-        head = frames.RESULT_HEAD.pack(length, kind, report.status, flags, self._worker_id, number, duration_s)
+        head = frames.RESULT_HEAD.pack(
+            length, kind, report.status, flags, importing, self._worker_id, number, duration_s
+        )
         os.write(self._results_fd, head + body)
 
     def _send_away(self, body: bytes, fds: list[int]) -> None:

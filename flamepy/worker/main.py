@@ -97,6 +97,7 @@ def _run_call(
 ) -> Report:
     """How the call ended; a process that the call has forked ends here, when the call raises in it."""
     service = None
+    began_s, known, importing_s = monotonic_s(), len(sys.modules), 0.0
     services.take_definition(call)
     try:
         if call.damage is not None:
@@ -105,12 +106,16 @@ def _run_call(
             service = services.of(call)
             arguments = [decode_or_explain(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
             request = decode_or_explain(call.request.payload(mappings.map), "the call", arguments)
+            if len(sys.modules) > known:
+                importing_s = monotonic_s() - began_s
             value = service.invoke(request)
             interrupt.raise_if_asked()  # the code has caught it and gone on: its value and its changes of state go
-            return service.commit(value)
+            report = service.commit(value)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises belongs to the caller, not to this loop
         if os.getpid() != worker_pid:
             end_forked_child(error)
         if service is not None:
             service.roll_back()
-        return cancelled() if interrupt.was_asked() else failed(error)
+        report = cancelled() if interrupt.was_asked() else failed(error)
+    report.importing_s = importing_s
+    return report

@@ -25,13 +25,15 @@ _PLAIN_MODULES = ("builtins", "__main__", "flamepy.errors")  # whose names are t
 class Report:
     """status: OK, FAILED or CANCELLED; body: the value or the Failure.
 
-    new_state: of a stateful service, when it changed; warning: when it cannot be saved.
+    new_state: of a stateful service, when it changed; warning: when it cannot be saved. importing_s: how long modules
+    were imported before the call could begin.
     """
 
     status: int
     body: Blob
     new_state: Blob | None = None
     warning: str = ""
+    importing_s: float = 0.0
 
 
 def succeeded(value: object) -> Blob:

@@ -221,7 +221,7 @@ def _reap(children: _Children, results_fd: int) -> None:
 
 def _tell(results_fd: int, kind: int, worker_id: int, pid: int, exit_code: float = 0.0) -> None:
     with contextlib.suppress(BrokenPipeError):
-        os.write(results_fd, frames.RESULT_HEAD.pack(frames.RESULT_HEAD.size, kind, 0, 0, worker_id, pid, exit_code))
+        os.write(results_fd, frames.RESULT_HEAD.pack(frames.RESULT_HEAD.size, kind, 0, 0, 0, worker_id, pid, exit_code))
 
 
 def _end_all(children: _Children) -> None:

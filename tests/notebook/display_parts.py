@@ -26,6 +26,7 @@ class HandFuture:
     finished_s: float = 0.0
     output: str = ""
     nbytes: int | None = None
+    importing_s: float = 0.0
     session_id: str = "counter-a1b2"
     task_id: str = "7"
     value: Any = 28

@@ -228,3 +228,11 @@ def test_only_the_pending_output_holds_a_widget() -> None:
     shot = snapshot_of(HandFuture())
     assert bundles.live(shot, "abc")[bundles.WIDGET_VIEW] == {"version_major": 2, "version_minor": 0, "model_id": "abc"}
     assert all(bundles.WIDGET_VIEW not in bundle for bundle in (bundles.card(shot), bundles.body(shot)))
+
+
+def test_a_call_that_was_slow_because_of_imports_says_so() -> None:
+    slow = done(importing_s=1.8)
+    for shown in (text.plain(slow), words(html.card(slow))):
+        assert "28 bytes, importing for 1.8 s of that time" in shown
+    assert "importing" not in text.plain(done(importing_s=0.2)), "nobody has noticed"
+    assert "importing" not in text.plain(snapshot_of(HandFuture(importing_s=1.8))), "not while it runs"

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flamepy import Runner, TaskFailed
+from flamepy.codec.frames import TICK_S
+from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.runner import RunnerService
 
@@ -117,3 +121,23 @@ def _warns_of(module: str) -> object:
         importlib.import_module(module).Warns()()
 
     return call
+
+
+def test_the_time_that_a_cold_worker_imports_is_told_apart(
+    engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes_s = 0.2
+    code = f"import time\nend_s = time.perf_counter() + {takes_s}\nwhile time.perf_counter() < end_s:\n    pass\n"
+    (project / "slow_to_import.py").write_text(code + "def one():\n    return 1\ndef fail():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(project)
+    module = importlib.import_module("slow_to_import")
+    del sys.modules["slow_to_import"]
+    monkeypatch.setitem(sys.modules, "slow_to_import", module)  # until the end of the test
+    with Runner("cold") as runner:
+        first = runner.service(module.fail)()
+        assert isinstance(first.exception(), ZeroDivisionError)
+        assert takes_s - TICK_S <= first.importing_s <= first.elapsed_s + TICK_S
+        for function in (module.one, module.fail):  # one after the other, so by the same worker
+            warm = runner.service(function)()
+            warm.wait()
+            assert warm.importing_s == 0.0

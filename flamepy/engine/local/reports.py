@@ -82,7 +82,7 @@ class Reports:
         session, completion = record.session, record.completion
         if not completion.started_s:  # it began and ended while nobody looked
             completion.started_s = time.time() - head.duration_s
-        session.learn_duration(head.duration_s)
+        session.learn_duration(head.duration_s - head.importing_ticks * frames.TICK_S)  # the next one imports nothing
         if report.new_state is not None or report.warning:
             self._note_state(session, report)
         if report.body.segment is not None:
@@ -166,7 +166,8 @@ def _out_of_turn(worker: WorkerRecord) -> FlameError:
 
 def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:
     if head.status == frames.OK:
-        said = report.output, head.duration_s, report.warning, report.errors
+        importing_s = head.importing_ticks * frames.TICK_S
+        said = report.output, head.duration_s, report.warning, report.errors, importing_s
         return Outcome(TaskState.SUCCEED, report.body, None, None, None, *said)
     if head.status == frames.CANCELLED:
         return cancelled(record, "it was interrupted.", report.output)
@@ -177,4 +178,5 @@ def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Out
         duration_s=head.duration_s,
         warning=report.warning,
         errors=report.errors,
+        importing_s=head.importing_ticks * frames.TICK_S,
     )
