@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import os
@@ -14,6 +15,7 @@ import signal
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -296,6 +298,30 @@ def test_more_big_results_than_descriptors_are_values_or_errors_that_name_the_li
         assert service(2).get(BOUND_S)[0] == 2
         few_descriptors(40)
         _assert_that_calls_go_on(runner)
+
+
+class Mark:
+    """Something of the caller's, to see whether it is let go."""
+
+
+def test_an_error_that_the_engine_keeps_holds_nothing_of_its_caller(few_descriptors: Callable[[int], None]) -> None:
+    with Runner("frames") as runner:
+        service = runner.service(_make)
+
+        def fail_to_get() -> weakref.ref[Mark]:
+            mark = Mark()
+            with pytest.raises(FlameError):
+                runner.get([service(value) for value in range(100)])
+            return weakref.ref(mark)
+
+        assert service(1).get(BOUND_S)[0] == 1
+        gc.collect()
+        gc.disable()
+        try:
+            few_descriptors(40)
+            assert fail_to_get()() is None
+        finally:
+            gc.enable()
 
 
 def test_state_that_cannot_be_received_is_as_if_the_call_had_not_been(few_descriptors: Callable[[int], None]) -> None:

@@ -67,6 +67,14 @@ class Endings:
 
 
 def failed(error: FlameError, output: bytes = b"") -> Outcome:
+    """The outcome with this error, which is kept for long: it must hold no frames.
+
+    They are those of the thread that ran the loop, often the caller's own, with all of the caller's variables.
+    """
+    raised: BaseException | None = error
+    while raised is not None:
+        raised.__traceback__ = None
+        raised = raised.__cause__ or raised.__context__
     return Outcome(TaskState.FAILED, error=error, output=output)
 
 

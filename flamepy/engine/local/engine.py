@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import queue
@@ -300,7 +301,7 @@ class EmbeddedEngine:
                 "create a Runner of its own in the child."
             )
         if self._loop.failure is not None:
-            raise self._loop.failure.with_traceback(None)
+            raise copy.copy(self._loop.failure)  # what is raised holds the frames that it passes
         if self._is_closed:
             raise InvalidState(SHUT_DOWN)
 

@@ -8,6 +8,7 @@ a result) sleeps in one poll on the result pipe (reports and deaths of workers, 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 import select
@@ -205,7 +206,7 @@ class Loop:
         if self.has_ended:
             with contextlib.suppress(ValueError):  # the thread has taken it just before its end
                 self._inbox.remove(run)
-                raise (self.failure or InvalidState(SHUT_DOWN)).with_traceback(None)
+                raise copy.copy(self.failure or InvalidState(SHUT_DOWN))
         answered.acquire()
         if errors:
             raise errors[0]
