@@ -13,9 +13,10 @@ MAX_NAMED = 3
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a, b, c and 4 more``"""
+    """``a``, ``a and b``, or ``a, b, c and 4 more``"""
     more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    *first, last = [*names[:MAX_NAMED], f"{more} more"] if more > 0 else names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def say(text: str) -> None:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def _show_groups_and_the_users_line(
         for each in _with_others(error):
             if isinstance(each, FlameError):
                 _end_at_the_users_line(each.__traceback__)
-        if isinstance(error, TIMEOUTS) and _is_end_of_an_await(error.__cause__ or error.__context__):
+        if isinstance(error, TIMEOUTS) and any(map(_is_end_of_an_await, _with_others(error))):
             shorten(
                 shell, error, shows_everything, "what was awaited goes on. Await it again, or end it with cancel()."
             )
@@ -130,7 +131,7 @@ def _with_others(error: BaseException) -> Iterator[BaseException]:
             waiting += [each.__cause__, each.__context__, *members_of(each)]
 
 
-def _is_end_of_an_await(error: BaseException | None) -> bool:
+def _is_end_of_an_await(error: BaseException) -> bool:
     """Was a task cancelled that awaited a call?"""
     trace = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
     return any(_is_ours(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(trace))
@@ -306,7 +307,9 @@ def _callers(shell: InteractiveShell, trace: TracebackType | None) -> tuple[Show
             other = ShownFrame(compress_user(code.co_filename), code.co_name, lineno, source, code.co_filename)
         trace = trace.tb_next
     shown: Sequence[ShownFrame] = cells or ([other] if other is not None else [])
-    return tuple(shown[-_MAX_CALLERS:])
+    # a comprehension has a frame of its own before Python 3.12, on the line of the one around it
+    once = [next(same) for _, same in groupby(shown, key=lambda frame: (frame.filename, frame.lineno))]
+    return tuple(once[-_MAX_CALLERS:])
 
 
 def _is_machinery(filename: str) -> bool:

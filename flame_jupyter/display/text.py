@@ -52,7 +52,7 @@ def facts_text(snapshot: Snapshot) -> str:
     if snapshot.nbytes is not None and snapshot.state != "fetching":  # which says it in its word
         facts.append(size_text(snapshot.nbytes))
     if snapshot.is_terminal and snapshot.importing_s >= WORTH_TELLING_S:
-        facts.append(f"importing for {duration_text(snapshot.importing_s)} of that time")
+        facts.append(f"importing took {duration_text(snapshot.importing_s)}")
     return ", ".join(facts)
 
 

@@ -233,6 +233,6 @@ def test_only_the_pending_output_holds_a_widget() -> None:
 def test_a_call_that_was_slow_because_of_imports_says_so() -> None:
     slow = done(importing_s=1.8)
     for shown in (text.plain(slow), words(html.card(slow))):
-        assert "28 bytes, importing for 1.8 s of that time" in shown
+        assert "28 bytes, importing took 1.8 s" in shown
     assert "importing" not in text.plain(done(importing_s=0.2)), "nobody has noticed"
     assert "importing" not in text.plain(snapshot_of(HandFuture(importing_s=1.8))), "not while it runs"

@@ -269,6 +269,12 @@ def test_xmode_says_how_much_is_shown(booms: Shell) -> None:
     assert "flamepy/" not in verbose
 
 
+def test_a_line_that_several_frames_stand_on_is_told_once(booms: Shell) -> None:
+    printed = booms.run_any("def ask(calls):\n    return [each.get() for each in calls]\nask([boom(0)])").printed
+    assert printed.count("called from") == 2
+    assert printed.index("line 3: ask([boom(0)])") < printed.index("line 2: return [each.get() for each in calls]")
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="groups came with Python 3.11")
 def test_a_group_is_as_short_as_any_error(booms: Shell) -> None:
     cell = "%%flame_service group\ndef group():\n    inner = ExceptionGroup('in', [KeyError('b')])\n"

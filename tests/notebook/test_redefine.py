@@ -54,7 +54,7 @@ def test_the_new_code_is_what_runs(used: Shell) -> None:
     used.run("rate = 10")
     used.run(HELPER.replace("+", "*"))
     assert used.run("use(2).get()").value == 3  # not run again yet
-    assert "because helper, rate changed" in used.run(USE).printed
+    assert "because helper and rate changed" in used.run(USE).printed
     assert used.run("use(2).get()").value == 20
 
 
@@ -78,7 +78,7 @@ def test_an_identical_class_changes_nothing_though_its_pickle_differs(shell: She
     assert shell.run("use(5).get()").value == (20, 10)
     shell.run(model + " + 1")
     shell.run("model = Model(4)")
-    assert "because model, Model changed" in shell.run(use).printed
+    assert "because model and Model changed" in shell.run(use).printed
 
 
 def test_an_exported_module_counts_and_a_data_file_does_not(shell: Shell, project: Path) -> None:
