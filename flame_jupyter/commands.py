@@ -136,7 +136,9 @@ class _Commands:
             display(self.notebook.runner or self.notebook.status())
 
     def services(self) -> ServiceTable:
-        return ServiceTable(tuple(self.notebook.services.views()))
+        if self.notebook.runner is None:
+            return ServiceTable(tuple(self.notebook.services.views()))
+        return self.notebook.status().services
 
     def package(self) -> PackagePlan | Path:
         """The plan with ``--dry-run``, else the archive that a Runner would ship, or ships."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flame_jupyter.record import ServiceRecord
-    from flamepy import WorkerView
-    from flamepy.runner import Runner
+    from flamepy import Session, WorkerView
+    from flamepy.runner import Runner, ServiceView
 
 SHORT_SHA_CHARS = 4
 MANY_FILES, MANY_BYTES = (
@@ -27,7 +28,7 @@ SERVICE_COLUMNS = ("service", "kind", "session", *_COUNTED, "")
 class ServiceStatus:
     """One service. counts: calls that are queued, running, done, failed, cancelled; None before the first call.
 
-    name: what ``--name`` has said, else that of the variable.
+    name: what ``--name`` has said, else that of the variable; variable: "" for services that no cell has defined.
     """
 
     variable: str
@@ -40,20 +41,37 @@ class ServiceStatus:
     @classmethod
     def of(cls, record: ServiceRecord, *, is_draining: bool = False) -> ServiceStatus:
         session = record.session()
-        counts = None
-        if session is not None:
-            counts = (session.pending, session.running, session.succeed, session.failed, session.cancelled)
+        counts = None if session is None else _counts_of(session)
         return cls(record.variable, record.name, record.kind, record.session_id, counts, is_draining)
+
+    @classmethod
+    def of_others(cls, name: str, views: Sequence[ServiceView]) -> ServiceStatus:
+        """Services of one name, such as the objects that calling the handle of a class has made: as one."""
+        from flamepy import NotFound, get_session
+
+        sessions = []
+        for each in views:
+            with contextlib.suppress(NotFound):  # closed meanwhile
+                sessions.append(get_session(each.session_id))
+        a, b, c, d, e = (sum(column) for column in zip((0,) * 5, *map(_counts_of, sessions), strict=True))
+        is_one = len(views) == 1
+        kind = views[0].kind if is_one and views[0].kind == "function" else _counted(len(views), "object")
+        return cls("", name, kind, views[0].session_id if is_one else "", (a, b, c, d, e))
 
     def facts(self) -> dict[str, object]:
         calls = None if self.counts is None else dict(zip(_COUNTED, self.counts, strict=True))
-        facts = {"service": self.name, "variable": self.variable, "kind": self.kind, "session": self.session_id or None}
+        facts = {
+            "service": self.name,
+            "variable": self.variable or None,
+            "kind": self.kind,
+            "session": self.session_id or None,
+        }
         return {**facts, "calls": calls, "draining": self.is_draining}
 
     def cells(self) -> tuple[str, ...]:
         counts = ("",) * 5 if self.counts is None else tuple(map(str, self.counts))
         note = "draining" if self.is_draining else "opens at the first call" if self.counts is None else ""
-        shown = self.name if self.name == self.variable else f"{self.name} (variable {self.variable})"
+        shown = self.name if self.variable in ("", self.name) else f"{self.name} (variable {self.variable})"
         return (shown, self.kind, self.session_id, *counts, note)
 
 
@@ -169,6 +187,7 @@ def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Statu
 
     if runner is None:
         return Status(None)
+    services = [*services, *_others(runner, services)]
     limit = runner.worker_limit
     workers = None if limit is None else Workers.of(limit, list_executors())
     package = runner.package
@@ -183,6 +202,20 @@ def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Statu
         sha=package.sha[:SHORT_SHA_CHARS],
         services=ServiceTable(tuple(services)),
     )
+
+
+def _others(runner: Runner, services: Sequence[ServiceStatus]) -> list[ServiceStatus]:
+    """The open services of the Runner that are not among ``services``, those of one name together."""
+    known = {each.session_id for each in services}
+    by_name: dict[str, list[ServiceView]] = {}
+    for view in runner.services():
+        if view.session_id not in known:
+            by_name.setdefault(view.name, []).append(view)
+    return [ServiceStatus.of_others(name, views) for name, views in by_name.items()]
+
+
+def _counts_of(session: Session) -> tuple[int, int, int, int, int]:
+    return session.pending, session.running, session.succeed, session.failed, session.cancelled
 
 
 def _counted(number: int, noun: str) -> str:

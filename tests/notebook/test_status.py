@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_the_drift_of_the_old_package_is_gone_as_soon_as_there_is_a_new_one(shel
     shell.run("%flame_runner restart")
     assert "changed since" not in later.content(now_s=1051.1).text
     assert "Engine: embedded, 2 workers, idle" in later.content(now_s=1051.1).text
+
+
+def test_objects_that_a_class_was_called_for_are_counted_and_named(shell: Shell) -> None:
+    shell.run(
+        "%%flame_service Counter\nclass Counter:\n    def __init__(self, n=0):\n        self.n = n\n"
+        "    def add(self, k):\n        self.n += k\n        return self.n"
+    )
+    shell.run("ten, twenty = Counter(10), Counter(20)\n[each.add(1).get() for each in (ten, twenty, ten)]")
+    later = panel_of(shell.ip.magics_manager.registry["FlameMagics"].notebook)
+    assert "Calls: 3 done" in later.content(now_s=1051.0).text
+    table = repr(shell.ip.magics_manager.registry["FlameMagics"].notebook.status().services)
+    assert re.search(r"^Counter +class +.*opens at the first call$", table, re.MULTILINE), table
+    assert re.search(r"^Counter +2 objects +0 +0 +3 +0 +0$", table, re.MULTILINE), table
+    shell.run("del twenty; twenty_one = Counter.add(1).get()")
+    assert "Calls: 4 done" in later.content(now_s=1052.0).text
 
 
 @pytest.mark.kernel
