@@ -20,7 +20,7 @@ from flamepy.errors import InvalidState, NotPicklable
 OUT_OF_BAND_BYTES = 16 * 1024  # a smaller buffer costs less inside the stream than as a part of its own
 _PROTOCOL = 5  # the first one with out-of-band buffers, and what 0.6 workers read
 _NAMED = b"\x93"  # STACK_GLOBAL: a stream without it refers to no class, function or module by name
-_MAIN = b"__main__"
+_MAIN = b"_main__"  # the end of __main__, and of __mp_main__: so the script is called in children of multiprocessing
 _CURE = (
     "Create it inside the function that runs on the worker, or leave it out of the object's state with __getstate__."
 )
@@ -69,6 +69,9 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
             _thread.indexed = None
         import cloudpickle  # here, because most calls do without it
 
+        script = sys.modules.get("__mp_main__")  # elsewhere that is another name for __main__
+        if script is not None and script.__name__ == "__mp_main__":
+            cloudpickle.register_pickle_by_value(script)  # a worker has another, or none
         try:
             return Payload(cloudpickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside), buffers)
         except MemoryError:  # not the value's fault

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flamepy.config.document import Section, read_document
+from flamepy.config.document import FlameConfigWarning, Section, read_document
 from flamepy.config.records import ContextFields
 from flamepy.config.schemas import all_fields_from, fields_from, with_environment
 from flamepy.errors import InvalidConfig
@@ -106,6 +107,14 @@ def _read(file: Path, *, is_optional: bool) -> str | None:
             f"{file} is not UTF-8 text ({error.reason}, byte {error.start}). Save it as UTF-8."
         ) from error
     except OSError as error:
+        if is_optional:
+            if os.path.lexists(file):  # else its directory is not for this user, as with sudo -u and in containers
+                warnings.warn(
+                    f"{file} is not read: {error.strerror}. Make it a readable file, or remove it.",
+                    FlameConfigWarning,
+                    stacklevel=2,
+                )
+            return None
         raise InvalidConfig(
             f"cannot read {file}: {error.strerror}. Make it a readable file, or name another one with {CONF_VARIABLE}."
         ) from error

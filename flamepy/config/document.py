@@ -146,8 +146,11 @@ class Section:
         return Section(self.source, self._path(label), self._loader, node)
 
 
-def read_document(source: str, text: str) -> Section:
-    """Parse ``text``, the content of ``source``. Raises InvalidConfig with the line and column of a mistake."""
+def read_document(source: str, text: str) -> Section | None:
+    """Parse ``text``, the content of ``source``; None when it holds nothing but comments.
+
+    Raises InvalidConfig with the line and column of a mistake.
+    """
     import yaml
 
     try:
@@ -164,7 +167,7 @@ def read_document(source: str, text: str) -> Section:
             f"{source} is not YAML: {str(error).splitlines()[0]}. Save it as plain UTF-8 text."
         ) from error
     if node is None or node.tag == "tag:yaml.org,2002:null":
-        raise InvalidConfig(f"{source} is empty. Remove it to use the embedded engine, or add 'current-context:'.")
+        return None
     if not isinstance(node, yaml.MappingNode):
         where = f"{source}, line {node.start_mark.line + 1}"
         cure = "Start with 'current-context: NAME' and 'contexts:'."

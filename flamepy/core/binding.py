@@ -10,13 +10,15 @@ from dataclasses import dataclass
 class Binding:
     """worker_id: how the engine knows it; uplink: the address of the host engine.
 
-    root: the unpacked package, the working directory and first on ``sys.path``; None = the zygote's own directory.
-    sys_path: the rest of the import path; environ: the whole environment.
+    root: the unpacked package, the working directory; None = the zygote's own directory. path_before, path_behind:
+    the import path around it. loaded_first: modules that the package must not hide. environ: the whole environment.
     """
 
     application: str
     worker_id: int
     root: str | None
-    sys_path: tuple[str, ...]
+    path_before: tuple[str, ...]
+    path_behind: tuple[str, ...]
+    loaded_first: tuple[str, ...]
     environ: dict[str, str]
     uplink: str

@@ -21,7 +21,7 @@ from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
 from flamepy.engine.api import Engine, Resizable, SessionSpec
 from flamepy.engine.current import current_engine
-from flamepy.engine.select import is_inside_worker, select_engine
+from flamepy.engine.select import is_inside_worker, refuse_in_import, select_engine
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
 from flamepy.runner.closing import finish_sessions, unfinished_calls
 from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
@@ -79,6 +79,8 @@ class Runner:
         self._is_closed = False  # to new services
         self._is_ending = False  # somebody sees to the end, or has done so
         is_nested = is_inside_worker(os.environ)
+        if is_nested:
+            refuse_in_import()
         if context is None:
             # in a worker, whatever configuration file lies around has no say
             context = ContextFields() if is_nested else FlameContext()

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import select
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
@@ -53,6 +55,13 @@ class Keep:
     number: int
 
 
+class PathAround(NamedTuple):
+    """The import path of the caller has changed: its entries before and behind the package."""
+
+    before: tuple[str, ...]
+    behind: tuple[str, ...]
+
+
 class Channel:
     """Blocking; used by the worker's main thread only."""
 
@@ -68,7 +77,7 @@ class Channel:
         """Is there a message, or will there be one within ``timeout_s``?"""
         return bool(self._poller.poll(timeout_s * 1000))
 
-    def receive(self) -> list[CallFrame] | Forget | Keep | None:
+    def receive(self) -> list[CallFrame] | Forget | Keep | PathAround | None:
         """The next message; None when the engine has gone or asks to leave."""
         packet, ancillary, flags, _ = self._next_packet()
         kind = packet[0] if packet else frames.LEAVE
@@ -79,6 +88,9 @@ class Channel:
             return Forget(frames.CALL_HEAD.unpack_from(packet)[2])
         if kind == frames.KEEP:
             return Keep(*frames.KEEP_HEAD.unpack(packet)[1:])
+        if kind == frames.PATH:
+            content, _, _ = Blob.read_from(packet, 1, received_descriptors(ancillary), 0)
+            return PathAround(*pickle.loads(content.payload().data))
         return None
 
     def abandon(self) -> None:

@@ -12,13 +12,23 @@ from collections import deque
 from collections.abc import Callable
 
 from flamepy.codec.frames import BEGUN, RECALLS
-from flamepy.worker.channel import CallFrame, Channel, Forget, Keep
+from flamepy.worker.channel import CallFrame, Channel, Forget, Keep, PathAround
 
 
 class Inbox:
-    """For the worker's main thread. words: of this worker's slot on the board; forget: drops a session."""
+    """For the worker's main thread.
 
-    def __init__(self, channel: Channel, words: memoryview, forget: Callable[[int], None]) -> None:
+    words: of this worker's slot on the board; forget: drops a session; set_path: changes where modules come from.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        words: memoryview,
+        forget: Callable[[int], None],
+        set_path: Callable[[PathAround], None],
+    ) -> None:
+        self._set_path = set_path
         self._channel = channel
         self._words = words
         self._forget = forget
@@ -49,4 +59,6 @@ class Inbox:
             self._calls = deque(call for call in self._calls if call.number == message.number)
         elif isinstance(message, Forget):
             self._forget(message.session_number)
+        elif isinstance(message, PathAround):
+            self._set_path(message)
         return message is not None

@@ -6,12 +6,15 @@ The main thread, because a cancel is an interrupt (SIGINT), and Python runs sign
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import mmap
 import os
 import socket
 import sys
 import types
+from collections.abc import Callable
 
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
@@ -21,7 +24,7 @@ from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
 from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
-from flamepy.worker.channel import CallFrame, Channel
+from flamepy.worker.channel import CallFrame, Channel, PathAround
 from flamepy.worker.forked_child import end_forked_child
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
@@ -45,7 +48,7 @@ def run(
     words = memoryview(board).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
     barrier.take_part()
     services = Services()
-    inbox = Inbox(channel, words, services.forget)
+    inbox = Inbox(channel, words, services.forget, _path_setter(binding))
     interrupt = Interrupt(words)
     mappings = KeptMappings()
     warm_segments.attend(lambda: None)  # this loop comes round by itself
@@ -82,7 +85,11 @@ def _bind(binding: Binding) -> None:
     os.environ["FLAME_WORKER_ID"] = str(binding.worker_id)
     if os.environ.get("MPLBACKEND", "").startswith("module://"):  # a kernel's, which draws below the cell that runs
         os.environ["MPLBACKEND"] = "agg"
-    sys.path[:] = [*([binding.root] if binding.root else []), *binding.sys_path]
+    sys.path[:] = [*binding.path_before, *binding.path_behind]
+    for name in binding.loaded_first:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    sys.path[:] = _path_around(binding.root, binding.path_before, binding.path_behind)
     sys.argv[:] = [""]
     # what the zygote ran as __main__ is no business of the user's code; a service's class is put in here (state.py)
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -90,6 +97,24 @@ def _bind(binding: Binding) -> None:
         os.chdir(binding.root)
         if project := binding.environ.get(PROJECT_VARIABLE):
             name_origins(binding.root, project)
+
+
+def _path_around(root: str | None, before: tuple[str, ...], behind: tuple[str, ...]) -> list[str]:
+    return [*before, *([] if root is None else [root]), *behind]
+
+
+def _path_setter(binding: Binding) -> Callable[[PathAround], None]:
+    """What follows the import path of the caller; entries that calls have added here stay."""
+    told = [*sys.path]
+
+    def set_path(path: PathAround) -> None:
+        nonlocal told
+        own = [entry for entry in sys.path if entry not in told]
+        told = _path_around(binding.root, *path)
+        sys.path[:] = [*told, *own]
+        importlib.invalidate_caches()
+
+    return set_path
 
 
 def _run_call(

@@ -7,7 +7,8 @@ to end every worker (with its whole process group) and to remove the engine's sc
 The engine starts it by name (``python -c "...main(...)"``) with two descriptors: a packet socket for commands and
 the write end of the result pipe. Commands are pickled tuples:
 
-    ("fork", worker_id, slot, Binding)   + descriptors: the worker's end of its socket, its output file
+    ("fork", worker_id, slot, binding)   + descriptors: the worker's end of its socket, its output file
+                                           binding: the pickled Binding, or its length when it is in a third descriptor
     ("signal", worker_id, signal number)
     ("remove", directory)
     ("leave",)
@@ -60,6 +61,7 @@ def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scrat
     # whoever stops everything stops the kernel too, and its end is what ends the zygote
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    os.environ.pop("FLAME_STARTER_PID", None)  # it has told that this is a zygote, and no program run by mistake
     control = socket.socket(fileno=control_fd)
     board = mmap.mmap(board_fd, 0)
     os.close(board_fd)
@@ -109,10 +111,19 @@ def _serve(control: socket.socket, results_fd: int, board: mmap.mmap, kernel_pid
                 _remove(command[1])
             elif command[0] == "fork":
                 _, worker_id, slot, binding = command
+                if isinstance(binding, int):
+                    binding = os.pread(fds[2], binding, 0)
                 pid = os.fork()
                 if pid == 0:
                     _become_worker(
-                        worker_id, slot, binding, fds, results_fd, board, control, (wake_read, wake_write, kernel_fd)
+                        worker_id,
+                        slot,
+                        pickle.loads(binding),
+                        fds,
+                        results_fd,
+                        board,
+                        control,
+                        (wake_read, wake_write, kernel_fd),
                     )
                 children.add(worker_id, pid)
                 _tell(results_fd, frames.BIRTH, worker_id, pid)

@@ -142,8 +142,6 @@ def one(line: str) -> str:
 
 
 MISTAKES = [
-    pytest.param("", "is empty.*current-context", id="empty file"),
-    pytest.param("# nothing\n---\n", "is empty", id="only comments"),
     pytest.param("- a\n", "line 1: the file must hold a mapping, not a list", id="a list"),
     pytest.param("flame\n", "line 1: the file must hold a mapping, not the text flame", id="a word"),
     pytest.param("a: [1\nb: 2\n", r"line 2, column 2: this is not YAML: .*Correct", id="broken YAML"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flamepy import FlameContext, FlamePackage
-from flamepy.config import FlameContextCache, FlameContextTls
+from flamepy.config import FlameConfigWarning, FlameContextCache, FlameContextTls
 from flamepy.errors import InvalidConfig
 
 TEXT = """\
@@ -83,12 +83,6 @@ def test_a_named_file_has_to_be_there(home: Path) -> None:
         FlameContext.load(environ={"FLAME_CONF": "~nobody-here/x"})
 
 
-def test_a_directory_in_place_of_the_file_is_an_error(home: Path) -> None:
-    (home / ".flame" / "flame.yaml").mkdir(parents=True)
-    with pytest.raises(InvalidConfig, match=r"cannot read .*flame\.yaml: Is a directory. Make it a readable file"):
-        FlameContext.load(environ={})
-
-
 def test_a_file_in_place_of_the_directory_counts_as_no_configuration(home: Path) -> None:
     write(home / ".flame", "")
     assert FlameContext.load(environ={}).source is None
@@ -135,3 +129,25 @@ def test_the_authority_of_the_environment_fills_in_and_never_replaces(home: Path
 def test_a_wrong_variable_is_named_with_its_cure(home: Path, name: str, value: str, message: str) -> None:
     with pytest.raises(InvalidConfig, match=message):
         FlameContext.load(environ={name: value})
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "# nothing\n---\n", "---\n...\n", "null\n"])
+def test_a_file_without_content_is_no_configuration(home: Path, text: str) -> None:
+    write(home / ".flame" / "flame.yaml", text)
+    assert FlameContext.load(environ={}).required_package() == FlamePackage()
+    assert FlameContext.load(write(home / "named.yaml", text), environ={}).endpoint is None
+    assert FlameContext.all(environ={}) == []
+
+
+def test_a_default_place_that_cannot_be_looked_into_is_no_configuration(home: Path) -> None:
+    place = home / ".flame"
+    place.symlink_to(place)  # a loop: also root cannot enter it
+    assert FlameContext.load(environ={}).source is None
+    with pytest.raises(InvalidConfig, match="cannot read"):
+        FlameContext.load(place / "flame.yaml", environ={})
+
+
+def test_a_default_file_that_cannot_be_read_is_told_once_and_left_out(home: Path) -> None:
+    (home / ".flame" / "flame.yaml").mkdir(parents=True)
+    with pytest.warns(FlameConfigWarning, match=r"flame.yaml is not read: Is a directory. Make it a readable file"):
+        assert FlameContext.load(environ={}).source is None

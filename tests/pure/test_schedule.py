@@ -16,6 +16,7 @@ from flamepy.core.application import Application, ApplicationState
 from flamepy.engine.api import SessionSpec
 from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
+from flamepy.engine.local.import_path import ImportPath
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
@@ -37,7 +38,7 @@ class Desk:
     ) -> SessionRecord:
         number = next(self._numbers)
         spec = SessionSpec(installed.name, max_instances=max_instances)
-        session = SessionRecord(number, f"session-{number}", spec, installed, Blob((0,)))
+        session = SessionRecord(number, f"session-{number}", spec, installed, Blob((0,)), ImportPath((), ()))
         session.expected_s = expected_s
         return session
 

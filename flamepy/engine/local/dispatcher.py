@@ -185,6 +185,10 @@ class Dispatcher:
     def _send_one(worker: WorkerRecord, session: SessionRecord, record: CallRecord) -> bool:
         """Send this call, with what the worker lacks for it. Raises FlameError when there is no memory for that."""
         is_first = session.number not in worker.known
+        if is_first and worker.import_path != session.import_path:
+            if not worker.link.send_import_path(session.import_path):
+                return False
+            worker.import_path = session.import_path
         is_sent = worker.link.send_call(
             record.number,
             session.number,
@@ -228,6 +232,7 @@ class Dispatcher:
         for record in reversed(self._pool.take_back(worker)):
             if record.carried_definition:
                 worker.known.discard(record.session.number)
+                worker.import_path = None  # it may have been taken back as well
             self.put_back(record)
 
     def put_back(self, record: CallRecord) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import os
@@ -22,6 +23,7 @@ from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.ignition import Ignition
+from flamepy.engine.local.import_path import import_path_of_caller
 from flamepy.engine.local.install import Installer
 from flamepy.engine.local.limits import usable_cpus
 from flamepy.engine.local.loop import SHUT_DOWN, Loop
@@ -49,6 +51,12 @@ class EmbeddedEngine:
         self.worker_limit = usable_cpus() if workers is None else workers
         raise_descriptor_limit()
         ignition = ignition or Ignition()
+        with contextlib.ExitStack() as undo:
+            undo.callback(ignition.undo)
+            self._begin(ignition, memory_limit_bytes, undo)
+            undo.pop_all()
+
+    def _begin(self, ignition: Ignition, memory_limit_bytes: int | None, undo: contextlib.ExitStack) -> None:
         self._scratch = ignition.scratch
         (self._scratch / "packages").mkdir()
         self.package_store = str(self._scratch / "packages")
@@ -61,6 +69,7 @@ class EmbeddedEngine:
         self._is_closed = False
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
+        undo.callback(self._uplink.close)
         self._loop = Loop(ignition, limit=self.worker_limit, uplink=self._uplink, budget=self.cache.budget)
         self._sessions = self._loop.dispatcher.sessions
 
@@ -137,7 +146,8 @@ class EmbeddedEngine:
         installed = self._registry.get(spec.application)
         payload = spec.definition if spec.definition is not None else Payload(spec.common_data or b"")
         definition = self.cache.budget.hold(payload)
-        return SessionRecord(next(self._session_numbers), session_id, spec, installed, definition)
+        number = next(self._session_numbers)
+        return SessionRecord(number, session_id, spec, installed, definition, import_path_of_caller())
 
     def _add(self, record: SessionRecord) -> SessionView:
         self._sessions[record.id] = record

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
 import pickle
 import signal
@@ -13,12 +13,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flamepy.cache.segment import Segment
 from flamepy.core.binding import Binding
+from flamepy.engine.local.import_path import import_path_of_caller
+from flamepy.errors import FlameError, FlameErrorCode
 
+# What the zygote runs: nothing may be imported from its working directory, which has files of the user's.
+# fd, length: where the import path and the arguments of zygote.main are.
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from flamepy.worker.zygote import main; main(*json.loads(sys.argv[2]))"
+    "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
+    "import os, pickle; "
+    "sys.path[:], arguments = pickle.loads(os.pread(int(sys.argv[1]), int(sys.argv[2]), 0)); "
+    "from flamepy.worker.zygote import main; main(*arguments)"
 )
+_STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
+_INLINE_BYTES = 64 * 1024  # a longer binding does not fit into a packet
+_LONG_VARIABLE_BYTES = 4 * 1024
+_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
 LEAVE_S = 5.0  # how long the zygote may take to end its workers and to remove the scratch directory
 
 
@@ -26,27 +37,56 @@ class Launcher:
     """The engine's end of the zygote. Used by the engine's thread only, after construction."""
 
     def __init__(self, results_fd: int, board_fd: int, scratch: str) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        """Raises FlameError when no Python can be started here."""
+        _check_interpreter()
         self._log = Path(scratch) / "zygote.log"
-        fds = [theirs.fileno(), results_fd, board_fd]
-        arguments = [*fds, os.getpid(), scratch]
-        try:
-            # a session of its own: the kernel's interrupt goes to the kernel's whole process group
-            with self._log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", _BOOT, json.dumps(sys.path), json.dumps(arguments)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    pass_fds=fds,
-                    start_new_session=True,
-                )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.callback(ours.close)
+            with theirs:
+                fds = [theirs.fileno(), results_fd, board_fd]
+                start = pickle.dumps((sum(import_path_of_caller(), ()), [*fds, os.getpid(), scratch]))
+                segment = Segment.of([start], len(start))
+                command = [
+                    sys.executable,
+                    # private, and what multiprocessing uses: -O, -W, -X, -I ... as this process was started with
+                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+                    "-c",
+                    _BOOT,
+                    str(segment.fileno()),
+                    str(len(start)),
+                ]
+                self._process = self._started(command, [*fds, segment.fileno()])
+            undo.pop_all()
         self._control = ours
+
+    def _started(self, command: list[str], fds: list[int]) -> subprocess.Popen[bytes]:
+        environ = {**os.environ, _STARTER_VARIABLE: str(os.getpid())}
+        try:
+            return self._popen(command, fds, environ)
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise FlameError(
+                    FlameErrorCode.INTERNAL,
+                    f"cannot start a Python for workers: {sys.executable}: {error.strerror}. Workers run with "
+                    "sys.executable: see that it names the Python of this program.",
+                ) from error
+        # the zygote needs none of the long ones, and workers get them in another way
+        short = {name: value for name, value in environ.items() if len(value) < _LONG_VARIABLE_BYTES}
+        return self._popen(command, fds, short)
+
+    def _popen(self, command: list[str], fds: list[int], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+        # a session of its own: the kernel's interrupt goes to the kernel's whole process group
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=fds,
+                start_new_session=True,
+            )
 
     def fileno(self) -> int:
         """Becomes readable when the zygote has ended."""
@@ -56,9 +96,18 @@ class Launcher:
     def pid(self) -> int:
         return self._process.pid
 
-    def fork(self, worker_id: int, slot: int, binding: Binding, fds: list[int]) -> None:
-        """Start a worker. Raises OSError when the zygote is gone."""
-        socket.send_fds(self._control, [pickle.dumps(("fork", worker_id, slot, binding))], fds)
+    def fork(self, worker_id: int, slot: int, binding: Binding, fds: list[int]) -> bool:
+        """Start a worker; False when the zygote is gone. Raises OSError, FlameError."""
+        data = pickle.dumps(binding)
+        command = pickle.dumps(("fork", worker_id, slot, data if len(data) <= _INLINE_BYTES else len(data)))
+        segment = None if len(data) <= _INLINE_BYTES else Segment.of([data], len(data))
+        try:
+            socket.send_fds(self._control, [command], fds if segment is None else [*fds, segment.fileno()])
+        except OSError as error:
+            if error.errno in _GONE:
+                return False
+            raise
+        return True
 
     def signal(self, worker_id: int, number: signal.Signals) -> None:
         """Send a signal to a worker; SIGKILL goes to everything that it started as well. Silent when it has ended."""
@@ -90,3 +139,20 @@ class Launcher:
         """In a forked child: let go of the parent's zygote without touching it."""
         self._control.close()
         self._process.returncode = 0  # it is not this process's child: nobody must wait for it here
+
+
+def _check_interpreter() -> None:
+    """Raises FlameError where ``sys.executable`` would start this very program again."""
+    if getattr(sys, "frozen", False) or not sys.executable:
+        program = sys.executable or sys.argv[0]
+        raise FlameError(
+            FlameErrorCode.INVALID_STATE,
+            f"{program} is a frozen program and not a Python: it cannot start workers, because it would start itself. "
+            "Run the program with a Python interpreter, or set sys.executable to one that has flamepy.",
+        )
+    if os.environ.get(_STARTER_VARIABLE) == str(os.getppid()):
+        raise FlameError(
+            FlameErrorCode.INVALID_STATE,
+            f"{sys.executable} was started to run workers, and ran the program again instead: it is no Python. Run "
+            "the program with a Python interpreter, or set sys.executable to one that has flamepy.",
+        )

@@ -7,6 +7,7 @@ The engine keeps the worker's end too: it can take back calls that the worker ha
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import struct
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.codec import frames
+from flamepy.codec.payload import Payload
+from flamepy.engine.local.import_path import ImportPath
 from flamepy.engine.local.quick_io import send_now
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
@@ -94,6 +97,14 @@ class WorkerLink:
         except OSError:  # full (EAGAIN), or closed at the other end
             return False
         return True
+
+    def send_import_path(self, path: ImportPath) -> bool:
+        """Have the worker import from there from now on; False as for ``send_call``."""
+        parts: list[bytes] = [bytes([frames.PATH])]
+        fds: list[int] = []
+        content = Blob.of(Payload(pickle.dumps(tuple(path))))
+        content.write_to(parts, fds)
+        return self._send(b"".join(parts), fds)
 
     def send_leave(self) -> None:
         self._send(bytes([frames.LEAVE]), [])

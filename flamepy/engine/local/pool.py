@@ -19,6 +19,7 @@ from flamepy.clock import monotonic_s
 from flamepy.core.binding import Binding
 from flamepy.engine.local import schedule
 from flamepy.engine.local.ignition import Ignition
+from flamepy.engine.local.import_path import ImportPath, hidden_modules, import_path_of_caller
 from flamepy.engine.local.install import unpack_again
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
@@ -99,19 +100,25 @@ class Pool:
             try:
                 self._restore_directories(installed)
                 link, fds = _opened_link(self._ignition.scratch / f"output-{worker_id}")
+                undo.callback(link.close)
+                path = import_path_of_caller()
+                binding = self._binding(worker_id, installed, path)
+                is_asked = self._launcher.fork(worker_id, slot, binding, fds)
             except OSError as error:
                 raise _no_worker(installed.name, error) from error
             undo.pop_all()
+        if not is_asked:  # the zygote is gone; its end is handled in the next turn, and this worker with it
+            logger.debug("fork failed worker=%d", worker_id)
         worker = WorkerRecord(worker_id, slot, installed, link, session)
-        environ = {**os.environ, **installed.environ}
-        binding = Binding(installed.name, worker_id, installed.root, _import_path(), environ, self._uplink.address)
+        worker.import_path = path
         (self.shared if session is None else self.pinned)[worker_id] = worker
-        try:
-            self._launcher.fork(worker_id, slot, binding, fds)
-        except OSError as error:  # the zygote is gone; its end is handled in the next turn, and this worker with it
-            logger.debug("fork failed worker=%d error=%s", worker_id, error)
         logger.debug("worker start worker=%d application=%s", worker_id, installed.name)
         return worker
+
+    def _binding(self, worker_id: int, installed: Installed, path: ImportPath) -> Binding:
+        hidden = () if installed.root is None else hidden_modules(installed.root, path)
+        environ = {**os.environ, **installed.environ}
+        return Binding(installed.name, worker_id, installed.root, *path, hidden, environ, self._uplink.address)
 
     def _restore_directories(self, installed: Installed) -> None:
         """A cleaner of the temporary directory may have removed what workers need there. Raises OSError, NotFound."""
@@ -254,12 +261,6 @@ class Pool:
         self._launcher.abandon()
         for worker in self.all():
             worker.link.close()
-
-
-def _import_path() -> tuple[str, ...]:
-    """The caller's import path without its working directory: workers import from the package instead."""
-    here = os.getcwd()
-    return tuple(path for path in sys.path if path and os.path.abspath(path) != here)
 
 
 def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:

@@ -17,6 +17,7 @@ from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
 from flamepy.engine.completion import Completion
+from flamepy.engine.local.import_path import ImportPath
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import FlameError
 
@@ -86,12 +87,21 @@ def _value_of(dependency: Completion | Blob) -> Blob:
 class SessionRecord:
     """One service. ``waiting`` holds calls that no worker has yet: for a stateful session in their order."""
 
-    def __init__(self, number: int, session_id: str, spec: SessionSpec, installed: Installed, definition: Blob) -> None:
+    def __init__(
+        self,
+        number: int,
+        session_id: str,
+        spec: SessionSpec,
+        installed: Installed,
+        definition: Blob,
+        import_path: ImportPath,
+    ) -> None:
         self.number = number
         self.id = session_id
         self.spec = spec
         self.installed = installed
         self.definition = definition
+        self.import_path = import_path
         self.state = SessionState.OPEN
         self.created_s = time.time()
         self.completed_s = 0.0
@@ -158,6 +168,7 @@ class WorkerRecord:
         self.is_leaving = False
         self.has_begun = False
         self.fault: FlameError | None = None  # why the engine has ended it
+        self.import_path: ImportPath | None = None  # that it has been told; None = it may have lost what it was told
 
     def add(self, record: CallRecord) -> None:
         """A call was sent to it."""

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a program's surroundings are like, its workers import, see and obey what the program itself does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PREAMBLE = """
+import os, sys
+from flamepy import FlameError, Runner
+
+def same(value):
+    return value
+
+def call(function, *arguments):
+    with Runner("surroundings") as runner:
+        return runner.service(function)(*arguments).get(60)
+"""
+
+
+class Program:
+    """A script that lies in ``bin`` and runs in ``work``, with a temporary directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.bin, self.work, self.scratch = directory / "bin", directory / "work", directory / "scratch"
+        for each in (self.bin, self.work, self.scratch):
+            each.mkdir()
+
+    def run(self, body: str, *options: str, preamble: str = PREAMBLE, **environ: str) -> str:
+        """What the program prints; standard error where it prints nothing else."""
+        (self.bin / "program.py").write_text(preamble + textwrap.dedent(body))
+        return self.run_command([sys.executable, *options, str(self.bin / "program.py")], **environ)
+
+    def run_command(self, command: list[str], **environ: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.work,
+            env={**os.environ, "TMPDIR": str(self.scratch), **environ},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        return (done.stdout or done.stderr).strip()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    before = psutil.Process().children(recursive=True)
+    program = Program(tmp_path)
+    yield program
+    _, alive = psutil.wait_procs([p for p in psutil.Process().children(recursive=True) if p not in before], timeout=5)
+    assert not alive
+    assert os.listdir(program.scratch) == []
+
+
+# --- the environment and the import path, which may be long -----------------------------------------------------------
+
+
+def test_a_big_environment_reaches_the_workers(program: Program) -> None:
+    body = """
+    for number in range(10):
+        os.environ[f"BIG_{number}"] = str(number) * 100_000
+    os.environ["HUGE"] = "x" * 1_000_000  # longer than a process may be started with
+    def look():
+        import os
+        return [os.environ[f"BIG_{number}"] == str(number) * 100_000 for number in range(10)], len(os.environ["HUGE"])
+    first = call(look)
+    os.environ["LATE"] = "y" * 300_000
+    with Runner("late") as runner:
+        print(first, runner.service(lambda: len(__import__("os").environ["LATE"]))().get(60))
+    """
+    assert program.run(body) == f"({[True] * 10}, 1000000) 300000"
+
+
+def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
+    body = """
+    import pathlib
+    def look():
+        import sys
+        return len(sys.path)
+    before = call(look)
+    sys.path += [f"/nowhere/{number}" + "p" * 200 for number in range(1500)]
+    sys.path.insert(0, pathlib.Path.cwd())
+    sys.path.append(b"/bytes")
+    print(call(look) - before)
+    """
+    assert program.run(body) == "1500"
+
+
+# --- files that are named like modules --------------------------------------------------------------------------------
+
+NAMES = ["json", "re", "enum", "types", "random", "statistics", "socket", "pickle", "cloudpickle", "yaml", "flamepy"]
+
+
+@pytest.mark.parametrize("as_package", [False, True], ids=["files", "directories"])
+def test_a_program_that_lies_elsewhere_never_imports_files_of_its_working_directory(
+    program: Program, as_package: bool
+) -> None:
+    for name in NAMES:
+        file = program.work / name / "__init__.py" if as_package else program.work / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"raise RuntimeError('this is {name} of the working directory')\n")
+    (program.work / "helper.py").write_text("VALUE = 7\n")
+    body = """
+    def look():
+        import helper, json, random, socket, statistics, yaml
+        return helper.VALUE, random.choice([1])
+    print(call(look))
+    """
+    assert program.run(body) == "(7, 1)"
+
+
+def test_a_file_of_the_project_does_not_take_the_place_of_a_module_that_the_program_has_loaded(
+    program: Program,
+) -> None:
+    (program.work / "random.py").write_text("raise RuntimeError('this is a file of the project')\n")
+    (program.work / "helper.py").write_text("VALUE = 7\n")
+    body = """
+    import random
+    sys.path.insert(0, "")
+    import helper
+    def look():
+        import random, helper
+        return random.choice([1]), helper.VALUE
+    print(call(look))
+    """
+    assert program.run(body) == "(1, 7)"
+
+
+# --- the import path changes ------------------------------------------------------------------------------------------
+
+
+def test_new_services_import_from_where_the_program_imports_by_now(program: Program, tmp_path: Path) -> None:
+    for place in ("first", "second", "third"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"of_{place}.py").write_text(
+            f"class Thing:\n    place = {place!r}\n\nclass Error(ValueError):\n    pass\n\n"
+            f"def fail():\n    raise Error({place!r})\n"
+        )
+        (tmp_path / place / "of_all.py").write_text(f"PLACE = {place!r}\n")
+    body = """
+    import shutil
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    shutil.make_archive(here + "/packed", "zip", here + "/third")
+    with Runner("path") as runner:
+        places = [runner.service(same)("none").get(60)]
+        for place, at in (("first", 0), ("second", len(sys.path)), ("packed.zip", 0)):
+            sys.path.insert(at, f"{here}/{place}")
+            module = __import__("of_" + place.replace("packed.zip", "third"))
+            places.append(runner.service(lambda thing: thing.place)(module.Thing()).get(60))
+            try:
+                runner.service(module.fail)().get(60)
+            except module.Error as error:
+                places.append(str(error).rpartition(": ")[2])
+        places.append(runner.service(lambda: __import__("of_all").PLACE)().get(60))
+        print(places, __import__("of_all").PLACE)
+    """
+    assert program.run(body) == f"{['none', *['first'] * 2, *['second'] * 2, *['third'] * 2, 'third']} third"
+
+
+# --- children of multiprocessing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_of_multiprocessing_calls_what_its_script_defines(program: Program, method: str) -> None:
+    body = """
+    import concurrent.futures, dataclasses, enum, multiprocessing, warnings
+
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+
+    class Color(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Data:
+        x: int
+
+    class Trouble(Exception):
+        pass
+
+    class Counter:
+        def __init__(self):
+            self.count = 0
+        def add(self):
+            self.count += 1
+            return Data(self.count)
+
+    def fail():
+        raise Trouble("there")
+
+    def in_child(_):
+        try:
+            call(fail)
+        except Trouble as error:
+            trouble = "there" in str(error)
+        with Runner("child") as runner:
+            counter = runner.service(Counter)
+            counter.add()
+            return (
+                call(same, Color.RED) is Color.RED,
+                call(lambda: same(Data(2))) == Data(2),
+                trouble,
+                counter.add().get(60).x,
+            )
+
+    if __name__ == "__main__":
+        context = multiprocessing.get_context(METHOD)
+        with context.Pool(1) as pool:
+            print(pool.map(in_child, [1]))
+        with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+            print(list(pool.map(in_child, [1])))
+    """
+    expected = "[(True, True, True, 2)]"
+    assert program.run(body.replace("METHOD", repr(method))) == f"{expected}\n{expected}"
+
+
+# --- a call at import -------------------------------------------------------------------------------------------------
+
+JOBS = """
+from flamepy import Runner
+class Thing:
+    def get(self):
+        return self
+def work(value=None):
+    return value
+with Runner("jobs") as runner:
+    print(runner.service({what}).get(60))
+"""
+
+
+@pytest.mark.parametrize(
+    "what", ["work)(1", "Thing()).get(", "lambda thing: 1)(Thing()", "lambda: __import__('jobs').work(1))("]
+)
+def test_a_module_that_makes_calls_at_its_top_level_is_refused_with_the_guard(program: Program, what: str) -> None:
+    (program.work / "jobs.py").write_text(JOBS.format(what=what))
+    said = program.run_command([sys.executable, "-c", "import jobs"])
+    assert "the module jobs makes calls while it is imported" in said
+    assert 'if __name__ == "__main__":' in said
+
+
+# --- the interpreter --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [(), ("-O",), ("-W", "error"), ("-X", "utf8"), ("-X", "dev"), ("-I",), ("-E",)])
+def test_workers_run_with_the_options_of_the_interpreter(program: Program, options: tuple[str, ...]) -> None:
+    body = """
+    def look():
+        import sys
+        flags = [getattr(sys.flags, name, None) for name in (
+            "optimize", "isolated", "ignore_environment", "no_user_site", "dev_mode", "utf8_mode", "safe_path")]
+        return flags, sys.warnoptions, dict(sys._xoptions)
+    if __name__ == "__main__":
+        print(call(look) == look() or (call(look), look()))
+    """
+    assert program.run(body, *options) == "True"
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"),
+    [
+        ("sys.executable = '/nowhere/python'", "cannot start a Python for workers: /nowhere/python"),
+        ("sys.executable = ''", "is a frozen program"),
+        ("sys.frozen = True", "is a frozen program"),
+        ("sys.executable = os.path.join(os.path.dirname(__file__), 'again')", "ended 3 times in a row"),
+    ],
+)
+def test_where_no_python_can_be_started_one_error_says_so_and_nothing_is_left(
+    program: Program, setup: str, words: str
+) -> None:
+    again = program.bin / "again"
+    again.write_text(
+        f'#!/bin/sh\necho x >> "{program.bin}/count"\nexec "{sys.executable}" "{program.bin}/program.py"\n'
+    )
+    again.chmod(0o755)
+    body = f"""
+    {setup}
+    try:
+        print(call(same, 1))
+    except FlameError as error:
+        print(error)
+    """
+    assert words in program.run(body)
+    count = program.bin / "count"
+    assert not count.exists() or len(count.read_text().split()) <= 3
