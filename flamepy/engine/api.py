@@ -20,6 +20,11 @@ from flamepy.core.session import SessionView
 from flamepy.core.task import Task
 from flamepy.engine.completion import Completion
 
+FORKED = (
+    "this process was forked from the one that runs the workers, and cannot use them: "
+    "create a Runner of its own in the child."
+)
+
 
 @dataclass(slots=True)
 class Call:
@@ -158,7 +163,10 @@ class Engine(Protocol):
         ...
 
     def waiting(self, is_waiting: bool) -> None:
-        """This thread begins or ends to wait for calls: a worker that waits does not count against the limit."""
+        """This thread begins or ends to wait for calls: a worker that waits does not count against the limit.
+
+        Raises EngineForked in a forked child, where no call ever ends.
+        """
         ...
 
     def workers(self) -> list[WorkerView]: ...

@@ -207,6 +207,63 @@ def test_a_forked_child_is_told_so_and_may_have_an_engine_of_its_own(script: Scr
     assert lines[1:] == ["own", "0", "3"]
 
 
+def test_a_forked_child_that_looks_at_a_future_of_its_parent_is_told_at_once_and_its_files_are_its_own(
+    script: Script,
+) -> None:
+    process = script.start(
+        """
+        import asyncio, concurrent.futures, gc
+
+        def parts(path):
+            yield 1
+            busy(path)
+
+        async def await_it(each):
+            await each
+
+        async def iterate(futures):
+            async for each in runner.select(futures):
+                pass
+
+        with Runner("parent") as runner:
+            future, = start_busy(runner, 1)
+            stream = runner.service(parts)(os.path.join(os.environ["SIGNS"], "stream"))
+            assert next(stream).get(20) == 1
+            looks = [
+                lambda: future.get(), lambda: future.wait(), lambda: future.exception(), lambda: runner.wait([future]),
+                lambda: runner.get([future]), lambda: future.as_concurrent().result(), lambda: future.cancel(),
+                lambda: list(runner.select([future])), lambda: asyncio.run(await_it(future)),
+                lambda: asyncio.run(iterate([future])), lambda: next(stream).get(),
+                lambda: concurrent.futures.wait([future.as_concurrent()], timeout=0) and future.result(),
+            ]
+            for number, look in enumerate(looks):
+                pid = os.fork()
+                if pid == 0:
+                    read_end, write_end = os.pipe()
+                    os.set_blocking(read_end, False)
+                    copies = [os.dup(write_end) for _ in range(60)]  # they get the numbers that were the engine's
+                    said = "nothing"
+                    try:
+                        look()
+                    except flamepy.EngineForked as error:
+                        said = "told"
+                    gc.collect()
+                    try:
+                        said += repr(os.read(read_end, 1000))
+                    except BlockingIOError:
+                        pass
+                    print(number, said, flush=True)
+                    os._exit(0)
+                os.waitpid(pid, 0)
+            future.cancel()
+            stream.close()
+            print(runner.service(echo)("parent").get(20))
+        """
+    )
+    out, err = process.communicate(timeout=60)
+    assert out.splitlines() == [*[f"{number} told" for number in range(12)], "parent"], err
+
+
 def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded_time(script: Script) -> None:
     process = script.start(
         """

@@ -20,7 +20,7 @@ from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionState, SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Call, SessionSpec, WorkerView
+from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.ignition import Ignition
 from flamepy.engine.local.import_path import import_path_of_caller
@@ -67,6 +67,7 @@ class EmbeddedEngine:
         self._installer = Installer(str(self._scratch / "apps"))
         self._session_numbers = itertools.count(1)
         self._is_closed = False
+        self._is_forked = False  # is this a copy in a forked child?
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
         undo.callback(self._uplink.close)
@@ -270,6 +271,8 @@ class EmbeddedEngine:
 
     def waiting(self, is_waiting: bool) -> None:
         """The caller's own process is no worker: nothing to count."""
+        if is_waiting and self._is_forked:
+            raise EngineForked(FORKED)
 
     def set_worker_waiting(self, worker_id: int, is_waiting: bool) -> None:
         """For the uplink: a worker's call begins or ends to wait for other calls."""
@@ -300,16 +303,13 @@ class EmbeddedEngine:
 
     def abandon_in_child(self) -> None:
         """In a forked child: let go of everything that belongs to the parent, without touching it."""
-        self._is_closed = True
+        self._is_closed = self._is_forked = True
         self._loop.abandon()
         self._uplink.abandon()
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
-            raise EngineForked(
-                "this process was forked from the one that runs the workers, and cannot use them: "
-                "create a Runner of its own in the child."
-            )
+            raise EngineForked(FORKED)
         if self._loop.failure is not None:
             raise copy.copy(self._loop.failure)  # what is raised holds the frames that it passes
         if self._is_closed:

@@ -221,6 +221,8 @@ class Loop:
 
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors, so that processes of the parent see its end, not ours."""
+        self._is_asleep = False  # a wake-up would be written into whatever file of the child gets the number
+        self._results_write = -1
         self.pool.abandon()
         self._ignition.close()
 

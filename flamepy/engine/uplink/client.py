@@ -23,10 +23,10 @@ from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Call, SessionSpec, WorkerView
+from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
-from flamepy.errors import FlameError, InvalidState
+from flamepy.errors import EngineForked, FlameError, InvalidState
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class UplinkEngine:
         self._callbacks: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._caller: threading.Thread | None = None
         self._is_closed = False
+        self._is_forked = False  # is this a copy in a forked child?
         self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
         self._reader.start()
         self.name, endpoint, self.package_store = self.ask("hello", int(os.environ.get("FLAME_WORKER_ID", "0"))).value
@@ -110,7 +111,7 @@ class UplinkEngine:
 
     def _tell(self, request_id: int, method: str, arguments: tuple[Any, ...], blobs: list[Blob]) -> None:
         if self._is_closed:
-            raise InvalidState(_GONE)
+            raise EngineForked(FORKED) if self._is_forked else InvalidState(_GONE)
         try:
             with self._sending:
                 if self._released:
@@ -297,7 +298,7 @@ class UplinkEngine:
 
     def abandon_in_child(self) -> None:
         """In a forked child: the connection is the parent's."""
-        self._is_closed = True
+        self._is_closed = self._is_forked = True
         self._socket.close()
 
 
