@@ -23,7 +23,8 @@ HOT_S = 150e-6
 SPIN_S = 80e-6
 
 # engine -> worker
-CALL, LEAVE, FORGET, KEEP, PATH = 1, 2, 3, 4, 5  # a PATH is followed by the blob of a pickled import path
+# a PATH is followed by the blob of a pickled import path, an AUTHKEY by the key of multiprocessing
+CALL, LEAVE, FORGET, KEEP, PATH, AUTHKEY = 1, 2, 3, 4, 5, 6
 HAS_DEFINITION, HAS_CHECKPOINT, BODY_AWAY, IS_PLAIN = 1, 2, 4, 8
 # kind, flags, session number, sending number, number of dependencies, bytes of a plain request
 # A plain call is the head and the bytes of its request, nothing else: only such calls share a packet.

@@ -55,6 +55,10 @@ class Keep:
     number: int
 
 
+class AuthKey(bytes):
+    """What multiprocessing authenticates with in the caller, which uses it by now."""
+
+
 class PathAround(NamedTuple):
     """The import path of the caller has changed: its entries before and behind the package."""
 
@@ -77,7 +81,7 @@ class Channel:
         """Is there a message, or will there be one within ``timeout_s``?"""
         return bool(self._poller.poll(timeout_s * 1000))
 
-    def receive(self) -> list[CallFrame] | Forget | Keep | PathAround | None:
+    def receive(self) -> list[CallFrame] | Forget | Keep | PathAround | AuthKey | None:
         """The next message; None when the engine has gone or asks to leave."""
         packet, ancillary, flags, _ = self._next_packet()
         kind = packet[0] if packet else frames.LEAVE
@@ -88,6 +92,8 @@ class Channel:
             return Forget(frames.CALL_HEAD.unpack_from(packet)[2])
         if kind == frames.KEEP:
             return Keep(*frames.KEEP_HEAD.unpack(packet)[1:])
+        if kind == frames.AUTHKEY:
+            return AuthKey(packet[1:])
         if kind == frames.PATH:
             content, _, _ = Blob.read_from(packet, 1, received_descriptors(ancillary), 0)
             return PathAround(*pickle.loads(content.payload().data))

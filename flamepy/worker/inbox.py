@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from flamepy.codec.frames import BEGUN, RECALLS
-from flamepy.worker.channel import CallFrame, Channel, Forget, Keep, PathAround
+from flamepy.worker.authkey import take_authkey
+from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, PathAround
 
 
 class Inbox:
@@ -59,6 +60,8 @@ class Inbox:
             self._calls = deque(call for call in self._calls if call.number == message.number)
         elif isinstance(message, Forget):
             self._forget(message.session_number)
+        elif isinstance(message, AuthKey):
+            take_authkey(message)
         elif isinstance(message, PathAround):
             self._set_path(message)
         return message is not None

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from flamepy.codec import frames
 from flamepy.core.binding import Binding
 from flamepy.worker import main as worker_main
+from flamepy.worker.authkey import take_authkey
 from flamepy.worker.parent import die_with_parent
 
 _COMMAND_BYTES = 1 << 20
@@ -56,8 +57,13 @@ class _Children:
         return worker_id
 
 
-def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scratch: str) -> None:
-    """Serve commands until the engine says leave, or its process is gone; then end the workers and clean up."""
+def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scratch: str, authkey: bytes | None) -> None:
+    """Serve commands until the engine says leave, or its process is gone; then end the workers and clean up.
+
+    authkey: of multiprocessing in the kernel, when it is in use there: workers have the same.
+    """
+    if authkey is not None:
+        take_authkey(authkey)
     # whoever stops everything stops the kernel too, and its end is what ends the zygote
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

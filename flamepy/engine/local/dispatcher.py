@@ -7,6 +7,7 @@ how it ends is noted in endings.py.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from itertools import islice
@@ -20,6 +21,7 @@ from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.containment import Containment
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost, too_many_stateful
+from flamepy.engine.local.launcher import authkey_of_caller
 from flamepy.engine.local.pool import Pool
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.registry import Installed
@@ -150,6 +152,8 @@ class Dispatcher:
 
     def _send(self, worker: WorkerRecord, session: SessionRecord, count: int) -> bool:
         """Send the next calls, at most ``count`` and as many as one packet takes; False when the worker takes none."""
+        if not worker.knows_authkey and "multiprocessing.process" in sys.modules:
+            worker.knows_authkey = worker.link.send_authkey(authkey_of_caller() or b"")
         is_idle = not worker.in_flight
         batch = _plain_prefix(session, count) if session.number in worker.known else []
         calls = batch or [session.waiting[0]]
@@ -229,6 +233,7 @@ class Dispatcher:
 
     def _take_back(self, worker: WorkerRecord) -> None:
         """Calls that the worker has not begun go back to the front of their queues."""
+        worker.knows_authkey = False  # what tells it may be taken back as well
         for record in reversed(self._pool.take_back(worker)):
             if record.carried_definition:
                 worker.known.discard(record.session.number)

@@ -45,7 +45,9 @@ class Launcher:
             undo.callback(ours.close)
             with theirs:
                 fds = [theirs.fileno(), results_fd, board_fd]
-                start = pickle.dumps((sum(import_path_of_caller(), ()), [*fds, os.getpid(), scratch]))
+                self.authkey = authkey_of_caller()
+                arguments = [*fds, os.getpid(), scratch, self.authkey]
+                start = pickle.dumps((sum(import_path_of_caller(), ()), arguments))
                 segment = Segment.of([start], len(start))
                 command = [
                     sys.executable,
@@ -139,6 +141,12 @@ class Launcher:
         """In a forked child: let go of the parent's zygote without touching it."""
         self._control.close()
         self._process.returncode = 0  # it is not this process's child: nobody must wait for it here
+
+
+def authkey_of_caller() -> bytes | None:
+    """What proxies and connections of multiprocessing authenticate with; None while this process does not use it."""
+    process = sys.modules.get("multiprocessing.process")
+    return None if process is None else bytes(process.current_process().authkey)
 
 
 def _check_interpreter() -> None:

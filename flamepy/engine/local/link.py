@@ -106,6 +106,10 @@ class WorkerLink:
         content.write_to(parts, fds)
         return self._send(b"".join(parts), fds)
 
+    def send_authkey(self, authkey: bytes) -> bool:
+        """Have the worker authenticate with the key of this process's multiprocessing; False as for ``send_call``."""
+        return self._send(bytes([frames.AUTHKEY]) + authkey, [])
+
     def send_leave(self) -> None:
         self._send(bytes([frames.LEAVE]), [])
 

@@ -111,6 +111,7 @@ class Pool:
             logger.debug("fork failed worker=%d", worker_id)
         worker = WorkerRecord(worker_id, slot, installed, link, session)
         worker.import_path = path
+        worker.knows_authkey = self._launcher.authkey is not None
         (self.shared if session is None else self.pinned)[worker_id] = worker
         logger.debug("worker start worker=%d application=%s", worker_id, installed.name)
         return worker

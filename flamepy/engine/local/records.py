@@ -168,6 +168,7 @@ class WorkerRecord:
         self.is_leaving = False
         self.has_begun = False
         self.fault: FlameError | None = None  # why the engine has ended it
+        self.knows_authkey = False  # has it the key of multiprocessing of this process?
         self.import_path: ImportPath | None = None  # that it has been told; None = it may have lost what it was told
 
     def add(self, record: CallRecord) -> None:
