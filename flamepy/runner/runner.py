@@ -179,7 +179,7 @@ class Runner:
 
     def services(self) -> list[ServiceView]:
         """The open services, in the order in which they were opened."""
-        return [each.view() for each in list(self._links) if not each.closed_because]
+        return [each.view() for each in list(self._links) if not each.closed_because] if self._engine.is_alive else []
 
     # -- many futures at once
 
@@ -273,7 +273,15 @@ class Runner:
     # -- the end
 
     def is_closed(self) -> bool:
+        """Has it been told to close?"""
         return self._is_closed
+
+    def is_open(self) -> bool:
+        """Does it take services and calls? Not after ``close()``, nor when its engine has ended.
+
+        The engine ends with ``flamepy.shutdown()``, or by itself when it had to give up; a new Runner starts a new one.
+        """
+        return not self._is_closed and self._engine.is_alive
 
     def close(self, wait: bool = True, timeout: float | None = None, cancel: bool = False) -> None:
         """End the services and undo the deployment. Idempotent.
@@ -309,12 +317,19 @@ class Runner:
         self.close(cancel=error is not None)
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"open, {len(self.services())} services"
+        if self._is_closed:
+            state = "closed"
+        elif self._engine.is_alive:
+            state = f"open, {len(self.services())} services"
+        else:
+            state = "its engine has ended"
         return f"<Runner {self.name} ({state}) on {self._engine.name}>"
 
     def _check_open(self, what: str) -> None:
         if self._is_closed:
             raise RunnerClosed(f"cannot {what}: {self._closed_because()}")
+        if not self._engine.is_alive:
+            self._engine.list_applications()  # raises: why it takes no calls any more, and what to do
 
     def _closed_because(self) -> str:
         return f"the Runner {self.name!r} is closed. Open a new one: Runner({self.name!r})."

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -334,6 +334,38 @@ def test_shutdown_answers_every_call_and_the_next_use_starts_afresh(project: Pat
         runner.service(abs)
     with Runner("shutdown") as again:
         assert again.service(abs)(-1).get(BOUND_S) == 1
+
+
+def test_what_is_older_than_a_shutdown_says_so_and_a_runner_tells_that_it_takes_no_calls(
+    project: Path, nothing_is_left: None
+) -> None:
+    runner = Runner("before")
+    service, counter = runner.service(abs), runner.service([1, 2])
+    assert service(-1).get(BOUND_S) == 1
+    assert (runner.is_open(), runner.is_closed(), repr(runner)) == (
+        True,
+        False,
+        "<Runner before (open, 2 services) on embedded>",
+    )
+    flamepy.shutdown()
+    after = Runner("before")  # an engine of its own: the old Runner does not take it for its own
+    uses: list[Callable[[], object]] = [
+        lambda: service(-1), lambda: counter.count(1), lambda: runner.service(abs), lambda: runner.put_object(1),
+        lambda: runner.resize(1), runner.__enter__,
+    ]  # fmt: skip
+    for use in uses:
+        with pytest.raises(
+            flamepy.InvalidState, match=r"^flamepy was shut down, and all .*: create the Runner again\.$"
+        ):
+            use()
+    assert (runner.is_open(), runner.services(), runner.unfinished()) == (False, [], [])
+    assert repr(runner) == "<Runner before (its engine has ended) on embedded>"
+    service.close()
+    runner.close()
+    assert after.is_open()
+    assert after.service(abs)(-2).get(BOUND_S) == 2
+    after.close()
+    assert not after.is_open()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs to mount a small /dev/shm")

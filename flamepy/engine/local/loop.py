@@ -38,7 +38,7 @@ from flamepy.errors import FlameError, FlameErrorCode, InvalidState
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
-SHUT_DOWN = "flamepy was shut down: create the Runner again."
+SHUT_DOWN = "flamepy was shut down, and all Runners and services with it: create the Runner again."
 _REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
 _UNREADABLE = (
     "what workers report cannot be read any more ({}), because a call, or a process that it started, wrote into "
