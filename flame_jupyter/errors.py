@@ -203,22 +203,32 @@ def collected(
 
     Of an error that no worker raised, the lines that led here are all there is: our own frames help nobody.
     """
-    from flamepy.errors import DependencyFailed, InvalidArgument, InvalidState, StateLost, TaskFailed, WorkerLost
+    from flamepy.errors import InvalidArgument, InvalidState, TaskFailed
 
     callers = _callers(shell, error.__traceback__)
     notes = tuple(map(str, getattr(error, "__notes__", ())))
     members = tuple(members_in(error))
-    frames = tuple(_shown(shell, each, index, context_lines) for each in getattr(error, "frames", ()))
+    frames = tuple(_shown(shell, each, index, context_lines) for each in getattr(error, "flame_frames", ()))
     if isinstance(error, (InvalidArgument, InvalidState)) and all(each.library for each in frames):
         frames = ()  # such as a result that does not pickle: the pickler's frames say nothing of why
-    # the message of what the user's code raised begins with the name of the exception
-    is_told = isinstance(error, TaskFailed) and not isinstance(error, (DependencyFailed, StateLost, WorkerLost))
-    message = str(error) if is_told else f"{type(error).__name__}: {error}"
+    kind, message = _told(error)
     if not isinstance(error, TaskFailed) or not frames:
         return ShownFailure(type(error).__name__, message, _OWN, _with_source(callers, context_lines), notes=notes)
-    kind = error.type_name if is_told else type(error).__name__
-    causes = causes_in(error.traceback_text)
+    causes = causes_in(error.flame_traceback)
     return ShownFailure(kind, message, frames=frames, callers=callers, causes=causes, notes=notes, members=members)
+
+
+def _told(error: FlameError) -> tuple[str, str]:
+    """The name of the error, and what to say of it: as Python would, of what the user's code raised."""
+    from flamepy.errors import DependencyFailed, InvalidArgument, InvalidState, StateLost, TaskFailed, WorkerLost
+    from flamepy.runner.failures import told
+
+    if not isinstance(error, TaskFailed) or isinstance(error, (DependencyFailed, StateLost, WorkerLost)):
+        return type(error).__name__, f"{type(error).__name__}: {error}"
+    kind = error.flame_type_name
+    if type(error) is TaskFailed or isinstance(error, (InvalidArgument, InvalidState)):
+        return kind, told(error)  # what the user's code did not raise, or not as such: it says which call this is
+    return kind, f"{kind}: {error.flame_detail}" if error.flame_detail else kind
 
 
 def failures_of(futures: Iterable[ObjectFuture]) -> str:
@@ -227,7 +237,7 @@ def failures_of(futures: Iterable[ObjectFuture]) -> str:
     for each in futures:
         error = each.exception(timeout=0) if each.state in ("failed", "lost") else None
         if error is not None:
-            detail = str(getattr(error, "detail", "")) or str(error)
+            detail = str(getattr(error, "flame_detail", "")) or str(error)
             told.append((type(error).__name__, f"{each.call_text} #{each.id}: {detail}"))
     return summary(told)
 

@@ -132,20 +132,28 @@ class CallTimeout(_Kind, TimeoutError):
 class TaskFailed(FlameError):
     """A call ended with an error.
 
-    call: the function or ``Class.method``; type_name: of the exception in the worker; detail: its message;
-    traceback_text: the worker's traceback ("" when there is none); frames: its frames in the user's code, outermost
-    first, each a ``core.failure.FrameInfo``.
+    Raised as a class that is the user's as well: text, args and attributes are those of the exception that the call
+    raised. What is added to it has names that begin with ``flame_``.
+
+    flame_call: the function or ``Class.method``; flame_type_name: of the exception in the worker; flame_detail: its
+    message; flame_traceback: the worker's traceback ("" when there is none); flame_frames: its frames in the user's
+    code, outermost first, each a ``core.failure.FrameInfo``.
     """
 
-    frames: tuple[FrameInfo, ...] = ()
+    # of the class, for one that user code makes by calling the class of another: ``type(error)("more words")``
+    flame_call: str = ""
+    flame_type_name: str = ""
+    flame_detail: str = ""
+    flame_traceback: str = ""
+    flame_frames: tuple[FrameInfo, ...] = ()
 
     def __init__(self, call: str, type_name: str, detail: str, traceback_text: str = "") -> None:
         super().__init__(FlameErrorCode.INTERNAL, "")
         self.args = (call, type_name, detail, traceback_text)
-        self.call = call
-        self.type_name = type_name
-        self.detail = detail
-        self.traceback_text = traceback_text
+        self.flame_call = call
+        self.flame_type_name = type_name
+        self.flame_detail = detail
+        self.flame_traceback = traceback_text
         self.message = f"{call} raised {type_name}" + (f": {detail}" if detail else "")
 
     def __str__(self) -> str:

@@ -43,20 +43,27 @@ def problem_of(ask: AskError) -> Problem | None:
 
 def problem_from_error(error: BaseException) -> Problem:
     """The headline names the user's exception where the worker reported one, else what the engine has to say."""
-    remote_text = str(getattr(error, "traceback_text", ""))
-    type_name, detail = getattr(error, "type_name", None), getattr(error, "detail", "")
-    message = str(error)
+    remote_text = str(getattr(error, "flame_traceback", ""))
+    type_name, detail = getattr(error, "flame_type_name", None), getattr(error, "flame_detail", "")
+    message = _text(error)
     if remote_text and type_name and not _never_ran(error):
         headline = f"{type_name}: {detail}" if detail else str(type_name)
     else:
         headline = f"{type(error).__name__}: {message}" if message else type(error).__name__
     if not remote_text:
         return Problem(headline)
-    mapped = _at_the_lines_of_the_cells(error)
+    mapped = _at_the_lines_of_the_cells(error, headline)
     return Problem(headline, remote_text if mapped is None else mapped)
 
 
-def _at_the_lines_of_the_cells(error: BaseException) -> str | None:
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as reason:  # noqa: BLE001 - a __str__ of the user's, which may do anything
+        return f"<its message cannot be shown: {type(reason).__name__}>"
+
+
+def _at_the_lines_of_the_cells(error: BaseException, headline: str) -> str | None:
     """What IPython would print of this error, without its colours, its heading and the message at its end.
 
     "" when no frame is worth showing; None when it is not known.
@@ -73,7 +80,7 @@ def _at_the_lines_of_the_cells(error: BaseException) -> str | None:
     if lines and not lines[0].strip("-"):
         lines = lines[2:]
     text = "\n".join(lines).strip("\n")
-    for ending in (f"{type(error).__name__}: {error}", str(error)):
+    for ending in (headline, f"{type(error).__name__}: {_text(error)}", _text(error)):
         text = text.removesuffix(ending)
     return text.rstrip()
 

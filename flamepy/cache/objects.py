@@ -8,7 +8,8 @@ from typing import Any
 
 from flamepy.cache.api import ObjectStore
 from flamepy.cache.blob import Blob
-from flamepy.codec.pickling import decode, encode
+from flamepy.codec.pickling import encode
+from flamepy.codec.reading import decode_or_explain
 from flamepy.core.cache import ObjectRef
 
 Deserializer = Callable[[Any, list[Any]], Any]
@@ -21,12 +22,16 @@ def put_object(store: ObjectStore, prefix: str, value: object) -> ObjectRef:
 
 
 def get_object(store: ObjectStore, ref: ObjectRef, deserializer: Deserializer | None = None) -> Any:
-    """The newest value: ``deserializer(base, patches)``, or the base alone without one. Raises NotFound."""
+    """The newest value: ``deserializer(base, patches)``, or the base alone without one.
+
+    Raises NotFound, NotPicklable.
+    """
     stored = store.get(ref)
-    base = decode(stored.base.payload())
+    what = f"the object {ref.key}"
+    base = decode_or_explain(stored.base.payload(), what)
     if deserializer is None:
         return base
-    return deserializer(base, [decode(patch.payload()) for patch in stored.patches])
+    return deserializer(base, [decode_or_explain(patch.payload(), f"a patch of {what}") for patch in stored.patches])
 
 
 def update_object(store: ObjectStore, ref: ObjectRef, value: object) -> ObjectRef:

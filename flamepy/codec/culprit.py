@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import cloudpickle
+from flamepy.codec.byvalue import Pickler
 
 MAX_DEPTH = 24  # deeper paths are of no help to a reader
 MAX_OBJECTS = 5_000_000  # pickled in all while searching: about two seconds
@@ -82,9 +82,9 @@ class _Nowhere:
         """Forget ``data``."""
 
 
-class _TrialPickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
+class _TrialPickler(Pickler):
     def __init__(self, search: _Search) -> None:
-        super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
+        super().__init__(_Nowhere(), buffer_callback=lambda buffer: None)
         self._search = search
 
     def persistent_id(self, value: object) -> str | None:

@@ -67,19 +67,37 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
         if dependencies is not None:
             del dependencies[known:]
             _thread.indexed = None
-        import cloudpickle  # here, because most calls do without it
+        from flamepy.codec.byvalue import dumps  # here, because most calls do without it
 
         script = sys.modules.get("__mp_main__")  # elsewhere that is another name for __main__
         if script is not None and script.__name__ == "__mp_main__":
             cloudpickle.register_pickle_by_value(script)  # a worker has another, or none
         try:
-            return Payload(cloudpickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside), buffers)
+            return Payload(dumps(value, buffer_callback=keep_inside), buffers)
         except MemoryError:  # not the value's fault
             raise
         except Exception as error:
             raise NotPicklable(_explanation(value, what, error)) from error
     finally:
         _thread.dependencies = outer
+
+
+def encode_exception(error: BaseException, *, has_causes: bool) -> Payload:
+    """Encode an exception with its type, args, attributes and fields, whatever its constructor takes.
+
+    has_causes: with what it, and the exceptions inside it, were raised from. Raises what pickling raises.
+    """
+    from flamepy.codec.byvalue import dumps
+
+    buffers: list[memoryview] = []
+
+    def keep_inside(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes >= OUT_OF_BAND_BYTES:
+            buffers.append(view)
+        return view.nbytes < OUT_OF_BAND_BYTES
+
+    return Payload(dumps(error, buffer_callback=keep_inside, has_causes=has_causes), buffers)
 
 
 def decode(payload: Payload, dependencies: Sequence[object] = ()) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
-from flamepy.codec.pickling import decode
+from flamepy.codec.reading import decode_or_explain
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Engine
 from flamepy.engine.current import current_engine, existing_engine
@@ -51,7 +51,7 @@ def attach(name: str) -> RunnerService:
     definition = engine.session_spec(session_id).definition
     if definition is None:
         raise InvalidState(f"{name!r} cannot be attached to from inside a call: pass its handle to the call instead.")
-    context = decode(definition)
+    context = decode_or_explain(definition, f"the service {name!r}")
     assert isinstance(context, RunnerContext)
     interface = interface_of(context.execution_object, reserved=RESERVED_NAMES, name=found[0].name)
     return RunnerService(ServiceLink(engine, application, session_id, interface))

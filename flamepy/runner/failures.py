@@ -2,8 +2,9 @@
 """How a call ended -> the exception that ``get()`` raises in the caller's process.
 
 The worker's account (core.failure.Failure) becomes an exception whose class derives from TaskFailed and from the
-user's own exception class: ``except FlameError`` and ``except ValueError`` both catch it. The original is its
-``__cause__``, and the worker's traceback is the cause of that, so a plain traceback shows it exactly once.
+user's own exception class: ``except FlameError`` and ``except ValueError`` both catch it. Text, args and attributes are
+the user's; what is added has names that begin with ``flame_``. Its ``__cause__`` is what the user raised it from, else
+the original; at the end of the causes stands the worker's traceback, so a plain traceback shows it exactly once.
 """
 
 from __future__ import annotations
@@ -12,40 +13,32 @@ import collections
 import concurrent.futures
 import copy
 import functools
-import pickle
 import sys
 import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flamepy.core.failure import Failure, FrameInfo
+from flamepy.core.failure import Failure, FrameInfo, RemoteTraceback
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed
 
 if TYPE_CHECKING:
+    from flamepy.codec.exceptions import Carried, Causes
     from flamepy.runner.futures import ObjectFuture
 
 # A task never ends the kernel, cancels an awaiting coroutine or silently ends somebody's iteration.
 # (SystemExit, KeyboardInterrupt, GeneratorExit and asyncio's CancelledError are no Exception to begin with.)
 _NEVER_RAISED_AS_SUCH = (concurrent.futures.CancelledError, StopIteration, StopAsyncIteration)
-_OURS = ("call", "type_name", "traceback_text")
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not set on the exception classes that are written in C
 _KEPT_CLASSES = 256  # a notebook makes a new class each time its cell runs: old ones must go
-
-
-class RemoteTraceback(Exception):
-    """Carries the worker's traceback text to where Python prints causes. ``str`` is the text, indented."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return "in the worker:\n" + "\n".join(f"  | {line}" for line in self.text.rstrip().splitlines())
-
-
-RemoteTraceback.__module__ = "flamepy"  # what a traceback prints before the name
+_MAX_CAUSES = 100  # exceptions can be each other's cause
+_OURS = "flame_"  # what our own attributes begin with
+# what a debugger raises that finds nobody to ask; it is its own way to end a program, and IPython shows nothing of it
+_DEBUGGER_QUIT = "bdb.BdbQuit"
+_NO_DEBUGGER = (
+    "a worker has no terminal, so breakpoint() and other debuggers cannot stop there. Debug the call in this process: "
+    "call the function itself, which in a notebook is {function}.local(...)."
+)
 
 
 def error_of(outcome: Outcome, call: str) -> FlameError:
@@ -82,59 +75,108 @@ def note_other_failures(error: FlameError, futures: Sequence[ObjectFuture]) -> N
 
 
 def add_note(error: FlameError, note: str) -> None:
-    """Show ``note`` below the message. Python 3.10 has no notes: there it becomes the end of the message."""
-    if sys.version_info >= (3, 11):
-        error.add_note(note)
-    else:
-        plain = getattr(error, "_flame", error)  # the one whose text is shown
-        plain.message = f"{plain.message}\n{note}"
+    """Show ``note`` below the message. Python 3.10 shows no notes: there it stands below the worker's traceback."""
+    from flamepy.codec.exceptions import annotate, attributes_of
+
+    annotate(error, note)
+    if sys.version_info < (3, 11):
+        last, attributes = _last_cause(error), attributes_of(error)
+        if isinstance(last, RemoteTraceback):
+            last.further = f"{last.further}\n{note}".lstrip("\n")
+        elif "message" in attributes:
+            attributes["message"] += f"\n{note}"
+
+
+def told(error: BaseException) -> str:
+    """The error in one line that names the call: for lists of failures, where no traceback does."""
+    if isinstance(error, TaskFailed) and _user_type(type(error)) is not type(error) and error.flame_call:
+        return TaskFailed(error.flame_call, error.flame_type_name, error.flame_detail).message
+    return str(error)
 
 
 def _kind(error: FlameError) -> str:
-    return error.type_name if isinstance(error, TaskFailed) else type(error).__name__
+    return (error.flame_type_name if isinstance(error, TaskFailed) else "") or type(error).__name__
 
 
 def error_of_failure(failure: Failure, call: str) -> TaskFailed:
     """Turn the worker's account into an exception of the user's type, or into TaskFailed where that cannot be."""
     original, why = _read_exception(failure)
+    detail = failure.message
+    if failure.type_name == _DEBUGGER_QUIT:
+        original, detail = None, _NO_DEBUGGER.format(function=call.partition(".")[0])
+    elif original is None and why:
+        detail += f" (the exception itself could not travel: {why})"
     if original is None:
-        detail = failure.message
-        if why:
-            detail += f" (the exception itself could not travel: {why})"
-        error = TaskFailed(call, failure.type_name, detail, failure.traceback_text)
-        vars(error)["frames"] = failure.frames
-        error.__cause__ = RemoteTraceback(failure.traceback_text) if failure.traceback_text else None
-        return error
-    return _rebuilt(original, call, failure.type_name, failure.message, failure.traceback_text, failure.frames)
+        return _plain(call, failure.type_name, detail, failure.traceback_text, failure.frames)
+    return _rebuilt(original, call, failure.type_name, detail, failure.traceback_text, failure.frames)
+
+
+def _plain(call: str, type_name: str, detail: str, text: str, frames: tuple[FrameInfo, ...]) -> TaskFailed:
+    error = TaskFailed(call, type_name, detail, text)
+    error.flame_frames = frames
+    error.__cause__ = RemoteTraceback(text, call) if text else None
+    return error
 
 
 def _rebuilt(
-    original: BaseException, call: str, type_name: str, detail: str, text: str, frames: tuple[FrameInfo, ...]
+    original: BaseException | Carried,
+    call: str,
+    type_name: str,
+    detail: str,
+    text: str,
+    frames: tuple[FrameInfo, ...],
+    causes: Causes | None = None,
 ) -> TaskFailed:
-    """Make the error from its parts: also how it is unpickled, in this process or in another."""
-    error = _instance_of_both(original, TaskFailed(call, type_name, detail, text))
-    vars(error)["frames"] = frames
+    """Make the error from its parts: also how it is unpickled, in this process or in another.
+
+    causes: of the original, where they do not hang on it.
+    """
+    from flamepy.codec.exceptions import Carried, causes_of, put_causes
+
+    if isinstance(original, Carried):  # copy.copy() does not unpickle
+        original = original.error
+    causes = _causes_told(original) if causes is None else causes
+    error = _instance_of_both(original, _plain(call, type_name, detail, text, frames))
+    # what it was raised from, when that was told; else the original
+    put_causes(error, causes._replace(cause=causes.cause or original, is_context_hidden=True))
     if text:
-        original.__cause__ = RemoteTraceback(text)
-    error.__cause__ = original
+        last = _last_cause(error)
+        put_causes(last, causes_of(last)._replace(cause=RemoteTraceback(text, call), is_context_hidden=True))
+    return error
+
+
+def _causes_told(error: BaseException) -> Causes:
+    """What the user raised it from. An error that has crossed a border has its original as a cause: that is ours."""
+    from flamepy.codec.exceptions import attributes_of, causes_of
+
+    causes = causes_of(error)
+    is_ours = causes.cause is attributes_of(error).get("flame_original")
+    return causes._replace(cause=None) if is_ours else causes
+
+
+def _last_cause(error: BaseException) -> BaseException:
+    """The end of the chain of causes, a worker's traceback included."""
+    for _ in range(_MAX_CAUSES):
+        cause = error.__cause__
+        if cause is None:
+            break
+        error = cause
     return error
 
 
 def _instance_of_both(original: BaseException, plain: TaskFailed) -> TaskFailed:
-    """An exception of ``type(original)`` and TaskFailed that looks like both; ``plain`` where Python refuses that.
+    """An exception of ``type(original)`` and TaskFailed that looks like both; ``plain`` where Python refuses that."""
+    from flamepy.codec.exceptions import attributes_of, bare, fill, parts_of
 
-    The user's attributes win over ours of the same name, save those that displays need.
-    """
     if not isinstance(original, Exception) or isinstance(original, _NEVER_RAISED_AS_SUCH):
         return plain
     try:
-        error = _bare(_class_for(_user_type(type(original))), original)
-        # not through setattr: the user's class may have properties, or a __setattr__, of its own
-        vars(error).update({**vars(plain), **getattr(original, "__dict__", {})})
-        vars(error).update({name: getattr(plain, name) for name in _OURS})
-        vars(error)["_flame"] = plain
-        error.args = original.args
-        _copy_slots(original, error)
+        error = bare(_class_for(_user_type(type(original))), original.args)
+        assert isinstance(error, TaskFailed)
+        fill(error, parts_of(original))
+        attributes = attributes_of(error)
+        attributes.update({name: each for name, each in vars(plain).items() if name.startswith(_OURS)})
+        attributes["flame_original"] = original
     except Exception:  # noqa: BLE001 - metaclasses, __init_subclass__ and layouts of user classes may refuse anything
         return plain
     return error
@@ -142,60 +184,42 @@ def _instance_of_both(original: BaseException, plain: TaskFailed) -> TaskFailed:
 
 @functools.lru_cache(maxsize=_KEPT_CLASSES)
 def _class_for(user_type: type[Exception]) -> type[TaskFailed]:
-    """The class that is both; named like the user's, so that a traceback reads as the user expects."""
+    """The class that is both; named like the user's, so that a traceback reads as the user expects.
+
+    TaskFailed comes first, so that ``super()`` in methods of the user's class goes on as that class was written for.
+    It has nothing that could hide anything of the user's, save what the body gives back.
+    """
     bases = (user_type,) if issubclass(user_type, TaskFailed) else (TaskFailed, user_type)
-
-    def describe(error: Any) -> str:
-        return str(error._flame)
-
-    def reduce(error: Any) -> tuple[object, ...]:
-        plain = error._flame
-        return _rebuilt, (
-            error.__cause__, plain.call, plain.type_name, plain.detail, plain.traceback_text, error.frames,
-        )  # fmt: skip
-
     body = {
         "__module__": user_type.__module__,
         "__qualname__": user_type.__qualname__,
         "__doc__": user_type.__doc__,
-        "__str__": describe,
-        "__reduce__": reduce,
-        "__reduce_ex__": lambda error, _protocol: reduce(error),
+        "__init__": user_type.__init__,
+        "__str__": user_type.__str__,
+        "__reduce__": _reduce,
+        "__reduce_ex__": lambda error, _protocol: _reduce(error),
         "_flame_user_type": user_type,
     }
     return types.new_class(user_type.__name__, bases, exec_body=lambda namespace: namespace.update(body))
 
 
+def _reduce(error: TaskFailed) -> tuple[object, ...]:
+    """As the original is now, notes and other late additions included, and what was added to it."""
+    from flamepy.codec.exceptions import Carried, bare, fill, parts_of
+
+    parts = parts_of(error)
+    users = {name: each for name, each in parts.attributes.items() if not name.startswith(_OURS)}
+    original = bare(_user_type(type(error)), parts.args)
+    fill(original, parts._replace(attributes=users))
+    return _rebuilt, (
+        Carried(original), error.flame_call, error.flame_type_name, error.flame_detail, error.flame_traceback,
+        error.flame_frames, _causes_told(error),
+    )  # fmt: skip
+
+
 def _user_type(cls: type) -> Any:
     """``cls`` itself; for an error that has crossed a border before (nested calls), the type that it began with."""
     return getattr(cls, "_flame_user_type", cls)
-
-
-def _bare(cls: type[TaskFailed], original: BaseException) -> TaskFailed:
-    """An instance without running the user's ``__new__`` and ``__init__``, whose arguments nobody knows."""
-    in_c: type = cls
-    while in_c.__flags__ & _HEAP_TYPE:  # along the bases that decide the layout: Python allows only their __new__
-        assert in_c.__base__ is not None
-        in_c = in_c.__base__
-    make: Any = in_c.__new__
-    try:
-        error: TaskFailed = make(cls)
-    except TypeError:  # ExceptionGroup wants its arguments
-        error = make(cls, *original.args)
-    return error
-
-
-def _copy_slots(original: BaseException, error: BaseException) -> None:
-    """Copy what lives outside ``__dict__``: OSError.errno, SyntaxError.lineno, ``__slots__`` of user classes."""
-    for base in type(original).__mro__:
-        if base in (Exception, BaseException, object):
-            continue
-        for name, descriptor in vars(base).items():
-            if isinstance(descriptor, (types.MemberDescriptorType, types.GetSetDescriptorType)) and name[:2] != "__":
-                try:
-                    setattr(error, name, getattr(original, name))
-                except (AttributeError, TypeError):  # unset, or read-only
-                    continue
 
 
 def _dependency_failed(outcome: Outcome, call: str) -> DependencyFailed:
@@ -213,7 +237,7 @@ def _dependency_failed(outcome: Outcome, call: str) -> DependencyFailed:
         error = DependencyFailed(call, type(cause).__name__, str(cause))
         error.__cause__ = cause
         return error
-    vars(error)["frames"] = frames
+    error.flame_frames = frames
     error.__cause__ = first
     return error
 
@@ -231,9 +255,14 @@ def _read_exception(failure: Failure) -> tuple[BaseException | None, str]:
     """The exception object, or None and the reason why it is not here."""
     if failure.exception is None:
         return None, failure.why
+    from flamepy.codec.payload import Payload
+    from flamepy.codec.pickling import decode
+
     try:
-        original = pickle.loads(failure.exception)
-    except Exception as reason:  # noqa: BLE001 - __init__ and __setstate__ of user classes may raise anything
+        original = decode(Payload(failure.exception, list(failure.buffers)))
+    except (KeyboardInterrupt, MemoryError):  # of this process
+        raise
+    except BaseException as reason:  # noqa: BLE001 - __init__ and __setstate__ of user classes may raise anything
         return None, f"{type(reason).__name__}: {reason}"
     if not isinstance(original, BaseException):
         return None, f"it unpickles as {type(original).__name__}"

@@ -318,7 +318,15 @@ class ObjectFuture:
             raise error_of(outcome, self.name)
         if outcome.warning:
             self._warn(outcome.warning)
-        return decode(outcome.value.payload())
+        payload = outcome.value.payload()
+        try:
+            return decode(payload)
+        except (KeyboardInterrupt, MemoryError):  # of this process
+            raise
+        except BaseException as error:
+            from flamepy.codec.reading import unreadable_here  # only where something failed
+
+            raise unreadable_here(f"the result of {self.name} #{self.id}", error) from error
 
     def _warn(self, text: str) -> None:
         """Once per service: each of its calls carries the warning, because nobody knows which future is read."""

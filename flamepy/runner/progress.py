@@ -71,9 +71,16 @@ def _wait_and_draw(futures: Sequence[ObjectFuture], deadline_s: float | None) ->
                 bar.set_postfix_str(f"{failed} failed", refresh=False)
                 if failed == 1:  # at once, because it often says that waiting for the others is in vain
                     bar.delay = 0.0  # writing draws the bar: from here on it has to be kept up to date
-                    bar.write(f"#{future.id} failed: {future.exception(0)}", file=sys.stderr)
+                    bar.write(f"#{future.id} failed: {_why(future)}", file=sys.stderr)
             bar.update()
     return True
+
+
+def _why(future: ObjectFuture) -> str:
+    from flamepy.runner.failures import told
+
+    error = future.exception(0)
+    return "" if error is None else told(error)
 
 
 def _next_ended(ended: queue.SimpleQueue[ObjectFuture], deadline_s: float | None, bar: Any) -> ObjectFuture | None:

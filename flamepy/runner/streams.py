@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flamepy.cache.blob import Blob
 from flamepy.codec.payload import Payload
-from flamepy.codec.pickling import decode, encode
+from flamepy.codec.pickling import encode
+from flamepy.codec.reading import decode_or_explain
 from flamepy.core.stream import END_TAG, StreamClose, StreamStep
 from flamepy.core.task import TaskState
 from flamepy.engine.api import Call
@@ -191,8 +192,10 @@ class ObjectStream(Iterator[ObjectFuture]):
 
     @property
     def value(self) -> Any:
-        """What the generator returned; None before its end."""
-        return None if self._returned is None else decode(self._returned)
+        """What the generator returned; None before its end. Raises NotPicklable when it cannot be read here."""
+        if self._returned is None:
+            return None
+        return decode_or_explain(self._returned, f"what the generator {self.name} returned")
 
     # -- what displays show
 

@@ -22,6 +22,7 @@ from flamepy.cache.warm import KEEP_S, warm_segments
 from flamepy.clock import monotonic_s
 from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
+from flamepy.codec.reading import decode_on_worker
 from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
 from flamepy.worker.channel import CallFrame, Channel, PathAround
@@ -31,7 +32,6 @@ from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.origins import name_origins
 from flamepy.worker.outcome import Report, cancelled, failed
 from flamepy.worker.output import OutputCapture
-from flamepy.worker.service import decode_or_explain
 from flamepy.worker.services import Services
 
 KEEP_MAPPINGS_S = 0.1  # the calls of one batch follow each other faster; an idle worker holds no memory of values
@@ -129,8 +129,8 @@ def _run_call(
             raise call.damage
         with interrupt:
             service = services.of(call)
-            arguments = [decode_or_explain(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
-            request = decode_or_explain(call.request.payload(mappings.map), "the call", arguments)
+            arguments = [decode_on_worker(blob.payload(mappings.map), "an argument") for blob in call.dependencies]
+            request = decode_on_worker(call.request.payload(mappings.map), "the call", arguments)
             if len(sys.modules) > known:
                 importing_s = monotonic_s() - began_s
             value = service.invoke(request)

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import linecache
 import os
+import pickle
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from flamepy.cache.blob import Blob
 from flamepy.codec import frames
 from flamepy.codec.payload import Payload
-from flamepy.codec.pickling import decode, encode
+from flamepy.codec.pickling import decode, encode, encode_exception
 from flamepy.core.failure import Failure, FrameInfo
+from flamepy.errors import FlameError
 
 _OUR_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TRACEBACK_CHARS = 64 * 1024  # a recursion error of thousands of frames must not fill a notebook
@@ -47,29 +49,37 @@ def cancelled() -> Report:
 
 def failed(error: BaseException) -> Report:
     """Encode an exception of the user's code, with everything about it that can travel."""
-    exception, why = _exception_bytes(error)
+    exception, why = _exception_payload(error)
     failure = Failure(
         type_name=_type_name(error),
         message=_message(error)[:_MESSAGE_CHARS],
         frames=_user_frames(error.__traceback__),
         traceback_text=_traceback_text(error),
-        exception=exception,
+        exception=None if exception is None else bytes(exception.data),
+        buffers=() if exception is None else tuple(map(pickle.PickleBuffer, exception.buffers)),
         why=why,
     )
-    return Report(frames.FAILED, Blob.of(encode(failure)))
-
-
-def _exception_bytes(error: BaseException) -> tuple[bytes | None, str]:
-    """Pickle the exception, and prove that it can be read again: many exception classes can do only the first."""
     try:
-        payload = encode(error)
-        data = bytes(payload.data)
-        if payload.buffers:
-            return None, "it holds big buffers"
-        decode(Payload(data))
-    except Exception as reason:  # noqa: BLE001 - __reduce__ and __init__ of user classes may raise anything
-        return None, f"{type(reason).__name__}: {reason}"
-    return data, ""
+        return Report(frames.FAILED, Blob.of(encode(failure)))
+    except FlameError as reason:  # no room for what it carries
+        return Report(frames.FAILED, Blob.of(encode(replace(failure, exception=None, buffers=(), why=str(reason)))))
+
+
+def _exception_payload(error: BaseException) -> tuple[Payload | None, str]:
+    """Pickle the exception, and prove that it can be read again: many exception classes can do only the first.
+
+    With what it was raised from, or without that when only that cannot travel.
+    """
+    why = ""
+    for has_causes in (True, False):
+        try:
+            payload = encode_exception(error, has_causes=has_causes)
+            decode(payload)
+        except BaseException as reason:  # noqa: BLE001 - code of user classes may raise anything, even SystemExit
+            why = f"{type(reason).__name__}: {_message(reason)}"
+        else:
+            return payload, ""
+    return None, why
 
 
 def _type_name(error: BaseException) -> str:
@@ -80,7 +90,7 @@ def _type_name(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as reason:  # noqa: BLE001 - a broken __str__ must not hide the error
+    except BaseException as reason:  # noqa: BLE001 - a broken __str__ must not hide the error, nor end the worker
         return f"<its message cannot be shown: {type(reason).__name__}>"
 
 
@@ -102,7 +112,7 @@ def _traceback_text(error: BaseException) -> str:
         shown = traceback.TracebackException(type(error), error, error.__traceback__)
         _drop_our_frames(shown)
         text = "".join(shown.format())
-    except Exception:  # noqa: BLE001 - see _message
+    except BaseException:  # noqa: BLE001 - see _message
         text = f"{_type_name(error)}: {_message(error)}\n"
     if len(text) > _TRACEBACK_CHARS:
         half = _TRACEBACK_CHARS // 2

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flamepy.cache.blob import Blob
 from flamepy.codec import frames
 from flamepy.codec.payload import Payload
-from flamepy.codec.pickling import decode
+from flamepy.codec.reading import decode_on_worker
 from flamepy.core.stream import StreamClose, StreamStep
-from flamepy.errors import InvalidArgument, NotPicklable
+from flamepy.errors import InvalidArgument
 from flamepy.runner.types import RunnerContext, RunnerRequest, kind_of
 from flamepy.worker.outcome import Report
 from flamepy.worker.state import StatefulObject
@@ -73,7 +72,7 @@ class Stateful:
 
 def load_service(definition: Payload, checkpoint: Payload | None) -> Service:
     """Build what a session was opened with; the state comes from ``checkpoint`` when an earlier worker was lost."""
-    context = decode_or_explain(definition, "the service")
+    context = decode_on_worker(definition, "the service")
     if not isinstance(context, RunnerContext):
         raise InvalidArgument(
             f"the session's common data is {type(context).__name__}, not a RunnerContext: "
@@ -95,7 +94,7 @@ def answer(target: Any, request: object, streams: Streams) -> object:
 
 
 def call_on(target: Any, request: object) -> object:
-    """Call the target itself, or its method. Raises InvalidArgument when there is no such method."""
+    """Call the target itself, or its method. Raises InvalidArgument for what is no request of ours."""
     if type(request) is tuple and len(request) == 3:
         method, args, kwargs = request
     elif isinstance(request, RunnerRequest):
@@ -105,23 +104,5 @@ def call_on(target: Any, request: object) -> object:
             f"the task's input is {type(request).__name__}, not a RunnerRequest: "
             "call through a service of Runner, or pickle flamepy.runner.types.RunnerRequest into it."
         )
-    function = target if method is None else getattr(target, method, None)
-    if function is None:
-        raise InvalidArgument(f"{type(target).__name__} has no method {method!r}: call one of its public methods.")
+    function = target if method is None else getattr(target, method)  # what the object refuses is an AttributeError
     return function(*(args or ()), **(kwargs or {}))
-
-
-def decode_or_explain(payload: Payload, what: str, arguments: Sequence[object] = ()) -> object:
-    """Decode; a module that workers lack, or a broken ``__setstate__``, is named as such. Raises NotPicklable."""
-    try:
-        return decode(payload, arguments)
-    except ModuleNotFoundError as error:
-        raise NotPicklable(
-            f"the worker cannot read {what}: {error}. Workers import from the packaged directory and from the "
-            f"installed packages: put the module {error.name!r} into the directory, and see that nothing excludes it."
-        ) from error
-    except Exception as error:
-        raise NotPicklable(
-            f"the worker cannot read {what}: {type(error).__name__}: {error}. It was pickled, but does not unpickle: "
-            "mend its __reduce__ or __setstate__, or pass plain data and build the object in the call."
-        ) from error

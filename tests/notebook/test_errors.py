@@ -164,13 +164,13 @@ def test_what_an_exception_was_raised_from_is_told(shell: Shell) -> None:
     shell.run(cell + "        raise LookupError('no such thing') from error")
     printed = shell.run_any("look('x').get()").printed
     assert "\ncaused by KeyError: 'x'\n" in printed
-    assert printed.rstrip().endswith("look raised LookupError: no such thing")
+    assert printed.rstrip().endswith("LookupError: no such thing")
 
 
 def test_notes_of_an_exception_are_shown(shell: Shell) -> None:
     cell = "%%flame_service noted\ndef noted():\n    error = ValueError('no')\n    error.__notes__ = ['try 2']\n"
     shell.run(cell + "    raise error")
-    assert shell.run_any("noted().get()").printed.rstrip().endswith("noted raised ValueError: no\ntry 2")
+    assert shell.run_any("noted().get()").printed.rstrip().endswith("ValueError: no\ntry 2")
 
 
 # -- the exception itself

@@ -516,7 +516,7 @@ def test_a_failed_call_shows_one_traceback_with_the_lines_of_the_cells(shell: Sh
     assert "---->   4     return check(a)" in printed
     assert "Cell In[1], line 2, in check" in printed
     assert "called from Cell In[3], line 2: future.get()" in printed
-    assert printed.rstrip().endswith("f raised AssertionError: too small")
+    assert printed.rstrip().endswith("AssertionError: too small")
     assert printed.count("Traceback") == 1
     assert "flamepy" not in printed
 

@@ -152,7 +152,7 @@ def test_quickstart_is_saved_with_every_result(desk: Desk, tool: str) -> None:
     node = run.notebook()
 
     assert dict(results(node)) == QUICKSTART_RESULTS
-    assert "caught: square_root raised ValueError: -1.0 has no real square root" in shown(node, "error-catch")
+    assert "caught: -1.0 has no real square root" in shown(node, "error-catch")
     assert_settled(node)
     future = cell_of(node, "function-call").outputs[0].data
     assert "sum_fn(1, 3)" in future["text/plain"]

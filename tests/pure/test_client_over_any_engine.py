@@ -248,7 +248,7 @@ def test_a_failed_task_raises_its_message(hand: HandEngine, session: Session) ->
     hand.end("1", failure())
     with pytest.raises(TaskFailed, match="app raised ValueError: no") as caught:
         future.result()
-    assert caught.value.traceback_text == "Traceback ..."
+    assert caught.value.flame_traceback == "Traceback ..."
     error = future.exception()
     assert isinstance(error, TaskFailed)
     assert error is not caught.value

@@ -147,7 +147,7 @@ def test_a_failed_task_raises_what_the_worker_said(engine: Engine) -> None:
     future = session.run(request())
     with pytest.raises(TaskFailed, match="ValueError: the reason") as caught:
         future.result(TIMEOUT_S)
-    assert "in fail" in caught.value.traceback_text
+    assert "in fail" in caught.value.flame_traceback
     with pytest.raises(FlameError, match="the reason"):
         session.invoke(request())
 

@@ -85,9 +85,9 @@ def test_tracebacks_warnings_and_logs_name_the_users_file(
     service = used(runner, module)
     with pytest.raises(TaskFailed) as failed:
         service("ratio", 1, 0).get()
-    assert failed.value.frames[-1].filename == file
-    assert failed.value.frames[-1].line == "return a / b"
-    assert f'File "{file}", line {failed.value.frames[-1].lineno}, in ratio' in failed.value.traceback_text
+    assert failed.value.flame_frames[-1].filename == file
+    assert failed.value.flame_frames[-1].line == "return a / b"
+    assert f'File "{file}", line {failed.value.flame_frames[-1].lineno}, in ratio' in failed.value.flame_traceback
     warned = runner.service(_warns_of(module))()
     warned.wait()
     assert f"{file}:19: UserWarning: careful" in warned.output
@@ -109,7 +109,7 @@ def test_a_line_that_was_edited_since_is_shown_as_it_has_run(runner: Runner, pro
     (project / "helper.py").write_text(MODULE.replace("first version", "second version"))
     with pytest.raises(TaskFailed) as failed:
         service("stale", 1).get()
-    assert failed.value.frames[-1].line == "return a / 0  # first version"
+    assert failed.value.flame_frames[-1].line == "return a / 0  # first version"
 
 
 def _warns_of(module: str) -> object:

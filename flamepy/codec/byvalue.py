@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pickling by value: cloudpickle, and what it would send as a name that no worker knows, or not whole.
+
+Code of a script or a notebook lives in ``__main__``, and every process has one of its own. cloudpickle sends functions
+and classes from there by value. Here the same is done for other things that pickle as their name (cached functions,
+``NewType``, sentinels), for the slots of classes, for descriptors that hold a lock of Python's, for weak dictionaries,
+and for exceptions (``exceptions``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import cloudpickle
+
+from flamepy.codec import exceptions
+
+_PROTOCOL = 5
+_LRU_CACHE: type = type(functools.lru_cache(lambda: None))
+_WEAK_DICTIONARIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
+_LOCK: type = type(threading.RLock())
+_SET_BY_LRU_CACHE = ("__wrapped__", "cache_parameters")
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
+    """buffer_callback: as of ``pickle.Pickler``; has_causes: exceptions take along what they were raised from."""
+
+    def __init__(
+        self, file: Any, *, buffer_callback: Callable[[Any], object] | None = None, has_causes: bool = False
+    ) -> None:
+        super().__init__(file, protocol=_PROTOCOL, buffer_callback=buffer_callback)
+        self._has_causes = has_causes
+
+    def reducer_override(self, value: Any) -> Any:
+        """Asked by pickle for each object that is no plain builtin: how it is pickled, NotImplemented = as usual."""
+        kind = type(value)
+        if issubclass(kind, type):
+            reduced = super().reducer_override(value)
+            return _with_slots(value, reduced) if "__slots__" in vars(value) else reduced
+        if kind is types.FunctionType:
+            return super().reducer_override(value)
+        if issubclass(kind, BaseException):
+            return exceptions.reduced(value, has_causes=self._has_causes)
+        if kind is _LRU_CACHE:
+            return NotImplemented if _is_importable(value) else _reduced_cache(value)
+        if issubclass(kind, functools.cached_property):
+            return _reduced_without_lock(value)
+        if kind in _WEAK_DICTIONARIES:
+            return kind, (dict(value),)
+        is_own = getattr(kind, "__reduce__") is not object.__reduce__ and kind not in self.dispatch_table  # noqa: B009
+        if is_own and getattr(value, "__module__", "") == "__main__":
+            return _not_as_a_name(value)
+        return super().reducer_override(value)
+
+
+def dumps(value: Any, *, buffer_callback: Callable[[Any], object] | None = None, has_causes: bool = False) -> bytes:
+    """Pickle ``value``. Raises what pickling raises."""
+    with io.BytesIO() as file:
+        Pickler(file, buffer_callback=buffer_callback, has_causes=has_causes).dump(value)
+        return file.getvalue()
+
+
+def _is_importable(value: Any) -> bool:
+    """Does another process find it under its name?"""
+    module = sys.modules.get(value.__module__ or "")
+    if module is None or module.__name__ in ("__main__", *cloudpickle.list_registry_pickle_by_value()):
+        return False
+    found: Any = module
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
+def _with_slots(cls: type, reduced: Any) -> Any:
+    """cloudpickle makes a class anew without its slots; with them in the first step they are made by Python."""
+    if not isinstance(reduced, tuple) or issubclass(cls, Enum):
+        return reduced
+    make, (metaclass, name, bases, given, *further), (state, others), *rest = reduced
+    own = {
+        key: each
+        for key, each in vars(cls).items()
+        if isinstance(each, (types.MemberDescriptorType, types.GetSetDescriptorType)) and each.__objclass__ is cls
+    }
+    state = {key: each for key, each in state.items() if key not in own}
+    slots = vars(cls)["__slots__"]
+    if not isinstance(slots, (str, tuple, list, dict)):  # an iterator, which is used up
+        state["__slots__"] = tuple(own)
+    given = {**given, "__slots__": tuple(own)}  # private ones under the name that Python gave them
+    return (make, (metaclass, name, bases, given, *further), (state, others), *rest)
+
+
+def _reduced_cache(cached: Any) -> Any:
+    attributes = {key: each for key, each in vars(cached).items() if key not in _SET_BY_LRU_CACHE}
+    return _cached_again, (cached.__wrapped__, cached.cache_parameters()), attributes or None
+
+
+def _cached_again(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """The same with an empty cache: what it holds belongs to the process that computed it."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def _reduced_without_lock(descriptor: functools.cached_property[Any]) -> Any:
+    """cached_property has a lock before Python 3.12."""
+    state = {key: each for key, each in vars(descriptor).items() if not isinstance(each, _LOCK)}
+    locks = [key for key, each in vars(descriptor).items() if isinstance(each, _LOCK)]
+    return _descriptor_again, (type(descriptor), locks), state
+
+
+def _descriptor_again(cls: type, locks: list[str]) -> Any:
+    descriptor = _bare(cls)
+    vars(descriptor).update({key: threading.RLock() for key in locks})
+    return descriptor
+
+
+def _not_as_a_name(value: Any) -> Any:
+    """What its ``__reduce__`` says, unless that is a name in ``__main__``: then the object goes along."""
+    reduced = value.__reduce_ex__(_PROTOCOL)
+    if not isinstance(reduced, str):
+        return reduced
+    return _named_in_main, (reduced, _Parts(value))
+
+
+class _Parts:
+    """An object by its class and state, for one that pickles as a name."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        value = self.value
+        return _bare, (type(value),), dict(getattr(value, "__dict__", {})) or None
+
+
+def _bare(cls: type) -> Any:
+    made: Any = cls
+    return made.__new__(made)
+
+
+def _named_in_main(name: str, value: Any) -> Any:
+    """The object of this name, if there is one of its kind here: a sentinel must stay the only one."""
+    main = sys.modules["__main__"]
+    found = getattr(main, name, None)
+    if type(found) is type(value):
+        return found
+    with contextlib.suppress(AttributeError):
+        setattr(main, name, value)
+    return value
