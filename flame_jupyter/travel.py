@@ -33,7 +33,7 @@ class TravelledHandle:
             raise InvalidState(self._original)
         return pickle.loads(self._original)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._service(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -52,7 +52,7 @@ class TravelledHandle:
 class TravelledClass(TravelledHandle):
     """The service of a class: calling it makes a plain object, its methods are those of the service's object."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.local(*args, **kwargs)
 
     def __getattribute__(self, name: str) -> Any:

@@ -26,6 +26,7 @@ from flamepy.codec import exceptions
 
 _PROTOCOL = 5
 _LRU_CACHE: type = type(functools.lru_cache(lambda: None))
+_SCRIPTS = ("__main__", "__mp_main__")
 _WEAK_DICTIONARIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _LOCK: type = type(threading.RLock())
 _SET_BY_LRU_CACHE = ("__wrapped__", "cache_parameters")
@@ -57,13 +58,16 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
         if kind in _WEAK_DICTIONARIES:
             return kind, (dict(value),)
         is_own = getattr(kind, "__reduce__") is not object.__reduce__ and kind not in self.dispatch_table  # noqa: B009
-        if is_own and getattr(value, "__module__", "") == "__main__":
+        if is_own and getattr(value, "__module__", "") in _SCRIPTS:
             return _not_as_a_name(value)
         return super().reducer_override(value)
 
 
 def dumps(value: Any, *, buffer_callback: Callable[[Any], object] | None = None, has_causes: bool = False) -> bytes:
     """Pickle ``value``. Raises what pickling raises."""
+    script = sys.modules.get("__mp_main__")  # elsewhere that is another name for __main__
+    if script is not None and script.__name__ == "__mp_main__":
+        cloudpickle.register_pickle_by_value(script)  # a worker has another, or none
     with io.BytesIO() as file:
         Pickler(file, buffer_callback=buffer_callback, has_causes=has_causes).dump(value)
         return file.getvalue()

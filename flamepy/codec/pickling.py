@@ -69,9 +69,6 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
             _thread.indexed = None
         from flamepy.codec.byvalue import dumps  # here, because most calls do without it
 
-        script = sys.modules.get("__mp_main__")  # elsewhere that is another name for __main__
-        if script is not None and script.__name__ == "__mp_main__":
-            cloudpickle.register_pickle_by_value(script)  # a worker has another, or none
         try:
             return Payload(dumps(value, buffer_callback=keep_inside), buffers)
         except MemoryError:  # not the value's fault

@@ -24,7 +24,7 @@ class RemoteMethod:
         self._method = method
         self._name = name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         link = self._link
         if self._method in link.interface.streams:
             return link.stream(self._method, self._name, args, kwargs)
@@ -65,7 +65,7 @@ class RunnerService:
             cls = RemoteMethod if documented is None else described(RemoteMethod, documented.__doc__)
             self.__dict__[method] = cls(link, method, name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         link = self._link
         if not link.interface.is_callable:
             listed = ", ".join(f"{each}()" for each in link.interface.methods)

@@ -93,7 +93,9 @@ def _serve(control: socket.socket, results_fd: int, board: mmap.mmap, kernel_pid
     kernel_fd = _watch_process(kernel_pid)
     if kernel_fd is not None:
         poller.register(kernel_fd, select.POLLIN)
-    importlib.import_module("cloudpickle")  # nearly every worker needs it; here it is paid once, and its pages shared
+    importlib.import_module(
+        "flamepy.codec.byvalue"
+    )  # nearly every worker needs it; here it is paid once, and its pages shared
     gc.collect()
     gc.freeze()
     while True:
