@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -59,6 +60,8 @@ class CellWaits:
         self._task: asyncio.Task[Any] | None = None
         self._broken_off: list[tuple[float, Sequence[ObjectFuture]]] = []
         self._has_told = False  # of an interrupt of this cell
+        # before Python 3.11 a task cannot tell that it was cancelled, and not one that it awaits
+        self._notices = _NoticedInterrupts() if sys.version_info < (3, 11) else None
 
     def begin_cell(self, _info: object = None) -> None:
         """``pre_run_cell``: from now on, in this cell and in the tasks that it starts."""
@@ -74,7 +77,8 @@ class CellWaits:
         """``post_run_cell``: end the calls that an interrupted cell was awaiting."""
         broken_off, self._broken_off = self._broken_off, []
         error = getattr(result, "error_in_exec", None)
-        if broken_off and isinstance(error, asyncio.CancelledError) and _was_cancelled(self._task):
+        was_interrupted = _was_cancelled(self._task) if self._notices is None else self._notices.end()
+        if broken_off and isinstance(error, asyncio.CancelledError) and was_interrupted:
             since_s = broken_off[-1][0] - _SPREAD_S
             with _interruptible():
                 self._interrupted([each for at_s, futures in broken_off if at_s >= since_s for each in futures])
@@ -103,6 +107,8 @@ class CellWaits:
 
     @contextlib.contextmanager
     def _awaiting(self, futures: Collection[ObjectFuture]) -> Iterator[None]:
+        if self._notices is not None:
+            self._notices.begin()
         try:
             yield
         except asyncio.CancelledError as error:
@@ -125,8 +131,8 @@ class CellWaits:
         """``what`` was done, and how many calls go on; nothing when there is nothing to tell. asked: to end."""
         self._has_told = True
         counted: list[int] = []
-        asked_aside(lambda: counted.append(beside(asked, self._unfinished)))
-        text = going_on(counted[0] if counted else 0, are_others=bool(what))
+        because = asked_aside(lambda: counted.append(beside(asked, self._unfinished)))
+        text = going_on(counted[0], are_others=bool(what)) if counted else f"Others may go on ({because})."
         if what or text:
             self._say(" ".join(each for each in (what or "Interrupted:", text) if each))
 
@@ -212,12 +218,39 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+class _NoticedInterrupts:
+    """Notices an interrupt that ipykernel turns into the cancelling of the cell's task."""
+
+    def __init__(self) -> None:
+        self._before: Any = None  # the handler of ipykernel, while ours stands in its place
+        self._has_come = False
+
+    def begin(self) -> None:
+        """The cell awaits: its handler is in place. Once for each cell is enough."""
+        if self._before is not None or threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.getsignal(signal.SIGINT)
+        if getattr(before, "__module__", "").startswith("ipykernel."):
+            self._before, self._has_come = before, False
+            signal.signal(signal.SIGINT, self._note)
+
+    def end(self) -> bool:
+        """The cell has ended; had an interrupt come?"""
+        before, self._before = self._before, None
+        if before is not None and signal.getsignal(signal.SIGINT) == self._note:
+            signal.signal(signal.SIGINT, before)
+        has_come, self._has_come = self._has_come, False
+        return has_come
+
+    def _note(self, *arguments: Any) -> None:
+        self._has_come = True
+        self._before(*arguments)
+
+
 def _was_cancelled(task: asyncio.Task[Any] | None) -> bool:
-    """Was the task of the cell cancelled, and no other? Python 3.10 cannot tell."""
-    if task is None:
-        return False
+    """Was the task of the cell cancelled, and no other?"""
     cancelling: Callable[[], int] | None = getattr(task, "cancelling", None)
-    return cancelling is None or cancelling() > 0
+    return cancelling is not None and cancelling() > 0
 
 
 def _calls(number: int) -> str:

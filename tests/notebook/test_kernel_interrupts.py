@@ -126,9 +126,8 @@ LOOPS = [
 def test_an_interrupt_of_any_loop_over_calls_says_what_goes_on(
     kernel: Kernel, cell: str, cancels: int, go_on: int
 ) -> None:
-    place = "<module>" if not cancels else BLOCKED
-    looks = f"import time\ntell({place!r})\n" if cancels else "import time\nprint('waiting', flush=True)\n"
-    message_id = kernel.begin(f"{looks}{cell}")
+    looks = f"tell({BLOCKED!r})" if cancels else "print('waiting', flush=True)"
+    message_id = kernel.begin(f"import time\n{looks}\n{cell}")
     kernel.finish(message_id, until=lambda reply: "waiting" in reply.text)
     kernel.interrupt()
     said = kernel.finish(message_id).text.removeprefix("waiting\n")
@@ -136,6 +135,8 @@ def test_an_interrupt_of_any_loop_over_calls_says_what_goes_on(
         assert said == f"Interrupted: cancelled 1 call. {go_on} other calls go on: %flame_runner cancel ends them.\n"
     else:
         assert said == f"Interrupted: {go_on} calls go on: %flame_runner cancel ends them.\n"
+    if cancels:
+        kernel.run("a.wait(20)").check()  # it is ending
     assert kernel.run("%flame_runner cancel").check().text == f"Flame: cancelled {go_on} calls.\n"
     kernel.run("print(all(each.wait(20) for each in calls))").check()
     assert kernel.run("%flame_runner cancel").check().text == "Flame: there are no calls to cancel.\n"
