@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from flame_jupyter.display import bundles, html
 from flame_jupyter.display.aside import Previews
@@ -21,7 +22,7 @@ from flame_jupyter.display.news import News
 from flame_jupyter.display.preview import is_for_worker
 from flame_jupyter.display.reference import start_reference
 from flame_jupyter.display.snapshot import Snapshot, take
-from flame_jupyter.display.views import View
+from flame_jupyter.display.views import Shelf, View
 from flame_jupyter.display.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.1
 SLOW_TICK_S = 0.5  # while calls run and nothing changes
 REFRESH_S = 1.0  # of a static output that shows elapsed time
-LIVE_BODY_CHARS = 65_536  # a longer end is not shown twice: the view settles as soon as it has been announced
 
 
 class Desk:
@@ -40,6 +40,7 @@ class Desk:
         settings: Callable[[], Settings] = Settings,
         clock: Clock | None = None,
         failures: CellFailures | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._wire = wire
         self._post = post
@@ -49,6 +50,7 @@ class Desk:
         self._views: list[View] = []
         self._kept: list[View] = []  # ended, and left live because the settings say so
         self._failures = failures or CellFailures()
+        self._shelf = shelf or Shelf()
         self._news = News()
         self._previews = Previews(post, lambda: settings().limits, self._clock, self.wake)
         self._ticked_s = float("-inf")
@@ -68,11 +70,16 @@ class Desk:
         self._pause_s = TICK_S
         self._next_s = min(self._next_s, self._ticked_s + TICK_S)
 
-    def answer(self, view: View, ask: str) -> None:
+    def answer(self, view: View, ask: str, press: str = "") -> None:
         """The person at the page has pressed a button of this view."""
-        if ask == "cancel":
+        if view.live is None:
+            return
+        view.live.know(press)
+        view.drawn = ()  # whatever comes of it: the button is drawn again
+        self.wake()
+        if ask == "cancel" and not view.is_settled.is_set():
             self._cancel(view)
-        elif ask == "reference" and view.live is not None and view.future.state == "succeeded":
+        elif ask == "reference" and (view.end or view.future).state == "succeeded":
             told = functools.partial(self._tell_reference, view)
             start_reference(view.future, lambda text, problem: self._post(functools.partial(told, text, problem)))
 
@@ -103,8 +110,9 @@ class Desk:
     def retire(self, *, kernel_ends: bool = False) -> None:
         """The end of the display: each view becomes static as it is now. When the kernel ends, its comms go with it."""
         for view in self._views + self._kept:
-            if kernel_ends:
-                view.live = None  # a page that has forgotten the comm would complain that it is closed
+            if view.live is not None and not kernel_ends:  # else a page that has forgotten it would complain
+                self._close(view)
+            view.live = None
             self._make_static(view, self._snapshot(view))
         self._views.clear()
         self._kept.clear()
@@ -131,7 +139,10 @@ class Desk:
             try:
                 is_busy |= self._bring_up_to_date(view, now_s)
             except Exception:
-                logger.exception("display given up call=%s id=%s", view.future.name, view.future.id)
+                logger.exception("display given up display_id=%s", view.display_id)
+                if view.live is not None:
+                    self._close(view)  # nothing would ever stop its clock
+                view.let_go()
                 view.is_settled.set()  # the others go on
         self._tell_news(now_s)
         self._views = [view for view in self._views if not view.is_settled.is_set()]
@@ -169,17 +180,14 @@ class Desk:
         return True
 
     def _show_end(self, view: View, snapshot: Snapshot, now_s: float, *, is_complete: bool) -> bool:
-        """Let the live view show the end. True while it must stay."""
-        body = html.parts(snapshot) if is_complete else ""
-        is_long = len(body) > LIVE_BODY_CHARS
-        body = "" if is_long else body
+        """Let the live view show the end, all of it: for some pages it is the only one. True while it must stay."""
         facts = (snapshot.state, is_complete, snapshot.summary)
         if facts != view.drawn:
             if not self._bucket.take(1, now_s=now_s):
                 return True
-            self._draw(view, snapshot, body=body)
+            self._draw(view, snapshot, body=html.parts(snapshot) if is_complete else "")
             view.drawn = facts
-        return view.told_s is None or (not is_long and now_s - view.told_s < self._settings().settle_after_s)
+        return view.told_s is None or now_s - view.told_s < self._settings().settle_after_s
 
     def _tell_news(self, now_s: float) -> None:
         """One sentence about all that has happened, by a view that is on the page: best by one that it is about."""
@@ -225,11 +233,20 @@ class Desk:
         if view.caption_id:
             self._wire.send(bundles.caption(snapshot), view.caption_id)
         if view.live is not None:
-            try:
-                view.live.close()
-            except Exception:
-                logger.debug("live view not closed display_id=%s", view.display_id, exc_info=True)
+            self._shelf.put(view.live, chars=len(html.parts(snapshot)))
             view.live = None
+        self._end(view, snapshot)
+
+    def _close(self, view: View) -> None:
+        assert view.live is not None
+        try:
+            view.live.close()
+        except Exception:
+            logger.debug("live view not closed display_id=%s", view.display_id, exc_info=True)
+
+    def _end(self, view: View, snapshot: Snapshot) -> None:
+        view.end = snapshot if view.live is not None else None
+        view.let_go()
         view.is_settled.set()
 
     def _replace(self, view: View, snapshot: Snapshot) -> None:
@@ -248,11 +265,13 @@ class Desk:
         self._wire.do_now_and_in_the_next_cell(send)
         self._wire.send(bundles.caption(snapshot), view.caption_id)
         self._kept.append(view)
-        view.is_settled.set()
+        self._end(view, snapshot)
 
     def _final(self, view: View, snapshot: Snapshot) -> Bundle:
         return bundles.body(snapshot) if view.caption_id else bundles.card(snapshot, has_html=view.has_html)
 
     def _snapshot(self, view: View) -> Snapshot:
+        if view.end is not None:
+            return replace(view.end, reference=view.reference)
         snapshot = take(view.future, now_s=self._clock.wall(), preview=view.preview, reference=view.reference)
         return self._failures.as_shown(view.cell, snapshot)

@@ -10,9 +10,12 @@ import functools
 import logging
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from IPython.core.displaypub import CapturingDisplayPublisher
 
 from flame_jupyter.display import bundles, mode
 from flame_jupyter.display.aside import WORKER_BUDGET_S, preview_within_budget
@@ -25,7 +28,7 @@ from flame_jupyter.display.pane import Content, LivePane, Pane, Source
 from flame_jupyter.display.panes import Panes
 from flame_jupyter.display.snapshot import FutureLike, Snapshot, take
 from flame_jupyter.display.ui_thread import UiThread
-from flame_jupyter.display.views import View
+from flame_jupyter.display.views import Shelf, View
 from flame_jupyter.display.wire import Wire
 from flamepy.clock import monotonic_s
 
@@ -46,8 +49,10 @@ class Front:
         self._ui = UiThread(self._tick)
         self._wire = Wire(self._publish)
         self._failures = CellFailures()
-        self._desk = Desk(self._wire, self._ui.post, settings, failures=self._failures)
-        self._panes = Panes(self._wire, Clock(), self._open_live)
+        self._shelf = Shelf()
+        self._desk = Desk(self._wire, self._ui.post, settings, failures=self._failures, shelf=self._shelf)
+        self._panes = Panes(self._wire, Clock(), self._shelf)
+        self._page: Any = shell.display_pub
         self._shown_by_scripts: list[View | Pane] = []
         self._live: list[View] = []
 
@@ -113,9 +118,9 @@ class Front:
     ) -> Pane | None:
         """Display ``source`` in the output of the running cell, until its content is final.
 
-        after_s: what ends sooner is shown only as ended. is_awaited: the cell of a program waits for the end;
-        is_followed: it does not, but shows the end when a later cell brings it.
-        is_plain: it has nothing that needs a widget.
+        after_s: what ends sooner is shown only as ended; the title is there at once.
+        is_awaited: the cell of a program waits for the end; is_followed: it does not, but shows the end when a later
+        cell brings it. is_plain: it has nothing that needs a widget.
         Returns None when nothing changes any more: it is final, or there is nobody to show a change to.
         """
         settings = self._settings()
@@ -133,18 +138,20 @@ class Front:
         if waits:
             pane.appears_s = monotonic_s() + after_s
         if chosen is Mode.LIVE and not is_over:
+            pane.live = self._open_live(pane, content.empty() if waits else content)
+            pane.mode = chosen if pane.live is not None else Mode.UPDATED
+        if pane.live is not None:
             pane.caption_id = _new_id()
-            self._publish(EMPTY if waits else content.caption(), display_id=pane.caption_id, is_update=False)
-            body = EMPTY if waits else content.body()
-            if pane.is_kept and (live := self._open_live(pane, content)) is not None:
-                pane.live, pane.drawn, body = live, content, bundles.with_widget(body, live.model_id)
+            pane.drawn = None if waits else content
+            self._publish(content.caption(), display_id=pane.caption_id, is_update=False)
+            body = bundles.with_widget(content.body(), pane.live.model_id)
             self._publish(body, display_id=pane.display_id, is_update=False)
         else:
             first = EMPTY if waits else content.whole(has_html=has_html)
             self._publish(first, display_id=pane.display_id, is_update=False)
         if is_over:
             return None
-        self._ui.post(functools.partial(self._panes.add, pane))
+        self._ui.post(functools.partial(self._panes.add, pane, messages=1 if pane.live is None else 4))
         if chosen is Mode.SETTLED_ONCE:
             self._shown_by_scripts.append(pane)
         return pane
@@ -194,13 +201,23 @@ class Front:
     def _retire(self, *, kernel_ends: bool = False) -> None:
         self._desk.retire(kernel_ends=kernel_ends)
         self._panes.retire(kernel_ends=kernel_ends)
+        if kernel_ends:
+            self._shelf.drop()
+        else:
+            self._shelf.clear()
         self._wire.forget()
 
     def _open_live(self, pane: Pane, content: Content) -> LivePane | None:
         try:
             from flame_jupyter.display.pane_widget import PaneView
 
-            return PaneView(content, lambda ask: self._ui.post(functools.partial(self._panes.answer, pane, ask)))
+            known = weakref.ref(pane)  # the widget outlives the pane, whose source may hold what is big
+
+            def ask(*asked: str) -> None:
+                if (here := known()) is not None:
+                    self._ui.post(functools.partial(self._panes.answer, here, *asked))
+
+            return PaneView(content, ask)
         except Exception:
             logger.debug("live pane not available", exc_info=True)
             return None
@@ -214,7 +231,10 @@ class Front:
         try:
             from flame_jupyter.display.widget import LiveView
 
-            live = LiveView(snapshot, lambda ask: self._ui.post(functools.partial(self._desk.answer, view, ask)))
+            def ask(*asked: str) -> None:
+                self._ui.post(functools.partial(self._desk.answer, view, *asked))
+
+            live = LiveView(snapshot, ask)
         except Exception:
             # widget libraries of unmatched versions, a kernel without comms: the static form always works
             logger.debug("live view not available", exc_info=True)
@@ -274,8 +294,11 @@ class Front:
         return request if isinstance(request, Mapping) else {}
 
     def _publish(self, bundle: Bundle, *, display_id: str, is_update: bool) -> None:
-        transient = {"display_id": display_id}
-        self._shell.display_pub.publish(data=bundle, metadata={}, transient=transient, update=is_update)
+        """A new output goes where the cell wants it, into ``%%capture`` too; what changes later goes to the page."""
+        to = self._shell.display_pub
+        if is_update:
+            to = self._page = to if not isinstance(to, CapturingDisplayPublisher) else self._page
+        to.publish(data=bundle, metadata={}, transient={"display_id": display_id}, update=is_update)
 
 
 def _new_id() -> str:

@@ -15,6 +15,7 @@ from flame_jupyter.display import bundles
 from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.html import block, page, pending_page
 from flame_jupyter.display.mode import Mode
+from flame_jupyter.display.views import Shown
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class Content:
     buttons: tuple[Button, ...] = ()
     is_final: bool = False
 
+    def empty(self) -> Content:
+        """Before there is anything to see."""
+        return Content(self.title, self.state, "", "<div></div>")
+
     def whole(self, *, has_html: bool = True) -> Bundle:
         """Everything in one output."""
         text = f"{self._line()}\n{self.text}".rstrip()
@@ -94,26 +99,22 @@ class Source(Protocol):
         ...
 
 
-class LivePane(Protocol):
-    """A widget on the page (pane_widget.py)."""
-
-    @property
-    def model_id(self) -> str: ...
+class LivePane(Shown, Protocol):
+    """The widget of a pane (pane_widget.py)."""
 
     @property
     def is_open(self) -> bool: ...
 
     def draw(self, content: Content) -> None: ...
 
-    def close(self) -> None: ...
-
 
 @dataclass(eq=False)
 class Pane:
     """cell: the request that displayed it, "" = none that waits for its end. caption_id: the output above a live one.
 
-    appears_s: not before (monotonic).
-    is_kept: the widget stays when the content is final, because nothing could replace it. drawn: what the page shows.
+    appears_s: not before (monotonic); until then it is empty.
+    is_kept: nothing could replace the widget when the content is final. drawn: what the page shows. is_asked: a button
+    was pressed since.
     """
 
     source: Source
@@ -126,6 +127,7 @@ class Pane:
     live: LivePane | None = None
     is_kept: bool = False
     drawn: Content | None = None
+    is_asked: bool = False
     due_s: float = 0.0
     is_settled: threading.Event = field(default_factory=threading.Event)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The browser's half of a pane. It travels with every pane, of which there are few: below 5 KB, the style below 4.
+"""The browser's half of a pane. It travels with every pane, of which there are few: below 6 KB, the style below 4.
 
 Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
 focus, selection and scroll position survive. Until somebody chooses a tab, the first one is shown; what was unfolded
@@ -16,13 +16,14 @@ SCRIPT = squeezed(
     COMMON
     + """
 let count = 0;
-export default { render({ model, el }) {
+export default { initialize, render({ model, el }) {
   const name = "flame-pane-" + Date.now() + "-" + count++;
   const root = make(el, "div", "pane", { role: "group" });
   const bar = make(root, "div", "bar");
   const list = make(bar, "div", "tabs", { role: "tablist" });
   const buttons = make(bar, "div", "buttons");
   const status = make(root, "div", "status", { role: "status", "aria-live": "polite" });
+  const gone = make(root, "div", "gone", { role: "status" });
   const pages = make(root, "div", "pages");
   let current = "", chosen = false, wanted = "";
   const choose = (id, focus) => {
@@ -51,10 +52,15 @@ export default { render({ model, el }) {
     for (const node of [...parent.children]) if (!ids.includes(node.dataset.id)) node.remove();
   };
   const facts = () => {
-    const view = model.get("facts");
+    const view = { ...model.get("facts") };
     root.setAttribute("aria-label", view.label);
     list.setAttribute("aria-label", view.label);
     write(status, view.status);
+    const end = model.get("gone");
+    if (end && !view.final) {
+      write(gone, "! The kernel has gone: this is how it was at " + new Date(end * 1000).toTimeString().slice(0, 8));
+      view.buttons = [];
+    }
     drop(buttons, view.buttons.map((button) => button.ask));
     view.buttons.forEach((button, at) => {
       let node = find(buttons, button.ask);
@@ -65,17 +71,20 @@ export default { render({ model, el }) {
           if (node.getAttribute("aria-disabled") === "true") return;
           if (node.copies) return copy(node.copies, status, node);
           wanted = button.ask;
-          model.send({ ask: button.ask });
+          node.press = send(model, button.ask);
+          node.setAttribute("aria-disabled", true);
         });
       }
       write(node, button.text);
       node.title = button.title;
-      node.setAttribute("aria-disabled", !button.is_enabled);
+      const waits = node.press && !model.get("heard").includes(node.press);
+      node.setAttribute("aria-disabled", !button.is_enabled || !!waits);
       node.copies = button.copies;
       if (button.copies && wanted === button.ask) { wanted = ""; copy(button.copies, status, node); }
     });
   };
   const fill = () => {
+    if (model.get("over")) return;
     const tabs = model.get("tabs");
     const ids = tabs.map((tab) => tab.id);
     const many = tabs.length > 1;
@@ -106,15 +115,10 @@ export default { render({ model, el }) {
     });
     choose(chosen && ids.includes(current) ? current : ids[0], false);
   };
-  model.on("change:facts", facts);
-  model.on("change:tabs", fill);
+  const leave = watch(model, { facts, heard: facts, gone: facts, tabs: fill });
   facts();
   fill();
-  return () => {
-    window.removeEventListener("keydown", turn, true);
-    model.off("change:facts", facts);
-    model.off("change:tabs", fill);
-  };
+  return () => { window.removeEventListener("keydown", turn, true); leave(); };
 } };
 """
 )
@@ -124,6 +128,7 @@ STYLE = (
     """
 .flame-pane{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
 color:var(--jp-ui-font-color1,inherit);margin:4px 0 6px;position:relative}
+.flame-gone:empty{display:none}
 .flame-bar{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center}
 .flame-bar [role=tablist]{display:flex;gap:2px}
 .flame-pane [hidden]{display:none!important}

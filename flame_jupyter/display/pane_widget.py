@@ -6,20 +6,16 @@ Imported only when a pane is shown live: ipywidgets and anywidget may be missing
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import asdict
 
-import anywidget
 import traitlets
 
 from flame_jupyter.display.pane import Content
 from flame_jupyter.display.pane_script import SCRIPT, STYLE
+from flame_jupyter.display.widget import LiveWidget, OnAsk, OwnWidget
 
-logger = logging.getLogger(__name__)
 
-
-class PaneWidget(anywidget.AnyWidget):
+class PaneWidget(OwnWidget):
     """``facts``: label, status and buttons; ``tabs``: what is below them."""
 
     _esm = SCRIPT
@@ -28,46 +24,30 @@ class PaneWidget(anywidget.AnyWidget):
     tabs: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
 
 
-class PaneView:
-    """What panes.py holds of a widget. All methods but the constructor are called from the UI thread only."""
+class PaneView(LiveWidget):
+    """What panes.py holds of a widget."""
 
-    def __init__(self, content: Content, on_ask: Callable[[str], object]) -> None:
-        self._on_ask = on_ask
-        self._widget = PaneWidget(facts=facts_of(content), tabs=tabs_of(content))
-        self._widget.on_msg(self._heard)
+    _widget: PaneWidget
 
-    @property
-    def model_id(self) -> str:
-        return str(self._widget.model_id)
-
-    @property
-    def is_open(self) -> bool:
-        return self._widget.comm is not None
+    def __init__(self, content: Content, on_ask: OnAsk) -> None:
+        super().__init__(PaneWidget(facts=facts_of(content), tabs=tabs_of(content)), on_ask)
 
     def draw(self, content: Content) -> None:
         """One message with what has changed."""
         with self._widget.hold_sync():
             self._widget.facts = facts_of(content)
             self._widget.tabs = tabs_of(content)
+            self._tell_known()
 
-    def close(self) -> None:
-        """The layout is a widget of its own and stays registered unless it is closed too."""
-        self._widget.on_msg(self._heard, remove=True)
-        self._widget.layout.close()
-        self._widget.close()
-
-    def _heard(self, _widget: object, content: object, _buffers: object) -> None:
-        # on the main thread or on a subshell's: look, enqueue, return
-        if isinstance(content, dict) and isinstance(content.get("ask"), str):
-            self._on_ask(content["ask"])
-        else:
-            logger.debug("pane message ignored content=%r", content)
+    def _empty(self) -> None:
+        self._widget.tabs = []
 
 
 def facts_of(content: Content) -> dict[str, object]:
     return {
         "label": content.title,
         "status": content.status,
+        "final": content.is_final,
         "buttons": [asdict(button) for button in content.buttons],
     }
 

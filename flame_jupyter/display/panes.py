@@ -4,31 +4,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
-from flame_jupyter.display import bundles
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.mode import Mode
-from flame_jupyter.display.pane import Content, LivePane, Pane
+from flame_jupyter.display.pane import Content, Pane
+from flame_jupyter.display.views import Shelf
 from flame_jupyter.display.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-MESSAGES_TO_OPEN = 4  # the widget's layout, the widget, and the two outputs
-
 
 class Panes:
-    """open_live: makes the widget of a pane; None = widgets do not work here."""
-
-    def __init__(self, wire: Wire, clock: Clock, open_live: Callable[[Pane, Content], LivePane | None]) -> None:
+    def __init__(self, wire: Wire, clock: Clock, shelf: Shelf | None = None) -> None:
         self._wire = wire
         self._clock = clock
-        self._open_live = open_live
+        self._shelf = shelf or Shelf()
         self._panes: list[Pane] = []
 
-    def add(self, pane: Pane) -> None:
-        self._wire.bucket.spend(1, now_s=self._clock.now())
+    def add(self, pane: Pane, *, messages: int = 1) -> None:
+        """From now on ``pane`` is kept up to date. ``messages``: what showing it has cost already."""
+        self._wire.bucket.spend(messages, now_s=self._clock.now())
         self._panes.append(pane)
 
     def wake(self) -> None:
@@ -36,8 +32,12 @@ class Panes:
         for pane in self._panes:
             pane.due_s = min(pane.due_s, self._clock.now())
 
-    def answer(self, pane: Pane, ask: str) -> None:
+    def answer(self, pane: Pane, ask: str, press: str = "") -> None:
         """Somebody has pressed a button of this pane."""
+        if pane.live is None:
+            return
+        pane.live.know(press)
+        pane.is_asked = True
         try:
             pane.source.answer(ask)
         except Exception:
@@ -58,8 +58,9 @@ class Panes:
 
     def retire(self, *, kernel_ends: bool = False) -> None:
         for pane in list(self._panes):
-            if kernel_ends:
-                pane.live = None  # as in desk.py
+            if pane.live is not None and not kernel_ends:  # as in desk.py
+                self._close_live(pane)
+            pane.live = None
             self.close(pane)
 
     def tick(self) -> float | None:
@@ -75,6 +76,8 @@ class Panes:
                 logger.exception("pane given up display_id=%s", pane.display_id)
                 if pane.drawn is not None:
                     self._settle(pane, pane.drawn)  # a live pane that nobody serves is worse than an old number
+                elif pane.live is not None:
+                    self._close_live(pane)
                 pane.is_settled.set()  # the others go on
         self._panes = [pane for pane in self._panes if not pane.is_settled.is_set()]
         return max(min(pane.due_s for pane in self._panes) - now_s, 0.0) if self._panes else None
@@ -85,28 +88,17 @@ class Panes:
             self._settle(pane, content)
             return
         is_seen = pane.live is None or pane.live.is_open
-        if content == pane.drawn or now_s < pane.appears_s or pane.mode is Mode.SETTLED_ONCE or not is_seen:
+        is_news = content != pane.drawn or pane.is_asked
+        if not is_news or now_s < pane.appears_s or pane.mode is Mode.SETTLED_ONCE or not is_seen:
             return
-        wants_widget = pane.mode is Mode.LIVE and pane.live is None
-        if not self._wire.bucket.take(MESSAGES_TO_OPEN if wants_widget else 1, now_s=now_s):
+        if not self._wire.bucket.take(1, now_s=now_s):
             pane.due_s = now_s
             return
-        if wants_widget:
-            self._open(pane, content)
-        elif pane.live is not None:
+        if pane.live is not None:
             pane.live.draw(content)
         else:
             self._send(pane, content)
-        pane.drawn = content
-
-    def _open(self, pane: Pane, content: Content) -> None:
-        pane.live = self._open_live(pane, content)
-        if pane.live is None:
-            pane.mode = Mode.UPDATED
-            self._send(pane, content)
-            return
-        self._wire.send(content.caption(), pane.caption_id)
-        self._wire.send(bundles.with_widget(content.body(), pane.live.model_id), pane.display_id)
+        pane.drawn, pane.is_asked = content, False
 
     def _send(self, pane: Pane, content: Content) -> None:
         if pane.caption_id:
@@ -116,16 +108,21 @@ class Panes:
             self._wire.send(content.whole(has_html=pane.has_html), pane.display_id)
 
     def _settle(self, pane: Pane, content: Content) -> None:
-        final = replace(content, is_final=True)
-        if pane.is_kept and pane.live is not None:
-            pane.live.draw(final)
-            pane.is_settled.set()
-            return
-        self._wire.do_now_and_in_the_next_cell(lambda: self._send(pane, final))
-        if pane.live is not None:
+        final = replace(content, is_final=True, buttons=())
+        live, pane.live = pane.live, None
+        if live is not None:
             try:
-                pane.live.close()
+                live.draw(final)
             except Exception:
-                logger.debug("live pane not closed display_id=%s", pane.display_id, exc_info=True)
-            pane.live = None
+                logger.debug("live pane not drawn display_id=%s", pane.display_id, exc_info=True)
+            self._shelf.put(live, chars=sum(len(tab.html) for tab in final.tabs) or len(final.html))
+        if live is None or not pane.is_kept:
+            self._wire.do_now_and_in_the_next_cell(lambda: self._send(pane, final))
         pane.is_settled.set()
+
+    def _close_live(self, pane: Pane) -> None:
+        assert pane.live is not None
+        try:
+            pane.live.close()
+        except Exception:
+            logger.debug("live pane not closed display_id=%s", pane.display_id, exc_info=True)

@@ -47,6 +47,7 @@ class Progress:
         self._leave = leave
         self._groups = _grouped(list(futures), group_by)
         self._first_error: tuple[str, str] | None = None
+        self._is_cancelling = False
         self._began_s = time.time()
         self._created_s = min((future.created_s or self._began_s for future in self.pending()), default=self._began_s)
         for group in self._groups:
@@ -64,7 +65,8 @@ class Progress:
         picture = self._picture(now_s)
         if picture.is_over and not self._leave:
             return Content("", "", "", "<div></div>", is_final=True)
-        cancel = Button("cancel", "Cancel all", "Cancel the calls that have not ended yet.")
+        words = "Cancelling" if self._is_cancelling else "Cancel all"
+        cancel = Button("cancel", words, "Cancel the calls that have not ended yet.", not self._is_cancelling)
         return Content(
             title=progress_page.title(picture),
             state=progress_page.state(picture),
@@ -77,6 +79,7 @@ class Progress:
 
     def answer(self, ask: str) -> None:
         if ask == "cancel":
+            self._is_cancelling = True
             for future in self.pending():
                 future.cancel()
 

@@ -24,6 +24,8 @@ def start_reference(future: FutureLike, on_ready: Callable[[str, str], object]) 
     def make() -> None:
         try:
             text = reference_text(future)
+        except ReferenceError:  # a display does not keep the value
+            on_ready("", "No reference: the notebook has let go of this result. Give the future a name to keep it.")
         except Exception as error:  # noqa: BLE001 - told to the person who has asked, who can mend it
             on_ready("", f"No reference: {error}")
         else:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+# What a view draws comes from the kernel, so the end of that is told by something else, the page's connection to it:
+# ``gone`` is when that was, in seconds, and ``shown`` how many views a model has here. Both are set by the page alone.
+# A model that is over is closed where nothing shows it. ``send`` returns the press of a button: until ``heard`` has it,
+# what comes from the kernel does not know of it.
 # ``copy`` works without a secure context too (a notebook server that is reached by plain http), where browsers hide
 # their clipboard: there a selection is copied.
 COMMON = """
@@ -13,6 +17,22 @@ const make = (parent, tag, name, attributes = {}, at = -1) => {
   parent.insertBefore(node, parent.children[at] || null);
   return node;
 };
+const initialize = ({ model }) => {
+  const manager = model.widget_manager, status = manager?.kernel?.statusChanged;
+  const go = () => model.get("gone") || model.set("gone", Date.now() / 1000);
+  const follow = (_, word) => /restarting|terminating|dead/.test(word) && go();
+  status?.connect(follow);
+  model.on("comm_live_update", go);
+  model.on("change:over", async () => model.get("shown") || (await manager?.get_model(model.get("over")))?.close(true));
+  return () => status?.disconnect(follow);
+};
+const watch = (model, events) => {
+  const count = (step) => model.set("shown", (model.get("shown") || 0) + step);
+  for (const name in events) model.on("change:" + name, events[name]);
+  count(1);
+  return () => { for (const name in events) model.off("change:" + name, events[name]); count(-1); };
+};
+const send = (model, ask) => { const press = String(Math.random()); model.send({ ask, press }); return press; };
 const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const copy = async (text, said, button) => {
   let done = await navigator.clipboard?.writeText(text).then(() => true, () => false);

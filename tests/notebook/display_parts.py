@@ -109,6 +109,14 @@ class HandLive:
     is_broken: bool = False
     model_id: str = "model-1"
     resent: int = 0
+    is_let_go: bool = False
+    known: list[str] = field(default_factory=list)
+
+    def know(self, press: str) -> None:
+        self.known.append(press)
+
+    def let_go(self) -> None:
+        self.is_let_go = True
 
     def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:
         if self.is_broken:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,7 +16,7 @@ from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.desk import Desk
 from flame_jupyter.display.mode import Facts, Mode, Settings, choose, is_scripted
-from flame_jupyter.display.views import View
+from flame_jupyter.display.views import SHELF_CHARS, SHELF_VIEWS, Shelf, View
 from flame_jupyter.display.wire import Wire
 from tests.notebook.display_parts import HandClock, HandFuture, HandLive, Page
 
@@ -117,7 +119,8 @@ def test_a_live_view_shows_the_end_for_a_moment_and_becomes_static(room: Room) -
     assert live.drawn[-1][0] == "succeeded"
     assert "Details" in live.drawn[-1][2]
     room.pass_time(0.5)
-    assert live.is_closed
+    assert view.live is None
+    assert not live.is_closed, "a page that was loaded again has nothing else"
     assert room.page.text("body-3") == "Counter.add(4) #3: done in 2.3 s\nint, 28 bytes\n28"
     assert "pending" not in room.page.text("caption-3")
     assert room.desk.tick() is None
@@ -186,10 +189,11 @@ def test_ends_go_first_when_there_are_more_changes_than_the_budget_allows(room: 
 
 def test_cancel_reaches_the_call_and_the_button_says_so(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.desk.answer(view, "cancel")
+    room.desk.answer(view, "cancel", "press 1")
     room.pass_time(0.2)
     assert future_of(view).cancels == 1
     assert live_of(view).drawn[-1][:2] == ("running", True)
+    assert live_of(view).known == ["press 1"]
 
 
 def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.LogCaptureFixture) -> None:
@@ -203,6 +207,38 @@ def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.Lo
     room.pass_time(0.2)
     assert live_of(view).drawn[-1][:2] == ("running", False)
     assert "cancel failed" in caplog.text
+
+
+def test_a_view_that_has_settled_lets_go_of_its_future(room: Room) -> None:
+    for number, mode in enumerate((Mode.LIVE, Mode.UPDATED, Mode.SETTLED_ONCE)):
+        view = room.show(mode, number=number, is_live=mode is Mode.LIVE)
+        known = weakref.ref(view.future)
+        future_of(view).end("cancelled")
+        room.pass_time(3)
+        assert view.is_settled.is_set()
+        gc.collect()
+        assert known() is None, mode
+
+
+def test_of_many_ends_the_oldest_widgets_are_forgotten_and_their_pages_keep_them(room: Room) -> None:
+    lives = []
+    for number in range(SHELF_VIEWS + 5):
+        view = room.show(Mode.LIVE, number=number, is_live=True)
+        lives.append(live_of(view))
+        future_of(view).end("cancelled")
+        room.pass_time(2.5, step_s=0.5)
+    assert [live.is_let_go for live in lives].count(True) == 5
+    assert lives[4].is_let_go
+    assert not any(live.is_closed for live in lives)
+
+
+def test_big_ends_are_forgotten_earlier() -> None:
+    shelf, lives = Shelf(), [HandLive() for _ in range(3)]
+    for live in lives:
+        shelf.put(live, chars=SHELF_CHARS // 2)
+    assert [live.is_let_go for live in lives] == [True, False, False]
+    shelf.clear()
+    assert all(live.is_let_go for live in lives)
 
 
 def test_a_widget_that_breaks_is_replaced_by_static_output(room: Room) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -113,8 +114,8 @@ def test_a_reference_is_code_that_fetches_the_result(embedded: EmbeddedEngine) -
 def test_a_view_that_stays_offers_a_reference_and_gets_it_when_somebody_asks(room: Room) -> None:
     room.settings = Settings(settle="keep-widget", settle_after_s=0.0)
     view = room.show(Mode.LIVE, is_live=True)
-    live = live_of(view)
-    future_of(view).end()
+    live, future = live_of(view), future_of(view)
+    future.end()
     room.pass_time(0.1)
     room.run_next_event()
     room.pass_time(0.3)
@@ -125,6 +126,11 @@ def test_a_view_that_stays_offers_a_reference_and_gets_it_when_somebody_asks(roo
     expected = f"import flamepy; flamepy.get_object(flamepy.{ObjectRef('', 'demo/counter-a1b2/7', 1)!r})"
     assert live.shots[-1].reference == expected
     assert "Reference" in live.drawn[-1][2]
+    del future
+    gc.collect()
+    room.desk.answer(view, "reference")
+    room.run_next_event()
+    assert live.said[-1].startswith("No reference: the notebook has let go of this result.")
 
 
 def test_a_view_that_becomes_static_offers_none(room: Room) -> None:
