@@ -113,7 +113,8 @@ class Desk:
             if view.live is not None and not kernel_ends:  # else a page that has forgotten it would complain
                 self._close(view)
             view.live = None
-            self._make_static(view, self._snapshot(view))
+            snapshot = self._snapshot(view)
+            self._make_static(view, snapshot.gone() if kernel_ends else snapshot)
         self._views.clear()
         self._kept.clear()
         self._previews.clear()

@@ -23,6 +23,7 @@ from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
 from flame_jupyter.display.desk import Desk
+from flame_jupyter.display.history import History
 from flame_jupyter.display.mode import Facts, Mode, Settings
 from flame_jupyter.display.pane import Content, LivePane, Pane, Source
 from flame_jupyter.display.panes import Panes
@@ -52,6 +53,7 @@ class Front:
         self._shelf = Shelf()
         self._desk = Desk(self._wire, self._ui.post, settings, failures=self._failures, shelf=self._shelf)
         self._panes = Panes(self._wire, Clock(), self._shelf)
+        self._history = History(shell)
         self._page: Any = shell.display_pub
         self._shown_by_scripts: list[View | Pane] = []
         self._live: list[View] = []
@@ -76,6 +78,7 @@ class Front:
         has_html = settings.display != "text"
         snapshot = take(future, now_s=time.time())
         self._failures.show(self._cell(), snapshot.id)
+        self._history.add(future)
         if snapshot.is_terminal:
             self._show_ended(future, snapshot, has_html=has_html)
             return
@@ -170,7 +173,12 @@ class Front:
             self._ui.post(self._wire.begin_cell)
 
     def end_cell(self, result: Any = None) -> None:
-        """``post_run_cell``: a program reads outputs until the cell ends, so the cell waits for its futures."""
+        """``post_run_cell``: a program reads outputs until the cell ends, so the cell waits for its futures.
+
+        In any case, big results of earlier cells that only the history holds make room.
+        """
+        for future in self._history.left():
+            self._ui.post(future.spill)
         if not self._ui.is_running or not self._is_scripted():
             return
         cell = self._cell()

@@ -166,13 +166,16 @@ def _output(snapshot: Snapshot) -> str:
 
 
 def details(snapshot: Snapshot) -> str:
-    return folded("Details", details_table(snapshot), is_open=False) if snapshot.is_terminal else ""
+    """Times and identifiers, in few bytes: a notebook may hold hundreds of them."""
+    if not snapshot.is_terminal:
+        return ""
+    lines = "\n".join(f"{name}: {escape(value)}" for name, value in _facts(snapshot).items() if value)
+    return folded("Details", f'<div style="{MONO};white-space:pre-wrap">{lines}</div>', is_open=False)
 
 
-def details_table(snapshot: Snapshot) -> str:
-    """Times and identifiers."""
+def _facts(snapshot: Snapshot) -> dict[str, str]:
     began = snapshot.started_s
-    rows = {
+    return {
         "Called": date_text(snapshot.created_s),
         "Waited": duration_text(max((began or snapshot.finished_s or snapshot.taken_s) - snapshot.created_s, 0.0)),
         "Ran": duration_text(snapshot.elapsed_s) if began else "not at all" if snapshot.is_terminal else "not yet",
@@ -181,10 +184,13 @@ def details_table(snapshot: Snapshot) -> str:
         "Task": snapshot.task_id,
         "Reference": snapshot.reference,
     }
+
+
+def details_table(snapshot: Snapshot) -> str:
     lines = "".join(
         f'<tr style="background:none"><th scope="row" style="{CELL};font-weight:600">{name}</th>'
         f'<td style="{CELL};{MONO}">{escape(value)}</td></tr>'
-        for name, value in rows.items()
+        for name, value in _facts(snapshot).items()
         if value
     )
     style = "border-collapse:collapse;margin:4px 0;font-size:inherit;border:0"

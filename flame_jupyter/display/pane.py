@@ -8,7 +8,7 @@ future it is two outputs: a caption that always reads, and below it the widget, 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from flame_jupyter.display import bundles
@@ -16,6 +16,7 @@ from flame_jupyter.display.bundles import Bundle
 from flame_jupyter.display.html import block, page, pending_page
 from flame_jupyter.display.mode import Mode
 from flame_jupyter.display.views import Shown
+from flame_jupyter.display.words import clock_text
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,13 @@ class Content:
     def empty(self) -> Content:
         """Before there is anything to see."""
         return Content(self.title, self.state, "", "<div></div>")
+
+    def gone(self, now_s: float) -> Content:
+        """The same when the kernel ends now; in the words of the script."""
+        if self.is_final:
+            return self
+        words = f"! The kernel has gone: this is how it was at {clock_text(now_s)}"
+        return replace(self, text=f"{words}\n{self.text}", html=f"<div>{words}</div>{self.html}", tabs=())
 
     def whole(self, *, has_html: bool = True) -> Bundle:
         """Everything in one output."""

@@ -61,7 +61,10 @@ class Panes:
             if pane.live is not None and not kernel_ends:  # as in desk.py
                 self._close_live(pane)
             pane.live = None
-            self.close(pane)
+            self._panes.remove(pane)
+            now_s = self._clock.wall()
+            content = pane.source.content(now_s=now_s)
+            self._settle(pane, content.gone(now_s) if kernel_ends else content)
 
     def tick(self) -> float | None:
         """Bring all up to date. Returns the seconds until one is due, None = there is none."""

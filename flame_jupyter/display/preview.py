@@ -13,8 +13,9 @@ import io
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
+from itertools import islice
 from typing import Any, ClassVar
 
 from flame_jupyter.display.grid import grid_of, is_a
@@ -25,12 +26,18 @@ from flame_jupyter.display.words import counted, head, size_text
 PICTURE_SIDE_PX = 640
 SEQUENCE_ITEMS = 20
 GRID_ROWS = 10
+CONTAINED_ITEMS = 100  # of a container that are looked at for figures
+DUMP_CHARS = 300  # of a value that its own picture would show
 OUTSIDE = re.compile(
     r"<\s*(?:script|iframe|object|embed|link|base|form)\b"
     r"|<[^>]*\s(?:on\w+\s*=|(?:src|srcset|data|poster)\s*=\s*[\"']?\s*(?:https?:|//))"
     r"|url\(\s*[\"']?\s*(?:https?:|//)|@import|javascript:",
     re.IGNORECASE,
 )
+
+
+class GivenUp(BaseException):
+    """Raised in the thread of a preview that takes too long (aside.py)."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +72,20 @@ def preview(value: object, limits: Limits = Limits()) -> Preview:
     name = type(value).__name__
     try:
         summary = _summary(value)
-    except Exception:  # noqa: BLE001 - a broken __len__ or shape must not hide the value
+    except GivenUp:
+        raise
+    except BaseException:  # noqa: BLE001 - a broken __len__ or shape must not hide the value
         summary = name
     try:
         return _preview(value, summary, limits)
-    except Exception as error:  # noqa: BLE001 - the representation is the user's code
-        return Preview(summary, note=f"No preview: showing this {name} raised {type(error).__name__}: {error}")
+    except GivenUp:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the representation is the user's code, which may also call exit()
+        return Preview(summary, note=f"No preview: showing this {name} raised {error_words(error)}")
+
+
+def error_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def has_outside_parts(html: str) -> bool:
@@ -83,11 +98,13 @@ def _preview(value: object, summary: str, limits: Limits) -> Preview:
         return Preview(summary, repr(value) if len(value) <= 60 else head(value, max_chars=limits.text_chars))
     if isinstance(value, (bytes, bytearray)):
         return Preview(summary, head(repr(bytes(value[: limits.text_chars])), max_chars=limits.text_chars))
-    if is_a(value, "numpy", "ndarray"):
-        return Preview(summary, _array_text(value, limits))
     png = _png(value, limits)
     if png is not None:
         return _picture(png, summary, limits)
+    if figures := _figures_in(value):
+        return _with_figure(value, figures, summary, limits)
+    if is_a(value, "numpy", "ndarray") and not is_a(value, "numpy.ma", "MaskedArray"):
+        return Preview(summary, _array_text(value, limits))
     rich = Rich(value)
     png = _bytes_of(rich.get("image/png"))
     if png is not None:
@@ -104,7 +121,7 @@ def _page(value: object, rich: Rich, summary: str, limits: Limits) -> Preview:
         html = grid.html(summary)  # an Arrow table has no HTML of its own
     if html and has_outside_parts(html):
         note = "Shown as text: its HTML needs scripts or outside resources. Call .get() in a cell to see it."
-        return Preview(summary, value_text(value, limits), note=note)
+        return Preview(summary, head(value_text(value, limits), max_chars=DUMP_CHARS), note=note)
     if len(html) > limits.html_chars:
         note = "Shown as text: its HTML is too long for a preview."
         return Preview(summary, _long_table_text(value, limits), note=note)
@@ -115,6 +132,9 @@ def _page(value: object, rich: Rich, summary: str, limits: Limits) -> Preview:
         return Preview(summary, head(latex, max_chars=limits.text_chars), f"<div>{escape(latex)}</div>")
     if markdown := rich.text("text/markdown"):
         return _markdown(markdown, summary, limits)
+    if rich.needs_front_end:
+        note = "Shown as text: its picture needs scripts of the front end. Call .get() in a cell to see it."
+        return Preview(summary, head(value_text(value, limits), max_chars=DUMP_CHARS), note=note)
     return Preview(summary, value_text(value, limits))
 
 
@@ -145,6 +165,13 @@ class Rich:
         bundle = _own(value, "_repr_mimebundle_")
         bundle = bundle[0] if isinstance(bundle, tuple) and bundle else bundle
         self._bundle: Mapping[str, object] = bundle if isinstance(bundle, Mapping) else {}
+
+    @property
+    def needs_front_end(self) -> bool:
+        """Does it show itself by widgets or scripts?"""
+        return any(mime.startswith("application/") for mime in self._bundle) or (
+            not isinstance(self._value, type) and hasattr(type(self._value), "_ipython_display_")
+        )
 
     def get(self, mime: str) -> object:
         """Widgets and scripts that the bundle may hold too are never asked for."""
@@ -235,15 +262,42 @@ def _bytes_of(png: object) -> bytes | None:
     return png if isinstance(png, bytes) else None
 
 
+def _figures_in(value: Any, *, levels: int = 2) -> list[Any]:
+    """The figures of axes and lines, and of those in a container: what ``plot()`` and its like give back."""
+    artist: Any = sys.modules.get("matplotlib.artist")
+    if artist is None:
+        return []
+    if isinstance(value, artist.Artist) or type(value).__module__.startswith("seaborn."):
+        figure = getattr(value, "figure", None)
+        return [figure] if is_a(figure, "matplotlib.figure", "Figure") else []
+    if levels == 0:
+        return []
+    if isinstance(value, Mapping):
+        items: Any = value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = value
+    elif getattr(getattr(value, "dtype", None), "kind", "") == "O":  # an array or a series of axes
+        items = getattr(value, "flat", value)
+    else:
+        return []
+    found = [figure for each in islice(items, CONTAINED_ITEMS) for figure in _figures_in(each, levels=levels - 1)]
+    return list({id(figure): figure for figure in found}.values())
+
+
+def _with_figure(value: object, figures: list[Any], summary: str, limits: Limits) -> Preview:
+    """The first of its figures; of a container, its words too."""
+    shown = _picture(_figure_png(figures[0], limits), summary, limits)
+    note = f"and {counted(len(figures) - 1, 'more figure')}" if len(figures) > 1 else shown.note
+    if shown.html is None or not hasattr(value, "__len__"):
+        return replace(shown, note=note)
+    text = value_text(value, limits)
+    return Preview(summary, text, f'<pre style="white-space:pre-wrap;margin:0">{escape(text)}</pre>{shown.html}', note)
+
+
 def _figure_png(figure: Any, limits: Limits) -> bytes:
-    """Draw on a canvas of our own. Reading a figure that pyplot made enters it into pyplot's list of open figures,
-    and the inline backend would show it once more at the end of the cell: it is taken out again.
-    """
+    """Draw on a canvas of our own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        pyplot.close(figure)
     width, height = (float(side) for side in figure.get_size_inches())
     dpi = min(float(figure.get_dpi()), PICTURE_SIDE_PX * 1.5 / max(width, height, 0.1))
     FigureCanvasAgg(figure)  # becomes the figure's canvas

@@ -18,13 +18,14 @@ const make = (parent, tag, name, attributes = {}, at = -1) => {
   return node;
 };
 const initialize = ({ model }) => {
-  const manager = model.widget_manager, status = manager?.kernel?.statusChanged;
+  const manager = model.widget_manager, kernel = manager?.kernel;
   const go = () => model.get("gone") || model.set("gone", Date.now() / 1000);
   const follow = (_, word) => /restarting|terminating|dead/.test(word) && go();
-  status?.connect(follow);
+  kernel?.statusChanged?.connect(follow);
+  kernel?.disposed?.connect(go);
   model.on("comm_live_update", go);
   model.on("change:over", async () => model.get("shown") || (await manager?.get_model(model.get("over")))?.close(true));
-  return () => status?.disconnect(follow);
+  return () => { kernel?.statusChanged?.disconnect(follow); kernel?.disposed?.disconnect(go); };
 };
 const watch = (model, events) => {
   const count = (step) => model.set("shown", (model.get("shown") || 0) + step);

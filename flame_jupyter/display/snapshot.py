@@ -52,6 +52,7 @@ class FutureLike(Protocol):
     def ref(self) -> object: ...
     def ask(self, function: Callable[..., Any], /, *arguments: Any) -> Any: ...
     def cancel(self) -> bool: ...
+    def spill(self) -> None: ...
     def done(self) -> bool: ...
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
 
@@ -76,6 +77,7 @@ LOOKS: dict[str, Look] = {
     "failed": Look("✗", "Failed", "error", is_terminal=True),
     "cancelled": Look("⊘", "Cancelled", "neutral", is_terminal=True),
     "lost": Look("!", "Lost", "warn", is_terminal=True),
+    "gone": Look("!", "The kernel has gone", "warn", is_terminal=True),  # before the call had ended
 }
 MAX_AWAITED = 3  # names of calls that fit into the line of the state
 
@@ -152,6 +154,10 @@ class Snapshot:
     def elapsed_s(self) -> float:
         """How long it ran; for a call that never ran, how long it waited. The clock may step back: never negative."""
         return max((self.finished_s or self.taken_s) - self.since_s, 0.0)
+
+    def gone(self) -> Snapshot:
+        """The same when the kernel ends now."""
+        return self if self.is_terminal else replace(self, state="gone", finished_s=self.taken_s)
 
     def fetching(self) -> Snapshot:
         """The same while its result, which is known, is being read."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from flamepy.cache.blob import Blob
 from flamepy.core.cache import ObjectRef
@@ -41,4 +41,13 @@ class ObjectStore(Protocol):
 
     def delete(self, prefix: str) -> None:
         """Delete ``<app>/<session>/<object>``, all of ``<app>/<session>`` or all of ``<app>/*``. Unknown is fine."""
+        ...
+
+
+@runtime_checkable
+class SpillingStore(Protocol):
+    """What a store can do beyond ``ObjectStore`` when values lie in the memory of this machine."""
+
+    def spill(self, blob: Blob) -> None:
+        """Move a value to disk, where it reads as before. One that stays in memory is no error."""
         ...

@@ -65,6 +65,12 @@ class SegmentBudget:
         for reference in chosen:
             self._spill(reference)
 
+    def spill(self, blob: Blob) -> None:
+        """Write ``blob``'s segment to disk although there may be room for it."""
+        segment = blob.segment
+        if segment is not None and segment.is_in_memory():
+            self._spill(weakref.ref(segment, self._gone.append))
+
     def _spill(self, reference: weakref.ref[Segment]) -> None:
         segment = reference()
         if segment is None:

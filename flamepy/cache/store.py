@@ -66,6 +66,10 @@ class MemoryStore:
         self.budget.admit(blob)
         return ObjectRef(self.endpoint, ref.key, new.version)
 
+    def spill(self, blob: Blob) -> None:
+        """See ``cache.api.SpillingStore``."""
+        self.budget.spill(blob)
+
     def delete(self, prefix: str) -> None:
         """Delete ``<app>/<session>/<object>``, all of ``<app>/<session>`` or all of ``<app>/*``. Unknown is fine."""
         key = _parsed(prefix)

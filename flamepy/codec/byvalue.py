@@ -4,7 +4,7 @@
 Code of a script or a notebook lives in ``__main__``, and every process has one of its own. cloudpickle sends functions
 and classes from there by value. Here the same is done for other things that pickle as their name (cached functions,
 ``NewType``, sentinels), for the slots of classes, for descriptors that hold a lock of Python's, for weak dictionaries,
-and for exceptions (``exceptions``).
+and for exceptions (``exceptions``). Figures of matplotlib travel as what they are, not as windows.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
             return NotImplemented if _is_importable(value) else _reduced_cache(value)
         if issubclass(kind, functools.cached_property):
             return _reduced_without_lock(value)
+        figure = sys.modules.get("matplotlib.figure")
+        if figure is not None and issubclass(kind, figure.Figure):
+            return _without_pyplot(value)
         if kind in _WEAK_DICTIONARIES:
             return kind, (dict(value),)
         is_own = getattr(kind, "__reduce__") is not object.__reduce__ and kind not in self.dispatch_table  # noqa: B009
@@ -123,6 +126,15 @@ def _descriptor_again(cls: type, locks: list[str]) -> Any:
     descriptor = _bare(cls)
     vars(descriptor).update({key: threading.RLock() for key in locks})
     return descriptor
+
+
+def _without_pyplot(figure: Any) -> Any:
+    """A figure that pyplot made asks to be shown where it is read: in a notebook, below whichever cell reads it."""
+    reduced = figure.__reduce_ex__(_PROTOCOL)
+    if not isinstance(reduced, tuple) or len(reduced) < 3 or not isinstance(reduced[2], dict):
+        return reduced
+    state = {name: each for name, each in reduced[2].items() if name != "_restore_to_pylab"}
+    return (*reduced[:2], state, *reduced[3:])
 
 
 def _not_as_a_name(value: Any) -> Any:

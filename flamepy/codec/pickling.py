@@ -21,6 +21,7 @@ OUT_OF_BAND_BYTES = 16 * 1024  # a smaller buffer costs less inside the stream t
 _PROTOCOL = 5  # the first one with out-of-band buffers, and what 0.6 workers read
 _NAMED = b"\x93"  # STACK_GLOBAL: a stream without it refers to no class, function or module by name
 _MAIN = b"_main__"  # the end of __main__, and of __mp_main__: so the script is called in children of multiprocessing
+_FIGURE = b"_restore_to_pylab"  # a figure that pyplot would show wherever it is read (byvalue.py)
 _CURE = (
     "Create it inside the function that runs on the worker, or leave it out of the object's state with __getstate__."
 )
@@ -59,7 +60,7 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
     try:
         try:
             data = pickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside)
-            if _NAMED not in data or not (_MAIN in data or _has_modules_by_value()):
+            if _NAMED not in data or not (_MAIN in data or _FIGURE in data or _has_modules_by_value()):
                 return Payload(data, buffers)
         except Exception:  # noqa: BLE001 - whatever plain pickle dislikes, cloudpickle is asked next
             pass

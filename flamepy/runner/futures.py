@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from flamepy.cache.api import SpillingStore
 from flamepy.codec.pickling import decode, placeholder
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.task import TaskState
@@ -128,6 +129,12 @@ class ObjectFuture:
         from flamepy.runner.beside import ask_beside
 
         return Answer(self._engine, ask_beside(self._engine, self, function, arguments))
+
+    def spill(self) -> None:
+        """Move a big value that will hardly be read soon from memory to disk: ``get()`` gives it as before."""
+        value = None if self._completion.outcome is None else self._completion.outcome.value
+        if value is not None and isinstance(self._engine.cache, SpillingStore):
+            self._engine.cache.spill(value)
 
     # -- waiting and watching
 

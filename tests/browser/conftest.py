@@ -206,6 +206,11 @@ class Lab:
         saved: nbformat.NotebookNode = nbformat.read(self.server.directory / self.path, as_version=4)
         return saved
 
+    def open_again(self) -> None:
+        """As F5 does, or a tab that is closed and opened."""
+        self.page.reload()
+        self._wait_for_kernel()
+
     def restart_kernel_and_reload(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
         self.page.reload()

@@ -35,6 +35,7 @@ class HandFuture:
     waits_for: tuple[str, ...] = ()
     callbacks: list[Callable[[Any], object]] = field(default_factory=list)
     cancels: int = 0
+    spills: int = 0
 
     def end(self, state: str = "succeeded", *, nbytes: int = 28, finished_s: float = 1002.8) -> None:
         self.finished_s, self.nbytes, self.state = finished_s, nbytes, state
@@ -62,6 +63,9 @@ class HandFuture:
         if self.error is not None:
             raise self.error
         return ObjectRef("", f"demo/{self.session_id}/{self.task_id}", 1)
+
+    def spill(self) -> None:
+        self.spills += 1
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.done()

@@ -157,9 +157,22 @@ def test_a_preview_that_never_comes_is_left_behind_and_the_next_one_is_made(room
     room.pass_time(0.2)
     assert room.page.text("body-4").endswith("28")
     gate.set()
-    room.run_next_event()  # it comes after all, and changes nothing
     room.pass_time(0.2)
     assert room.page.count("body-3") == 1
+
+
+def test_the_time_while_the_process_was_stopped_does_not_count_against_a_preview(room: Room) -> None:
+    """A laptop whose lid was closed for a minute."""
+    view = room.show(Mode.SETTLED_ONCE)
+    gate = future_of(view).reading = threading.Event()
+    future_of(view).end()
+    room.pass_time(0.1)
+    room.clock.now_s += 60
+    room.pass_time(0.2)
+    gate.set()
+    room.run_next_event()
+    room.pass_time(0.2)
+    assert room.page.text("body-3").endswith("28")
 
 
 def test_two_hundred_calls_that_end_together_stay_within_the_budget_and_all_become_final(room: Room) -> None:
@@ -308,6 +321,16 @@ def test_a_pending_output_can_be_brought_up_to_date(room: Room) -> None:
     room.pass_time(1)
     room.desk.refresh([view])
     assert "running for 50.5" in room.page.text("body-3") or "running for 50 s" in room.page.text("body-3")
+
+
+def test_the_end_of_the_kernel_is_said_of_what_has_not_ended(room: Room) -> None:
+    pending, ended = (room.show(Mode.LIVE, number=number, is_live=True) for number in (1, 2))
+    future_of(ended).end("cancelled")
+    room.desk.retire(kernel_ends=True)
+    assert "the kernel has gone after" in room.page.text("body-1")
+    assert "cancelled after" in room.page.text("body-2")
+    assert "pending" not in room.page.text("caption-1")
+    assert pending.is_settled.is_set()
 
 
 def test_the_end_of_the_display_leaves_everything_static(room: Room) -> None:

@@ -257,6 +257,15 @@ def test_a_pane_that_is_taken_back_stays_readable() -> None:
     assert WIDGET_VIEW not in room.shown("body")
 
 
+def test_the_end_of_the_kernel_is_said_of_what_has_not_ended() -> None:
+    room = Room()
+    room.show(Progress(futures("load")))
+    room.pass_time(0.2)
+    room.panes.retire(kernel_ends=True)
+    assert room.page.text("body").startswith("! The kernel has gone: this is how it was at ")
+    assert not room.live.is_closed, "its comm has gone with the kernel"
+
+
 def test_a_source_that_breaks_is_given_up_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     def break_() -> PanelFacts | None:
         raise RuntimeError("no engine")

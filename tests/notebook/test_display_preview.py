@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import base64
 import importlib
+import io
 import sys
 import threading
+from collections.abc import Callable
 
+import ipywidgets
 import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import PIL.Image
+import plotly.graph_objects
 import pytest
 
+from flame_jupyter.display import html
 from flame_jupyter.display.aside import preview_of, preview_within_budget
 from flame_jupyter.display.grid import grid_of
 from flame_jupyter.display.preview import Limits, has_outside_parts, is_for_worker, preview, unfetched
+from flame_jupyter.display.snapshot import take
+from flamepy.codec.pickling import decode, encode
 from tests.notebook.display_parts import HandFuture
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -83,13 +90,58 @@ def test_a_table_that_is_too_long_for_a_page_is_shown_as_text() -> None:
     assert "too long" in shown.note
 
 
-def test_a_figure_becomes_a_picture_and_does_not_stay_in_pyplot() -> None:
-    figure = plt.figure(figsize=(3, 2))  # as one that was read from a worker: pyplot knows it
-    figure.add_subplot().plot([1, 2])
-    shown = preview(figure)
+class Holder:
+    """Holds something that nobody sees in its words."""
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+def drawn() -> matplotlib.figure.Figure:
+    """As a function on a worker makes it."""
+    return plt.subplots(2, 2, figsize=(3, 2))[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        drawn,
+        lambda: drawn().axes[0],
+        lambda: {"figure": drawn(), "accuracy": 0.9},
+        lambda: [drawn(), drawn()],
+        lambda: np.array(drawn().axes).reshape(2, 2),
+        lambda: drawn().axes[0].plot([1, 2]),
+        lambda: drawn().axes[0].hist([1, 2, 2]),
+        lambda: {"nested": [drawn().axes[1]]},
+        lambda: pd.DataFrame({"a": [1, 2]}).plot(),
+        lambda: pd.DataFrame({"a": [1, 2], "b": [2, 3]}).hist(),
+        lambda: pd.Series(drawn().axes),
+    ],
+    ids=["figure", "axes", "dict", "list", "array", "lines", "tuple", "nested", "plot", "hist", "series"],
+)
+def test_a_figure_in_a_result_is_a_picture_and_pyplot_does_not_learn_of_it(make: Callable[[], object]) -> None:
+    payload = encode(make())
+    plt.close("all")  # those of the worker
+    value = decode(payload)
+    shown = preview(value)
     assert shown.html is not None
     assert base64.b64decode(shown.html.split("base64,")[1].split('"')[0]).startswith(PNG)
     assert plt.get_fignums() == []
+
+
+def test_a_figure_that_nobody_sees_stays_out_of_pyplot_too() -> None:
+    payload = encode(Holder({"figures": (drawn(), drawn())}))
+    plt.close("all")
+    value = decode(payload)
+    assert isinstance(value, Holder)
+    assert plt.get_fignums() == []
+    value.held["figures"][0].savefig(io.BytesIO())  # type: ignore[index]
+
+
+def test_what_is_left_out_of_many_figures_is_counted() -> None:
+    shown = preview([matplotlib.figure.Figure(), matplotlib.figure.Figure(), matplotlib.figure.Figure()])
+    assert shown.note == "and 2 more figures"
+    assert "Figure size" in str(shown.html)
 
 
 def test_a_huge_figure_stays_below_the_limit_of_a_picture() -> None:
@@ -129,6 +181,42 @@ def test_html_that_needs_scripts_or_outside_resources_is_shown_as_text(page: str
 def test_html_that_reads_offline_is_kept(page: str) -> None:
     assert not has_outside_parts(page)
     assert preview(Page(page)).html == page
+
+
+def test_a_value_that_shows_itself_by_scripts_is_short_and_says_so() -> None:
+    for value in (plotly.graph_objects.Figure({"data": [{"y": list(range(50))}]}), ipywidgets.IntSlider()):
+        shown = preview(value)
+        assert shown.html is None
+        assert len(shown.text) < 400
+        assert "needs scripts" in shown.note
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(SystemExit(3), "SystemExit: 3"), (KeyboardInterrupt(), "KeyboardInterrupt")]
+)
+def test_a_representation_that_wants_to_end_the_program_is_told(error: BaseException, words: str) -> None:
+    class Ends:
+        def __repr__(self) -> str:
+            raise error
+
+        def __len__(self) -> int:
+            raise error
+
+    assert preview(Ends()).note == f"No preview: showing this Ends raised {words}"
+    future = HandFuture(value=error)
+    future.end()
+    assert preview_of(future, Limits()).note == f"No preview: reading the result raised {words}"
+
+
+def test_a_small_value_has_a_small_output() -> None:
+    future = HandFuture()
+    future.end()
+    assert len(html.card(take(future, now_s=1003.0, preview=preview(28)))) < 1500
+
+
+def test_a_masked_array_is_shown_without_a_warning() -> None:
+    assert "--" in preview(np.ma.array([1, 2], mask=[False, True])).text
+    assert preview(np.ma.array([1.0, 2.0], mask=True)).note == ""
 
 
 def test_a_value_whose_representation_raises_is_told_by_its_type() -> None:
@@ -278,6 +366,23 @@ def test_a_preview_within_its_budget_is_there_at_once() -> None:
     future = HandFuture(value=28)
     future.end()
     assert preview_within_budget(future, Limits()).text == "28"
+
+
+@pytest.mark.slow
+def test_a_representation_in_python_that_never_ends_keeps_no_thread() -> None:
+    threads: list[threading.Thread] = []
+
+    class Endless:
+        def __repr__(self) -> str:
+            threads.append(threading.current_thread())
+            while True:
+                pass
+
+    future = HandFuture(value=Endless())
+    future.end()
+    assert "more than 2 s" in preview_within_budget(future, Limits()).note
+    threads[0].join(30)
+    assert not threads[0].is_alive()
 
 
 @pytest.mark.slow

@@ -139,7 +139,7 @@ def test_a_call_that_never_ran_says_so() -> None:
     future.end("cancelled", finished_s=1001.0)
     page = words(html.card(snapshot_of(future)))
     assert "Cancelled after 1.0 s" in page
-    assert "Ran not at all" in page
+    assert "Ran: not at all" in page
 
 
 def test_times_that_run_backwards_give_no_negative_duration() -> None:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views end on every page that shows them: loaded again, opened later, inside an Output; and without their kernel."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import Lab
+from tests.browser.notebooks import Notebook
+
+PROGRESS = "import flame_jupyter\nflame_jupyter.progress([train(0.2), train(0.3)])"
+OUTPUT = """from ipywidgets import Output, Tab
+import flame_jupyter
+first, second = Output(), Output()
+with first:
+    display(train(0.1))
+with second:
+    flame_jupyter.progress([train(0.2)])
+Tab([first, second])
+"""
+TALK = """%%flame_service talk
+def talk():
+    import time
+    for number in range(6000):
+        print(number, flush=True)
+        time.sleep(0.1)
+"""
+
+
+def view_of(lab: Lab, number: int) -> Locator:
+    return lab.page.get_by_role("group", name=f"Flame call train number {number}").locator("visible=true").first
+
+
+def test_a_page_that_is_loaded_again_shows_the_end_and_so_does_one_that_is_opened_afterwards(
+    lab: Lab, notebook: Notebook
+) -> None:
+    notebook.open("again.ipynb", "train(0.1)", PROGRESS)
+    for index in range(4):
+        lab.run_cell(index)
+    pane = lab.page.get_by_role("group", name="Progress of 2 calls")
+    expect(pane).to_contain_text("0 of 2")
+    lab.save()
+    lab.open_again()
+    expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Running")
+    for rate in (0.1, 0.2, 0.3):
+        notebook.release(rate)
+    for _ in ("loaded while they ran", "loaded when they had ended"):
+        expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Done")
+        expect(view_of(lab, 1)).to_contain_text("'accuracy': 0.93")
+        expect(pane.first).to_contain_text("All ended in")
+        for index in (2, 3):
+            expect(lab.outputs(index).first.locator(".flame-pending")).to_be_hidden()
+        lab.save()
+        lab.open_again()
+
+
+def test_a_view_inside_an_output_or_captured_shows_the_end(lab: Lab, notebook: Notebook) -> None:
+    notebook.open("inside.ipynb", OUTPUT, "%%capture captured\ntrain(0.3)", "captured.show()")
+    for index in range(4):
+        lab.run_cell(index)
+    for rate in (0.1, 0.2, 0.3):
+        notebook.release(rate)
+    inside = lab.page.locator(".jp-CodeCell").nth(2)
+    expect(inside.locator(".flame-word")).to_have_text("Done")
+    expect(inside.locator(".flame-pending").first).to_be_hidden()
+    inside.get_by_role("tab").nth(1).click()
+    expect(inside).to_contain_text("All ended in")
+    lab.run_cell(4)
+    shown = lab.page.locator(".jp-CodeCell").nth(4)
+    expect(shown.locator(".flame-word")).to_have_text("Done")
+    expect(shown.locator(".flame-pending")).to_be_hidden()
+
+
+@pytest.mark.parametrize("way", ["restart", "shutdown", "kill"])
+def test_when_the_kernel_goes_its_views_say_so_and_nothing_counts_on(lab: Lab, notebook: Notebook, way: str) -> None:
+    notebook.open("gone.ipynb", "train(0.1)", PROGRESS, "%flame_runner", "import os; os.kill(os.getpid(), 9)")
+    for index in range(5):
+        lab.run_cell(index)
+    expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Running")
+    if way == "kill":
+        lab.start_cell(5)
+    else:
+        lab.page.evaluate(f"() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.{way}()")
+    words = lab.page.get_by_text("The kernel has gone").locator("visible=true")
+    expect(words).to_have_count(3, timeout=60_000)
+    before = lab.outputs(2).all_inner_texts()
+    assert "after" in before[1]
+    expect(lab.page.get_by_role("button", name="Cancel").locator("visible=true")).to_have_count(0)
+    lab.page.wait_for_timeout(1_000)  # nothing is waited for: that nothing happens is seen
+    assert lab.outputs(2).all_inner_texts() == before
+    lab.screenshot(f"gone-{way}", lab.page.locator(".jp-Notebook"))
+
+
+def test_a_button_stays_pressed_while_the_kernel_is_busy(lab: Lab, notebook: Notebook) -> None:
+    """The call prints meanwhile, so its view is drawn again by a kernel that knows nothing of the button."""
+    busy = f"import os, time\nwhile not os.path.exists('{notebook.releases}/busy'):\n    time.sleep(0.05)"
+    notebook.open("pressed.ipynb", TALK, "talk()", busy)
+    for index in range(4):
+        lab.run_cell(index)
+    lab.start_cell(4)
+    view = lab.page.get_by_role("group", name="Flame call talk number 1")
+    button = view.get_by_role("button")
+    button.click()
+    printed = view.locator(".flame-log pre").inner_text()
+    expect(view.locator(".flame-log pre")).not_to_have_text(printed)
+    expect(button).to_have_text("Cancelling")
+    expect(button).to_be_disabled()
+    notebook.release("busy")
+    expect(lab.outputs(3).nth(1)).to_contain_text("Cancelled after", timeout=60_000)
