@@ -83,7 +83,8 @@ def _show_groups_and_the_users_line(
 ) -> Callable[[], None]:
     """Let debuggers begin at the user's line, and show a group as any other error; returns the undo.
 
-    IPython asks the exception itself how it is shown, but not a group; and it keeps the traceback for ``%debug``.
+    IPython asks the exception itself how it is shown, but not a group and no SyntaxError, which it takes for one of the
+    cell; and it keeps the traceback for ``%debug``.
     """
     from flamepy.errors import FlameError
 
@@ -101,7 +102,7 @@ def _show_groups_and_the_users_line(
             shorten(
                 shell, error, shows_everything, "what was awaited goes on. Await it again, or end it with cancel()."
             )
-        if not isinstance(error, FlameError) or not members_of(error):
+        if not isinstance(error, FlameError) or not (members_of(error) or isinstance(error, SyntaxError)):
             shown_by_ipython(exc_tuple, *args, **kwargs)
             return
         kind, value, _ = shell._get_exc_info(exc_tuple)
@@ -244,7 +245,8 @@ def failures_of(futures: Iterable[ObjectFuture]) -> str:
 
 def _shown(shell: InteractiveShell, frame: Any, index: CodeIndex, context_lines: int) -> ShownFrame:
     filename, function = frame.filename, frame.qualname or frame.function
-    if shell.compile.format_code_name(filename) is None:
+    # the top level of a module is no code of a cell, whatever cell has a line of that number
+    if shell.compile.format_code_name(filename) is None and frame.function != "<module>":
         name = (frame.function, frame.qualname, frame.lineno)
         place = index.place_of(*name) or place_in(_cells(shell), *name)
         if place is not None:

@@ -60,7 +60,12 @@ class ServiceHandle:
         if record is None or name.startswith("_"):
             raise AttributeError(name)
         from flamepy.runner import unknown_attribute
+        from flamepy.runner.methods import open_save_of
 
+        if record.kind != "function":
+            data = open_save_of(record.local if record.kind == "class" else type(record.local))
+            if data is not None and name not in data:  # the object decides by its own __getattr__
+                return HandleMethod(record, name)
         if hasattr(type(record.local) if record.kind == "instance" else record.local, name):
             cure = f"It stays here: read {record.variable}.local.{name}."
             raise unknown_attribute(record.name, name, methods_of(record.local), cure=cure)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 
+_TAKEN_FOR_A_COROUTINE = re.compile(r"(?i)\ba coroutine (?:was expected|object is required)")
 _TAKEN_FOR_A_VALUE = re.compile(r"\bObject(Future|Stream)\b")
 _HINTS = {
     "Future": "Hint: a call gives a future. future.get() waits for its value; another call takes the future as it is.",
+    "Coroutine": "Hint: asyncio.ensure_future(future) makes a task of it; 'await future' waits for its value.",
     "Stream": "Hint: a generator gives a stream. 'for part in stream' gives futures, and part.get() waits for a value.",
 }
 
@@ -17,4 +19,6 @@ def hint_for(error: BaseException | None) -> str:
     if not isinstance(error, (TypeError, AttributeError)):
         return ""
     found = _TAKEN_FOR_A_VALUE.search(str(error))
-    return "" if found is None else _HINTS[found[1]]
+    if found is None:
+        return ""
+    return _HINTS["Coroutine" if _TAKEN_FOR_A_COROUTINE.search(str(error)) else found[1]]

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flamepy.codec.byvalue import Pickler
+from flamepy.core.shown import short_repr
 
 MAX_DEPTH = 24  # deeper paths are of no help to a reader
 MAX_OBJECTS = 5_000_000  # pickled in all while searching: about two seconds
@@ -230,4 +231,4 @@ def _with_article(name: str) -> str:
 
 def _shown(key: object) -> str:
     """A key in a message: short, and never the ``repr`` of a user's class, which may fail."""
-    return repr(key)[:40] if isinstance(key, (str, int, float, bytes, bool, type(None))) else _kind_of(key)
+    return short_repr(key)[:40] if isinstance(key, (str, int, float, bytes, bool, type(None))) else _kind_of(key)

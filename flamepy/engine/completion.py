@@ -125,6 +125,17 @@ class Completion:
             if self.outcome is not None:
                 _call_all(self._callbacks)
 
+    def remove_callbacks(self, callback: Callable[[], object]) -> int:
+        """Forget what ``on_done`` was given and equals ``callback``; returns how many there were."""
+        count = 0
+        while self._callbacks:
+            try:
+                self._callbacks.remove(callback)
+            except ValueError:
+                break
+            count += 1
+        return count
+
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` at each change of state from now on, in the engine's thread, where it must not block."""
         if self._observers is None:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flamepy.core.task import TaskState
 from flamepy.errors import CallTimeout, FlameError
 
 if TYPE_CHECKING:
@@ -59,6 +60,64 @@ class ConcurrentFuture(concurrent.futures.Future[Any]):
     def _wait(self, timeout_s: float | None) -> None:
         if not self._source.wait(timeout_s):
             raise CallTimeout(f"{self._source.name} has no result after {timeout_s} s of waiting: wait longer.")
+
+
+class Standard(concurrent.futures.Future[None]):
+    """What ``concurrent.futures.wait`` and ``as_completed`` see of an ObjectFuture: its end, not its value."""
+
+    def __init__(self, completion: Completion) -> None:
+        super().__init__()
+        completion.on_done(lambda: self._end(completion.state is TaskState.CANCELLED))
+
+    def _end(self, is_cancelled: bool) -> None:
+        if is_cancelled:
+            self.cancel()
+            self.set_running_or_notify_cancel()
+        else:
+            self.set_result(None)
+
+    def waiters_for(self, future: ObjectFuture) -> Waiters:
+        return Waiters(self, future)
+
+
+class Waiters:
+    """The list into which a wait function puts what it wants to be told by; it is told of ``future``."""
+
+    def __init__(self, standard: Standard, future: ObjectFuture) -> None:
+        self._list: list[Any] = standard._waiters
+        self._future = future
+
+    def append(self, waiter: Any) -> None:
+        self._list.append(_Waiter(waiter, self._future))
+
+    def remove(self, waiter: Any) -> None:
+        self._list[:] = [each for each in self._list if each.waiter is not waiter or each.future is not self._future]
+
+
+class _Waiter:
+    def __init__(self, waiter: Any, future: ObjectFuture) -> None:
+        self.waiter = waiter
+        self.future = future
+
+    def add_result(self, _: object) -> None:
+        self.waiter.add_result(self.future)
+
+    def add_cancelled(self, _: object) -> None:
+        self.waiter.add_cancelled(self.future)
+
+
+def called_in_its_loop(fn: Callable[[Any], object]) -> Callable[[Any], object]:
+    """A callback of ``asyncio.wait``, which has to run in the event loop that waits."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return fn
+
+    def call_back(future: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(fn, future)
+
+    return call_back
 
 
 async def wait_in_loop(engine: Engine, completion: Completion) -> None:

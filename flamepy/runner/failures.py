@@ -103,8 +103,9 @@ def error_of_failure(failure: Failure, call: str) -> TaskFailed:
     original, why = _read_exception(failure)
     detail = failure.message
     if failure.type_name == _DEBUGGER_QUIT:
-        original, detail = None, _NO_DEBUGGER.format(function=call.partition(".")[0])
-    elif original is None and why:
+        detail = _NO_DEBUGGER.format(function=call.partition(".")[0])
+        return _plain(call, failure.type_name, detail, failure.traceback_text, ())  # no frames: they are the debugger's
+    if original is None and why:
         detail += f" (the exception itself could not travel: {why})"
     if original is None:
         return _plain(call, failure.type_name, detail, failure.traceback_text, failure.frames)

@@ -7,9 +7,9 @@ private copy. The methods are those of ``concurrent.futures.Future`` where they 
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import logging
-import reprlib
 import time
 import warnings
 import weakref
@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from flamepy.cache.api import SpillingStore
 from flamepy.codec.pickling import decode, placeholder
 from flamepy.core.cache import ObjectKey, ObjectRef
+from flamepy.core.shown import short_repr
 from flamepy.core.task import TaskState
 from flamepy.engine.api import Engine
 from flamepy.engine.completion import Completion, Outcome
-from flamepy.errors import CallTimeout, FlameError, NotFound, RunnerClosed
+from flamepy.errors import CallTimeout, FlameError, InvalidState, NotFound, RunnerClosed
 from flamepy.runner.failures import error_of
 from flamepy.runner.waits import waiting_for
 
 if TYPE_CHECKING:
-    import concurrent.futures
+    from flamepy.runner.bridges import Standard
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 _SHOWN_TYPES = frozenset({int, float, bool, type(None), str, complex})
 _SHOWN_STRING_CHARS = 200
 _MAX_CALL_TEXT_CHARS = 60
+
+_ENDED_BY_ENGINE = "the engine ends this future when its call has ended: cancel() is what its holder can do."
 
 _STATE_WORDS = {
     TaskState.PENDING: "queued",
@@ -58,10 +61,14 @@ class Notices:
         self.has_warned = False
 
 
-class ObjectFuture:
-    """The result of one call, now or later. Made by calling a service, never by hand."""
+class ObjectFuture(concurrent.futures.Future[Any]):
+    """The result of one call, now or later. Made by calling a service, never by hand.
 
-    __slots__ = ("__weakref__", "_arguments", "_completion", "_engine", "_notices", "_ref", "_waits_for", "id")
+    It is a ``concurrent.futures.Future``, so that ``concurrent.futures.wait`` and ``asyncio.wrap_future`` take it, but
+    one that only looks: the engine's Completion knows how far the call is.
+    """
+
+    __slots__ = ("_arguments", "_completion", "_engine", "_notices", "_ref", "_standard_", "_waits_for", "id")
 
     _ids: ClassVar[itertools.count[int]] = itertools.count(1)  # next() on a count is atomic
 
@@ -74,6 +81,7 @@ class ObjectFuture:
         waits_for: Sequence[ObjectFuture] = (),
         notices: Notices | None = None,
     ) -> None:
+        # not the base's __init__, which would make a lock for each call: see _standard
         self.id = next(self._ids)
         self._engine = engine
         self._completion = completion
@@ -164,22 +172,24 @@ class ObjectFuture:
         """Remove the call when it has not begun, interrupt it when it runs. False when it had already ended."""
         return self._completion.outcome is None and self._engine.cancel(self._completion)
 
-    def add_done_callback(self, fn: Callable[[ObjectFuture], object]) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn(future)`` when the call has ended: at once, or in the engine's thread, where it must not block.
 
         What ``fn`` raises is logged, as ``concurrent.futures`` does.
         """
+        call_back = _CallBack(self, fn)
+        if getattr(fn, "__module__", "") == "asyncio.tasks":
+            from flamepy.runner.bridges import called_in_its_loop
 
-        def call_back() -> None:
-            try:
-                fn(self)
-            except (Exception, SystemExit):  # SystemExit, because it would end the engine's thread
-                logger.exception("done callback failed future=%r callback=%r", self, fn)
-
+            call_back.call = called_in_its_loop(fn)
         self._completion.on_done(call_back)
 
+    def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
+        """Do not call ``fn`` after all; how many times it would have been called. ``asyncio.wait`` asks for it."""
+        return self._completion.remove_callbacks(_CallBack(self, fn))
+
     def as_concurrent(self) -> concurrent.futures.Future[Any]:
-        """This call as a ``concurrent.futures.Future``, for ``wait``, ``as_completed`` and ``asyncio.wrap_future``."""
+        """This call as a ``concurrent.futures.Future`` of no other kind, for what looks closer than ``isinstance``."""
         from flamepy.runner.bridges import ConcurrentFuture
 
         return ConcurrentFuture.of(self)
@@ -205,7 +215,7 @@ class ObjectFuture:
         if self._arguments is None:
             return f"{self.name}(…)"
         args, kwargs = self._arguments
-        shown = [reprlib.repr(each) for each in args] + [f"{key}={reprlib.repr(each)}" for key, each in kwargs]
+        shown = [short_repr(each) for each in args] + [f"{key}={short_repr(each)}" for key, each in kwargs]
         text = f"{self.name}({', '.join(shown)})"
         return text if len(text) <= _MAX_CALL_TEXT_CHARS else text[: _MAX_CALL_TEXT_CHARS - 2] + "…)"
 
@@ -286,6 +296,40 @@ class ObjectFuture:
     def __repr__(self) -> str:
         return f"<ObjectFuture {self.name} #{self.id} {self.state} {self.elapsed_s:.1f}s>"
 
+    # -- what the functions of concurrent.futures look at, where a plain attribute is expected
+
+    def _standard(self) -> Standard:
+        """A plain future that ends with this one: made when it is asked for, because most are not."""
+        standard: Standard | None = getattr(self, "_standard_", None)
+        if standard is None:
+            from flamepy.runner.bridges import Standard
+
+            standard = self._standard_ = Standard(self._completion)
+        return standard
+
+    if not TYPE_CHECKING:  # for whom they are the attributes of the base
+
+        @property
+        def _condition(self):
+            return self._standard()._condition
+
+        @property
+        def _state(self):
+            return self._standard()._state
+
+        @property
+        def _waiters(self):
+            return self._standard().waiters_for(self)
+
+    def set_running_or_notify_cancel(self) -> bool:
+        raise InvalidState(_ENDED_BY_ENGINE)
+
+    def set_result(self, result: Any) -> NoReturn:
+        raise InvalidState(_ENDED_BY_ENGINE)
+
+    def set_exception(self, exception: BaseException | None) -> NoReturn:
+        raise InvalidState(_ENDED_BY_ENGINE)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """As an argument of a call: a dependency that the engine resolves. Elsewhere: a name, bound again on load."""
         as_argument = placeholder(self)
@@ -343,6 +387,27 @@ class ObjectFuture:
                 return
             notices.has_warned = True
         warnings.warn(f"{self.name}: {text}", UnsavedStateWarning, stacklevel=4)
+
+
+class _CallBack:
+    """``fn`` with its future. Two of the same are equal, so that one can be found again."""
+
+    __slots__ = ("_fn", "_future", "call")
+
+    def __init__(self, future: ObjectFuture, fn: Callable[[Any], object]) -> None:
+        self._future = future
+        self._fn = self.call = fn
+
+    def __call__(self) -> None:
+        try:
+            self.call(self._future)
+        except (Exception, SystemExit):  # SystemExit, because it would end the engine's thread
+            logger.exception("done callback failed future=%r callback=%r", self._future, self._fn)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _CallBack) and self._future is other._future and self._fn == other._fn
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Answer(ObjectFuture):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which calls a service offers, read from the type of its object: decided before anything is sent anywhere.
 
-Pure functions. Nothing here looks an attribute up on an instance, so no property of the user's object ever runs.
+Pure functions. Nothing here looks an attribute up on an instance, so no property of the user's object ever runs. A
+descriptor that is neither a function nor a property is asked what it gives for the class.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from flamepy.core.shown import short_repr
 from flamepy.errors import InvalidArgument
 from flamepy.runner.types import kind_of
 
@@ -32,7 +34,8 @@ class Interface:
     """What can be called. name: for people; methods: attribute of the handle -> name for people (``Counter.add``).
 
     is_callable: the handle itself can be called, ``service(...)``. streams: which methods are generators, None for the
-    call of the handle itself.
+    call of the handle itself. open_save: where the object decides by ``__getattr__`` what else it has, the names that
+    its class has for data; None = it has no more than ``methods``.
     """
 
     name: str
@@ -40,6 +43,11 @@ class Interface:
     methods: Mapping[str, str]
     is_callable: bool
     streams: frozenset[str | None] = frozenset()
+    open_save: frozenset[str] | None = None
+
+    def is_left_to_object(self, attribute: str) -> bool:
+        """Is it the object that knows whether it has a method of this name?"""
+        return self.open_save is not None and attribute not in self.open_save
 
 
 def interface_of(execution_object: Any, *, reserved: Collection[str], name: str | None = None) -> Interface:
@@ -60,8 +68,9 @@ def interface_of(execution_object: Any, *, reserved: Collection[str], name: str 
         return Interface(shown, kind, MappingProxyType({}), True, streams)
     if isinstance(execution_object, (int, float, complex, str, bytes, type(None))):
         raise InvalidArgument(
-            f"{execution_object!r:.60} is a value, not something to call: pass the function itself, service(f) and not "
-            "service(f(...)). A value that calls shall share goes into the cache with Runner.put_object."
+            f"{short_repr(execution_object):.60} is a value, not something to call: pass the function itself, "
+            "service(f) and not service(f(...)). A value that calls shall share goes into the cache with "
+            "Runner.put_object."
         )
     cls: type = execution_object if kind == "class" else type(execution_object)
     shown = name or cls.__name__
@@ -72,8 +81,9 @@ def interface_of(execution_object: Any, *, reserved: Collection[str], name: str 
             f"{cls.__name__}.{clashes[0]}() cannot be called through a service, because the service has a "
             f"{clashes[0]}() of its own: rename the method, or make it private (_{clashes[0]}) and offer another name."
         )
-    is_callable = any(is_method(vars(base)["__call__"]) for base in cls.__mro__ if "__call__" in vars(base))
-    if not names and not is_callable:
+    is_callable = any(is_method(vars(base)["__call__"], cls) for base in cls.__mro__ if "__call__" in vars(base))
+    open_save = open_save_of(cls)
+    if not names and not is_callable and open_save is None:
         raise InvalidArgument(
             f"{cls.__name__} has no public method to call: add one, or pass a function. "
             "A value that calls shall share goes into the cache with Runner.put_object."
@@ -82,7 +92,7 @@ def interface_of(execution_object: Any, *, reserved: Collection[str], name: str 
     if is_callable:
         called[None] = inspect.getattr_static(cls, "__call__")
     methods = MappingProxyType({each: f"{shown}.{each}" for each in names})
-    return Interface(shown, kind, methods, is_callable, _streams(called, shown))
+    return Interface(shown, kind, methods, is_callable, _streams(called, shown), open_save)
 
 
 def public_methods(cls: type) -> tuple[str, ...]:
@@ -96,17 +106,35 @@ def public_methods(cls: type) -> tuple[str, ...]:
             continue
         for name, attribute in vars(base).items():
             if not name.startswith("_"):
-                seen.setdefault(name, is_method(attribute))
+                seen.setdefault(name, is_method(attribute, cls))
     return tuple(name for name, is_one in seen.items() if is_one)
 
 
-def is_method(attribute: object) -> bool:
-    """Is this entry of a class dictionary something that can be called on an object of the class?"""
+def open_save_of(cls: type) -> frozenset[str] | None:
+    """See ``Interface.open_save``."""
+    if not any("__getattr__" in vars(base) for base in cls.__mro__):
+        return None
+    return frozenset(name for base in cls.__mro__ for name in vars(base)).difference(public_methods(cls))
+
+
+def is_method(attribute: Any, cls: type) -> bool:
+    """Is this entry of a class dictionary something that can be called on an object of ``cls``?"""
     if isinstance(attribute, (staticmethod, classmethod)):
         return callable(attribute.__func__)
     if isinstance(attribute, (functools.partialmethod, functools.singledispatchmethod)):
         return True
-    return callable(attribute) and not inspect.isclass(attribute)
+    if callable(attribute):
+        return not inspect.isclass(attribute)
+    # a property has a value for each object; what is a method for some objects only gives a function for the class
+    if not hasattr(type(attribute), "__get__") or isinstance(attribute, (property, functools.cached_property)):
+        return False
+    if inspect.isdatadescriptor(attribute):
+        return False
+    try:
+        found = attribute.__get__(None, cls)
+    except Exception:  # noqa: BLE001 - code of the user's, which was written for objects
+        return False
+    return found is not attribute and callable(found) and not inspect.isclass(found)
 
 
 def _streams(called: Mapping[str | None, object], shown: str) -> frozenset[str | None]:
@@ -124,6 +152,8 @@ def _streams(called: Mapping[str | None, object], shown: str) -> frozenset[str |
 
 def _function_of(attribute: object) -> object:
     """What a call of this entry of a class dictionary runs in the end."""
+    if not callable(attribute) and hasattr(attribute, "__wrapped__"):  # a descriptor that stands for a method
+        attribute = attribute.__wrapped__
     while isinstance(attribute, (staticmethod, classmethod, functools.partialmethod)):
         attribute = attribute.func if isinstance(attribute, functools.partialmethod) else attribute.__func__
     return attribute

@@ -91,6 +91,8 @@ class RunnerService:
         link = self.__dict__.get("_link")
         if link is None or attribute.startswith("_"):
             raise AttributeError(attribute)
+        if link.interface.is_left_to_object(attribute):
+            return RemoteMethod(link, attribute, f"{link.interface.name}.{attribute}")
         raise unknown_attribute(link.interface.name, attribute, link.interface.methods)
 
     def __dir__(self) -> list[str]:

@@ -30,10 +30,14 @@ def name_origins(root: str, project: str) -> None:
 
     class OriginLoader(SourceFileLoader):
         def get_code(self, fullname: str) -> types.CodeType | None:
-            code = super().get_code(fullname)
+            origin = os.path.join(project, os.path.relpath(self.path, root))
+            try:
+                code = super().get_code(fullname)
+            except SyntaxError as error:
+                error.filename = origin
+                raise
             if code is None:
                 return None
-            origin = os.path.join(project, os.path.relpath(self.path, root))
             # what runs is the copy, whatever becomes of the original; without a time nothing looks for a change
             source = _source_of(self, fullname)
             linecache.cache[origin] = (len(source), None, source.splitlines(keepends=True), origin)

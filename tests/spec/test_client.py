@@ -152,6 +152,21 @@ def test_a_failed_task_raises_what_the_worker_said(engine: Engine) -> None:
         session.invoke(request())
 
 
+def test_the_events_of_a_failed_task_say_why(engine: Engine) -> None:
+    def fail(data: bytes) -> None:
+        raise ValueError("the reason", data)
+
+    session = open_service(fail)
+    task = session.create_task(request(bytes(100_000)))
+    *_, watched = session.watch_task(task.id, timeout=TIMEOUT_S)
+    for seen in (watched, session.get_task(task.id), next(each for each in session.list_tasks() if each.id == task.id)):
+        assert seen.state is TaskState.FAILED
+        message = seen.events[-1].message
+        assert message is not None
+        assert message.startswith("ValueError: ('the reason', b'")
+        assert len(message) < 2_000
+
+
 def test_a_created_task_is_watched_and_looked_up(engine: Engine) -> None:
     session = open_service(double())
     data = request(21)

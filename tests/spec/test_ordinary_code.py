@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flamepy import Runner
+from flamepy.runner import view_of
 
 BOUND_S = 60.0
 SCRIPT = textwrap.dedent(
@@ -169,6 +170,99 @@ class Store:
         return sorted(labels)
 
 
+class OnlyIf:
+    """A method of those objects that a check accepts, as scikit-learn has them."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        wrapper: Any = self
+        functools.update_wrapper(wrapper, function)
+
+    def __get__(self, owner: Any, cls: type) -> Any:
+        if owner is None:
+            return lambda *args: self.function(*args)
+        if not owner.is_ready:
+            raise AttributeError(f"this {cls.__name__} has no {self.function.__name__}: fit it first")
+        return self.function.__get__(owner, cls)
+
+
+class Both:
+    """A method of the class and of its objects alike."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __get__(self, owner: Any, cls: type) -> Any:
+        return lambda *args: self.function(owner or cls, *args)
+
+
+class Lazy:
+    """A property of somebody's own: it runs for objects only."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __get__(self, owner: Any, cls: type) -> Any:
+        return self if owner is None else self.function(owner)
+
+
+class OfClass:
+    """A property of the class."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __get__(self, owner: Any, cls: type) -> Any:
+        return self.function(cls)
+
+
+class Model:
+    is_ready = False
+
+    def fit(self) -> None:
+        self.is_ready = True
+
+    @OnlyIf
+    def predict(self, number: int) -> int:
+        return number + 1
+
+    @OnlyIf
+    def steps(self, number: int) -> Iterator[int]:
+        yield from range(number)
+
+    @Both
+    def measure(self: Any, number: int) -> int:
+        return number
+
+    @Lazy
+    def coefficient(self) -> int:
+        raise AssertionError("no property may run")
+
+    @OfClass
+    def label(cls: Any) -> str:
+        return str(cls.__name__)
+
+    @functools.cached_property
+    def cached(self) -> Callable[..., int]:
+        raise AssertionError("no property may run")
+
+
+class Delegates:
+    size = 3
+
+    def __init__(self, inner: Any) -> None:
+        self.__dict__["inner"] = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    @property
+    def length(self) -> int:
+        raise AssertionError("no property may run")
+
+
 # all that a signature of ours takes
 NAMES = ["self", "link", "method", "name", "args", "kwargs", "record", "service", "future", "function", "timeout"]
 
@@ -205,3 +299,33 @@ def test_any_name_can_be_a_keyword_of_a_call(runner: Runner) -> None:
     assert store(**named).get(BOUND_S) == wanted
     assert [part.get(BOUND_S) for part in runner.service(parts)(**named)] == wanted
     assert [part.get(BOUND_S) for part in store.parts(**named)] == wanted
+
+
+def test_methods_behind_descriptors_can_be_called(runner: Runner) -> None:
+    model = runner.service(Model())
+    assert sorted(view_of(model).methods) == ["fit", "measure", "predict", "steps"]
+    assert model.measure(4).get(BOUND_S) == 4
+    with pytest.raises(AttributeError, match="this Model has no predict: fit it first"):
+        model.predict(1).get(BOUND_S)
+    model.fit().get(BOUND_S)
+    assert model.predict(1).get(BOUND_S) == 2
+    assert [part.get(BOUND_S) for part in model.steps(3)] == [0, 1, 2]
+    for data in ("coefficient", "label", "cached", "is_ready"):
+        with pytest.raises(AttributeError, match="no public method"):
+            getattr(model, data)
+
+
+def test_an_object_may_decide_by_itself_what_it_has(runner: Runner) -> None:
+    service = runner.service(Delegates(["a", "b", "a"]))
+    assert service.count("a").get(BOUND_S) == 2
+    service.append("a").get(BOUND_S)
+    assert service.count("a").get(BOUND_S) == 3
+    with pytest.raises(AttributeError, match="'list' object has no attribute 'cuont'"):
+        service.cuont("a").get(BOUND_S)
+    for data in ("size", "length", "_private"):
+        assert not hasattr(service, data)
+    assert runner.service(passed_on)(service).get(BOUND_S) == 3
+
+
+def passed_on(service: Any) -> int:
+    return int(service.count("a").get(BOUND_S))

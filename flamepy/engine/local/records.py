@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flamepy.cache.blob import Blob
 from flamepy.clock import monotonic_s
+from flamepy.codec.pickling import decode
+from flamepy.core.failure import Failure
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
-from flamepy.engine.completion import Completion
+from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.import_path import ImportPath
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import FlameError
@@ -24,6 +26,7 @@ from flamepy.errors import FlameError
 if TYPE_CHECKING:
     from flamepy.engine.local.link import WorkerLink
 
+_REASON_CHARS = 1000  # of the error that a task has ended with: a session remembers a thousand of them
 HISTORY_TASKS = 1000  # ended tasks that a session still lists; a notebook makes millions
 # Weight of the newest duration in what a session's next call is expected to take. A call that was merely off its
 # processor for a while must not make the others look slow; when one really is, its backlog is taken back.
@@ -238,14 +241,14 @@ class Ended(NamedTuple):
     started_s: float
     finished_s: float
     input: bytes | None
-    error: FlameError | None
+    failed_because: str  # "" unless it has failed
 
     @classmethod
     def of(cls, completion: Completion, task_input: bytes | None) -> Ended:
         outcome = completion.outcome
         return cls(
             completion.task_id, completion.session_id, completion.state, completion.created_s, completion.started_s,
-            completion.finished_s, task_input, None if outcome is None else outcome.error,
+            completion.finished_s, task_input, _reason(outcome),
         )  # fmt: skip
 
     def view(self) -> Task:
@@ -258,6 +261,23 @@ class Ended(NamedTuple):
             completion_time=moment(self.finished_s),
             events=tuple(_events(self)),
         )
+
+
+def _reason(outcome: Outcome | None) -> str:
+    """What a failed call has ended with, in one line."""
+    if outcome is None or outcome.state is not TaskState.FAILED:
+        return ""
+    if outcome.error is not None:
+        return str(outcome.error)
+    if outcome.because is not None:
+        return f"did not run, because a task that it depends on failed: {_reason(outcome.because)}"
+    if outcome.failure is None:
+        return ""
+    # an account in plain words, which loads nothing of the user's: the exception in it stays bytes
+    failure = decode(outcome.failure.payload())
+    assert isinstance(failure, Failure)
+    told = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    return told if len(told) <= _REASON_CHARS else f"{told[:_REASON_CHARS]} ..."
 
 
 def moment(seconds: float) -> datetime:
@@ -280,5 +300,5 @@ def _events(ended: Ended) -> Iterator[Event]:
     if ended.state is TaskState.SUCCEED:
         yield Event(TaskState.SUCCEED, "Task was completed with state <Succeed>", moment(ended.finished_s))
     elif ended.state is TaskState.FAILED:
-        message = str(ended.error) if ended.error else "Task failed with state <Failed>"
+        message = ended.failed_because or "Task failed with state <Failed>"
         yield Event(TaskState.FAILED, message, moment(ended.finished_s))
