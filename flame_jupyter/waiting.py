@@ -76,7 +76,8 @@ class CellWaits:
     def end_cell(self, result: Any = None) -> None:
         """``post_run_cell``: end the calls that an interrupted cell was awaiting."""
         broken_off, self._broken_off = self._broken_off, []
-        error = getattr(result, "error_in_exec", None)
+        # an interrupt may also hit between two statements of the cell, while IPython compiles the next one
+        error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
         was_interrupted = _was_cancelled(self._task) if self._notices is None else self._notices.end()
         if broken_off and isinstance(error, asyncio.CancelledError) and was_interrupted:
             since_s = broken_off[-1][0] - _SPREAD_S
