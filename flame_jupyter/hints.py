@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-_TAKEN_FOR_A_COROUTINE = re.compile(r"(?i)\ba coroutine (?:was expected|object is required)")
+_TAKEN_FOR_A_COROUTINE = re.compile(r"\ba coroutine was expected\b")
 _TAKEN_FOR_A_VALUE = re.compile(r"\bObject(Future|Stream)\b")
 _HINTS = {
     "Future": "Hint: a call gives a future. future.get() waits for its value; another call takes the future as it is.",
@@ -16,7 +16,7 @@ _HINTS = {
 
 def hint_for(error: BaseException | None) -> str:
     """What to do about the error that ended a cell; "" when it is about something else."""
-    if not isinstance(error, (TypeError, AttributeError)):
+    if not isinstance(error, (TypeError, AttributeError, ValueError)):
         return ""
     found = _TAKEN_FOR_A_VALUE.search(str(error))
     if found is None:

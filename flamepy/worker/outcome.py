@@ -8,7 +8,6 @@ import os
 import pickle
 import traceback
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 from flamepy.cache.blob import Blob
 from flamepy.codec import frames
@@ -53,7 +52,7 @@ def failed(error: BaseException) -> Report:
     failure = Failure(
         type_name=_type_name(error),
         message=_message(error)[:_MESSAGE_CHARS],
-        frames=_user_frames(error.__traceback__),
+        frames=_user_frames(error),
         traceback_text=_traceback_text(error),
         exception=None if exception is None else bytes(exception.data),
         buffers=() if exception is None else tuple(map(pickle.PickleBuffer, exception.buffers)),
@@ -94,15 +93,18 @@ def _message(error: BaseException) -> str:
         return f"<its message cannot be shown: {type(reason).__name__}>"
 
 
-def _user_frames(tb: TracebackType | None) -> tuple[FrameInfo, ...]:
+def _user_frames(error: BaseException) -> tuple[FrameInfo, ...]:
     frames_: list[FrameInfo] = []
-    for frame, lineno in traceback.walk_tb(tb):
+    for frame, lineno in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
         if code.co_filename.startswith(_OUR_DIRECTORY):
             continue
         qualname = getattr(code, "co_qualname", code.co_name)  # Python 3.11 and newer know it
         line = linecache.getline(code.co_filename, lineno, frame.f_globals).strip()
         frames_.append(FrameInfo(code.co_filename, lineno, code.co_name, qualname, line))
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:  # where it is told of, nothing has run
+        line = (error.text or "").strip()
+        frames_.append(FrameInfo(error.filename, error.lineno, "<module>", "<module>", line))
     return tuple(frames_[-100:])
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -359,3 +360,45 @@ def displayed(shell: Shell, expression: str) -> dict[str, Any]:
     assert len(captured.outputs) == 1
     data: dict[str, Any] = captured.outputs[0].data
     return data
+
+
+def test_an_error_that_is_caught_is_the_users(shell: Shell) -> None:
+    shell.run("class Refused(ValueError):\n    code = 404\n    def __str__(self): return f'own words: {self.args}'")
+    shell.run("%%flame_service refuse\ndef refuse(*args):\n    raise Refused(*args)")
+    cell = "try: refuse(1, 'b').get()\nexcept Refused as error: print(error, error.args, error.code)"
+    assert "own words: (1, 'b') (1, 'b') 404" in shell.run(cell).printed
+
+
+def test_a_breakpoint_in_a_call_is_one_line_that_says_how_to_debug(shell: Shell) -> None:
+    shell.run("%%flame_service stops\ndef stops():\n    breakpoint()\n    return 1")
+    result = shell.run_any("stops().get()")
+    assert result.error is not None
+    assert "a worker has no terminal" in result.printed
+    assert "stops.local(...)" in result.printed
+    assert "bdb.py" not in result.printed
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "shown"),
+    [
+        ("def f(x) return x\n", "SyntaxError", ["def f(x) return x", "helping.py:1"]),
+        ("1\nraise RuntimeError('set KEY first')\n", "RuntimeError", ["set KEY first", "helping.py:2"]),
+        ("import not_installed_anywhere\n", "ModuleNotFoundError", ["not_installed_anywhere", "helping.py:1"]),
+    ],
+    ids=["syntax", "raises", "missing"],
+)
+def test_a_helper_module_that_does_not_import_is_told_as_its_own_error(
+    shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch, text: str, kind: str, shown: list[str]
+) -> None:
+    (project / "helping.py").write_text("def f(x): return x\n")
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.setitem(sys.modules, "helping", ModuleType("helping"))  # restores what was there
+    shell.run("import importlib, sys; del sys.modules['helping']; import helping")
+    shell.run("%%flame_service uses\ndef uses(x): return helping.f(x)")
+    (project / "helping.py").write_text(text)
+    shell.run_any("%%flame_service uses\ndef uses(x): return helping.f(x)")
+    result = shell.run_any("uses(1).get()")
+    assert type(result.error).__name__ == kind
+    for each in shown:
+        assert each in result.printed
+    assert "NotPicklable" not in result.printed

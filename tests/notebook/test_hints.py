@@ -54,3 +54,9 @@ def test_other_errors_have_no_hint_and_neither_has_a_shell_without_the_extension
     services.run("future = double(1)")
     services.ip.run_line_magic("unload_ext", "flame_jupyter")
     assert "Hint" not in services.run_any("future + 1").printed
+
+
+def test_a_future_that_is_taken_for_a_coroutine_gets_the_hint_that_helps(services: Shell) -> None:
+    result = services.run_any("import asyncio; asyncio.run(double(1))")
+    assert isinstance(result.error, (TypeError, ValueError))
+    assert "asyncio.ensure_future(future)" in result.printed
