@@ -29,6 +29,7 @@ _LRU_CACHE: type = type(functools.lru_cache(lambda: None))
 _SCRIPTS = ("__main__", "__mp_main__")
 _WEAK_DICTIONARIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _LOCK: type = type(threading.RLock())
+_NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of every file name
 _SET_BY_LRU_CACHE = ("__wrapped__", "cache_parameters")
 
 
@@ -49,6 +50,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
             return _with_slots(value, reduced) if "__slots__" in vars(value) else reduced
         if kind is types.FunctionType:
             return super().reducer_override(value)
+        if kind is types.CodeType:
+            return _with_file_name(value, self.dispatch_table[kind](value))
         if issubclass(kind, BaseException):
             return exceptions.reduced(value, has_causes=self._has_causes)
         if kind is _LRU_CACHE:
@@ -85,6 +88,17 @@ def _is_importable(value: Any) -> bool:
     for part in value.__qualname__.split("."):
         found = getattr(found, part, None)
     return found is value
+
+
+def _with_file_name(code: types.CodeType, reduced: Any) -> Any:
+    """cloudpickle leaves out which file the code is from; tracebacks of a script's functions need it.
+
+    The cells of a notebook are no files: their names differ from kernel to kernel, and the notebook knows its lines.
+    """
+    if code.co_filename != getattr(sys.modules.get("__main__"), "__file__", None):
+        return reduced
+    make, arguments = reduced
+    return make, tuple(code.co_filename if each == _NO_FILE else each for each in arguments)
 
 
 def _with_slots(cls: type, reduced: Any) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +142,32 @@ def test_the_time_that_a_cold_worker_imports_is_told_apart(
             warm = runner.service(function)()
             warm.wait()
             assert warm.importing_s == 0.0
+
+
+SCRIPT = """
+import sys
+from flamepy import Runner
+
+def outer(x):
+    def inner():
+        return 1 / x  # the line
+    return inner()
+
+class Thing:
+    def method(self):
+        raise ValueError("no")  # of a class
+
+if __name__ == "__main__":
+    with Runner("script") as runner:
+        for call in (runner.service(outer)(0), runner.service(Thing).method()):
+            print(call.exception().flame_traceback)
+"""
+
+
+def test_functions_and_classes_of_a_script_show_their_lines(project: Path) -> None:
+    (project / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, project / "script.py"], cwd=project, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert f'File "{project}/script.py", line 7, in inner\n    return 1 / x  # the line\n' in done.stdout
+    assert f'File "{project}/script.py", line 12, in method\n    raise ValueError("no")  # of a class\n' in done.stdout
