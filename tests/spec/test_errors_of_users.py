@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import dataclasses
 import os
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from flamepy import FlameError, Runner, TaskFailed
+import flamepy
+from flamepy import FlameError, NotPicklable, ObjectFuture, Runner, TaskFailed
 from flamepy.codec.exceptions import annotate
 from flamepy.runner import RunnerService
 
@@ -185,6 +187,55 @@ def echo(value: Any) -> Any:
     return value
 
 
+class Fussy:
+    """A value that only workers can read."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "FLAME_WORKER_ID" not in os.environ:
+            if state["how"] == "exits":
+                sys.exit(4)
+            raise ValueError("no connection")
+
+
+def fussy(how: str) -> Fussy:
+    return Fussy(how)
+
+
+def fussy_parts(how: str) -> Iterator[Any]:
+    yield Fussy(how)
+    return Fussy(how)
+
+
+def kind_of(value: Any) -> str:
+    return type(value).__name__
+
+
+async def _awaited(future: ObjectFuture) -> Any:
+    return await future
+
+
+def _value_of_stream(runner: Runner, how: str) -> Any:
+    stream = runner.service(fussy_parts)(how)
+    assert len(list(stream)) == 1
+    return stream.value
+
+
+# every way to a value: what the error says it is of, and the way
+WAYS: dict[str, tuple[str, Callable[[Runner, str], Any]]] = {
+    "get": ("fussy", lambda runner, how: runner.service(fussy)(how).get(BOUND_S)),
+    "result": ("fussy", lambda runner, how: runner.service(fussy)(how).result(BOUND_S)),
+    "Runner.get": ("fussy", lambda runner, how: runner.get([runner.service(fussy)(how)])),
+    "await": ("fussy", lambda runner, how: asyncio.run(_awaited(runner.service(fussy)(how)))),
+    "as_concurrent": ("fussy", lambda runner, how: runner.service(fussy)(how).as_concurrent().result(BOUND_S)),
+    "part": ("fussy_parts", lambda runner, how: next(runner.service(fussy_parts)(how)).get(BOUND_S)),
+    "end of a stream": ("fussy_parts", _value_of_stream),
+    "object cache": ("the object errors", lambda runner, how: flamepy.get_object(runner.service(fussy)(how).ref())),
+}
+
+
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     from flamepy.engine.current import shutdown
@@ -285,6 +336,18 @@ def test_one_that_ends_whoever_reads_it_costs_one_call(runner: Runner, is_everyw
     assert "SystemExit: 3" in str(error)
     assert "Ends" in error.flame_type_name
     assert runner.service(echo)("still here").get(BOUND_S) == "still here"
+
+
+@pytest.mark.parametrize("how", ["raises", "exits"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_value_that_cannot_be_read_here_names_what_it_is_of(runner: Runner, way: str, how: str) -> None:
+    whose, read = WAYS[way]
+    with pytest.raises(NotPicklable, match="cannot be read in this process") as caught:
+        read(runner, how)
+    assert whose in str(caught.value)
+    assert "__setstate__" in str(caught.value)
+    assert isinstance(caught.value.__cause__, SystemExit if how == "exits" else ValueError)
+    assert runner.service(kind_of)(runner.service(fussy)(how)).get(BOUND_S) == "Fussy"
 
 
 def test_a_debugger_in_a_call_says_that_it_finds_no_terminal(runner: Runner) -> None:
