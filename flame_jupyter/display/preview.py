@@ -22,9 +22,11 @@ from flame_jupyter.display.grid import grid_of, is_a
 from flame_jupyter.display.markdown import markdown_html
 from flame_jupyter.display.snapshot import Preview
 from flame_jupyter.display.words import counted, head, size_text
+from flamepy.core.shown import short_repr
 
 PICTURE_SIDE_PX = 640
 SEQUENCE_ITEMS = 20
+_WRITTEN_BITS = 10_000  # of an integer: 3,000 digits are written out soon, and Python refuses 4,300
 GRID_ROWS = 10
 CONTAINED_ITEMS = 100  # of a container that are looked at for figures
 DUMP_CHARS = 300  # of a value that its own picture would show
@@ -207,6 +209,8 @@ def value_text(value: object, limits: Limits) -> str:
     """In words, with limits. May raise: the representation is the user's code."""
     if isinstance(value, str):
         return head(value, max_chars=limits.text_chars)
+    if isinstance(value, int) and value.bit_length() > _WRITTEN_BITS:
+        return short_repr(value)
     from IPython.lib.pretty import pretty
 
     return head(pretty(value, max_width=100, max_seq_length=SEQUENCE_ITEMS), max_chars=limits.text_chars)

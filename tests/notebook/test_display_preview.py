@@ -50,6 +50,7 @@ class Page:
     ("value", "summary", "text"),
     [
         (28, "int", "28"),
+        pytest.param(10**5000, "int", "<an integer of about 5,001 digits>", id="long number"),
         (None, "NoneType", "None"),
         ("four", "str, 4 characters", "'four'"),
         (b"\x00\x01", "bytes", r"b'\x00\x01'"),
