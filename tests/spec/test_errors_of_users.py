@@ -9,7 +9,7 @@ import dataclasses
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -204,7 +204,7 @@ def fussy(how: str) -> Fussy:
     return Fussy(how)
 
 
-def fussy_parts(how: str) -> Iterator[Any]:
+def fussy_parts(how: str) -> Generator[Any, None, Fussy]:
     yield Fussy(how)
     return Fussy(how)
 
