@@ -50,6 +50,7 @@ class SessionSpec:
     is_stateful: one object, one worker that keeps it, calls in the order in which they were made.
     max_instances: workers at one time, None = as many as there are. warmup: workers to start at once.
     environ: environment variables of its workers beyond those of the engine.
+    lease: of the Runner that opens it, whose end ends the session; "" = it stays until it is closed.
     """
 
     application: str
@@ -62,6 +63,7 @@ class SessionSpec:
     name: str = ""
     common_data: bytes | None = None
     environ: dict[str, str] = field(default_factory=dict)
+    lease: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,24 @@ class Engine(Protocol):
         """Remove it and its closed sessions. Raises NotFound; InvalidState while sessions are open."""
         ...
 
+    def lease_application(
+        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
+    ) -> Application:
+        """Use an application until ``end_lease``; register it with ``attributes`` when it is not there, in one step.
+
+        Leases are counted here, because Runners of one name meet in any number of processes. Those of a process that
+        ends without giving them back end with it. Raises NotFound (not there, and no attributes), AlreadyExists.
+        """
+        ...
+
+    def end_lease(self, lease_id: str) -> bool:
+        """Use the application no more: sessions that no other lease is on end, with their calls.
+
+        The last lease of an application that a lease registered takes it away, with its objects: then True. An
+        unknown lease is no error, its application may have been unregistered by hand.
+        """
+        ...
+
     def get_application(self, name: str) -> Application | None: ...
 
     def list_applications(self) -> list[Application]: ...
@@ -127,8 +147,11 @@ class Engine(Protocol):
         """What the session was opened with. Raises NotFound."""
         ...
 
-    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
-        """No new calls. Waiting calls are cancelled; running ones too when ``cancel``, else they end by themselves."""
+    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
+        """No new calls. Waiting calls are cancelled; running ones too when ``cancel``, else they end by themselves.
+
+        lease: close it for this one only; it goes on while others that joined it are there.
+        """
         ...
 
     def submit(self, session_id: str, call: Call) -> Completion:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from flamepy.clock import monotonic_s
 from flamepy.core.session import SessionState
@@ -26,7 +26,7 @@ CANCEL_BOUND_S = 30.0
 
 def finish_sessions(
     engine: Engine,
-    session_ids: Sequence[str],
+    leases: Mapping[str, str],
     *,
     wait: bool,
     timeout_s: float | None,
@@ -35,14 +35,16 @@ def finish_sessions(
 ) -> None:
     """Close sessions, and undo the rest with ``then``, which runs when they are closed, also by an interrupt.
 
-    Without ``wait`` this returns at once; calls that are not cancelled go on, and a thread does the rest after them.
+    leases: session -> the lease that it is closed for. Without ``wait`` this returns at once; calls that are not
+    cancelled go on, and a thread does the rest after them.
     """
+    closed: set[str] = set()
 
     def finish() -> None:
         try:
-            close_sessions(engine, session_ids, wait=wait or not cancel, timeout_s=timeout_s, cancel=cancel)
+            close_sessions(engine, leases, closed, wait=wait or not cancel, timeout_s=timeout_s, cancel=cancel)
         finally:
-            if not any(_is_open(engine, session_id) for session_id in session_ids):  # an interrupt came too early
+            if closed >= leases.keys():  # else an interrupt came too early
                 then()
 
     if wait or cancel:
@@ -53,9 +55,15 @@ def finish_sessions(
 
 
 def close_sessions(
-    engine: Engine, session_ids: Sequence[str], *, wait: bool, timeout_s: float | None, cancel: bool
+    engine: Engine,
+    leases: Mapping[str, str],
+    closed: set[str],
+    *,
+    wait: bool,
+    timeout_s: float | None,
+    cancel: bool,
 ) -> None:
-    """Close sessions of one engine, newest first.
+    """Close sessions of one engine, newest first, and note in ``closed`` which are.
 
     wait: return when their calls have ended. timeout_s: how long calls may go on by themselves before they are
     cancelled; None = as long as they take. cancel: do not let them, cancel at once. An interrupt cancels too, and is
@@ -63,18 +71,21 @@ def close_sessions(
     """
     try:
         if wait and not cancel:
-            cancel = not _wait_for_calls(engine, session_ids, timeout_s)
-        _close_all(engine, session_ids, wait=wait, cancel=cancel)
+            cancel = not _wait_for_calls(engine, list(leases), timeout_s)
+        _close_all(engine, leases, closed, wait=wait, cancel=cancel)
     except BaseException:
-        _close_all(engine, session_ids, wait=True, cancel=True)
+        _close_all(engine, leases, closed, wait=True, cancel=True)
         raise
 
 
-def _close_all(engine: Engine, session_ids: Sequence[str], *, wait: bool, cancel: bool) -> None:
-    running = [each for session_id in session_ids for each in unfinished_calls(engine, session_id)] if wait else []
-    for session_id in reversed(session_ids):
-        _close_session(engine, session_id, cancel)
-    _wait_for_all(engine, running, monotonic_s() + CANCEL_BOUND_S)
+def _close_all(engine: Engine, leases: Mapping[str, str], closed: set[str], *, wait: bool, cancel: bool) -> None:
+    running = {session_id: list(unfinished_calls(engine, session_id)) for session_id in leases} if wait else {}
+    for session_id in reversed(list(leases)):
+        if not _close_session(engine, session_id, leases[session_id], cancel):
+            running.pop(session_id, None)  # others have joined it: it goes on, with their calls
+        closed.add(session_id)
+    calls = [each for session_id in running for each in running[session_id]]
+    _wait_for_all(engine, calls, monotonic_s() + CANCEL_BOUND_S)
 
 
 def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
@@ -111,17 +122,14 @@ def _wait_for_all(engine: Engine, calls: Sequence[Completion], deadline_s: float
         engine.waiting(False)
 
 
-def _is_open(engine: Engine, session_id: str) -> bool:
+def _close_session(engine: Engine, session_id: str, lease: str, cancel: bool) -> bool:
+    """Close it for this lease; is it closed now?"""
     try:
-        return engine.get_session(session_id).state is SessionState.OPEN
-    except (NotFound, InvalidState):  # it is gone, or the engine itself has ended
-        return False
-
-
-def _close_session(engine: Engine, session_id: str, cancel: bool) -> None:
-    try:
-        if engine.get_session(session_id).state is SessionState.OPEN:
-            engine.close_session(session_id, cancel=cancel)
+        view = engine.get_session(session_id)
+        if view.state is SessionState.OPEN:
+            view = engine.close_session(session_id, cancel=cancel, lease=lease)
     except (NotFound, InvalidState, InvalidArgument) as error:
         # closed by hand, or the engine itself has ended: what was wanted is so
         logger.debug("session close skipped session=%s reason=%s", session_id, error)
+        return True
+    return view.state is not SessionState.OPEN

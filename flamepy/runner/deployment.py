@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A project directory -> an application that workers can run; and back, when its last Runner closes.
 
-Runners of one name and the same content share an application; other content gets ``NAME.<sha8>`` beside it. What the
-Runners of this process share is kept per engine, together with the packager that knows which directories are unchanged.
+Runners of one name and the same content share an application; other content gets ``NAME.<sha8>`` beside it. They may
+live in any number of processes, so who uses an application is known to its engine: each Runner has a lease of it
+(design decision 37). Kept here per engine is the packager, which knows which directories are unchanged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flamepy.config import ContextFields, FlamePackage
 from flamepy.core.application import PROJECT_VARIABLE, Application, ApplicationAttributes
-from flamepy.core.cache import ObjectKey
-from flamepy.core.session import SessionState
+from flamepy.core.names import short_name
 from flamepy.engine.api import Engine
 from flamepy.errors import AlreadyExists, InvalidState, NotFound
 
@@ -29,9 +28,11 @@ if TYPE_CHECKING:  # loaded when it is needed: the workers' parent process start
 logger = logging.getLogger(__name__)
 
 SHORT_SHA_CHARS = 8
+_PACKAGE_ATTEMPTS = 5
 # What workers know of their Runner, so that a Runner of that name inside a call joins the code that it is in.
 NAME_VARIABLE = "FLAME_RUNNER_NAME"
 APPLICATION_VARIABLE = "FLAME_RUNNER_APPLICATION"
+PACKAGE_VARIABLE = "FLAME_RUNNER_PACKAGE"  # the content of the application, as its package's sha
 PYTHON_VARIABLE = "FLAME_PYTHON_VERSION"  # what installers of 0.6 read (protocol dossier, section 6.6)
 
 
@@ -58,69 +59,81 @@ class ProjectRequest:
 
 @dataclass(frozen=True)
 class Deployment:
-    """application: as registered; package: None when an application that others registered was joined as it is."""
+    """application: as registered; lease_id: what its sessions are opened under.
+
+    package: None when an application was joined as it is.
+    """
 
     application: str
+    lease_id: str
     package: Package | None
 
 
-@dataclass(eq=False)
-class _Shared:
-    """An application that Runners of this process registered, and how many of them use it."""
-
-    package: Package
-    storage: Storage | None
-    users: int = 0
-
-
-@dataclass(eq=False)
-class _Desk:
-    """What the Runners of one engine share. ``lock`` makes a deployment one step for the others."""
-
-    packager: Packager
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    applications: dict[str, _Shared] = field(default_factory=dict)
-
-
-_desks: weakref.WeakKeyDictionary[Engine, _Desk] = weakref.WeakKeyDictionary()
+_packagers: weakref.WeakKeyDictionary[Engine, Packager] = weakref.WeakKeyDictionary()
 
 
 def deploy(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, fail_if_exists: bool = False
 ) -> Deployment:
-    """Package, store and register ``project``; each step that was done puts its opposite on ``undo``.
+    """Package, store and register ``project``, or join what is there; each step puts its opposite on ``undo``.
 
     Raises AlreadyExists (only with ``fail_if_exists``), PackageError, InvalidConfig, NotFound (no such template).
     """
-    desk = _desk_of(engine)
-    with desk.lock:
-        is_known = engine.get_application(project.around or project.name) is not None
-        if is_known and fail_if_exists:
-            raise AlreadyExists(
-                f"Application {project.name!r} already exists. Set fail_if_exists=False to join it, or rename yours."
-            )
-        if is_known and project.around is not None:
-            return Deployment(project.around, None)
-        if not is_known:
-            desk.applications.pop(project.name, None)  # somebody unregistered it by hand
-        elif project.name not in desk.applications:
-            return Deployment(project.name, None)  # not ours to replace or to remove
-        storage = _storage_of(project.settings)
-        package = _packaged(desk.packager, project, storage)
-        name = _application_name(project.name, package, desk)
-        shared = desk.applications.get(name)
-        if shared is None:
-            with contextlib.ExitStack() as undo_upload:
-                if storage is not None:
-                    undo_upload.callback(storage.delete, package.url)
-                is_ours = _register(engine, name, package, project)
-                undo_upload.pop_all()
-            if not is_ours:
-                return Deployment(name, package)
-            shared = desk.applications[name] = _Shared(package, storage)
-        shared.users += 1
-        undo.callback(_leave, engine, desk, name, shared)
-    return Deployment(name, package)
+    known = engine.get_application(project.around or project.name)
+    if known is not None and fail_if_exists:
+        raise _already_exists(project.name)
+    if known is not None and (project.around is not None or PACKAGE_VARIABLE not in known.environments):
+        lease_id = short_name(known.name)  # our own code already, or an application that no Runner registered
+        undo.callback(_end_lease, engine, lease_id)
+        with contextlib.suppress(NotFound):  # it went in this instant
+            engine.lease_application(lease_id, known.name, None)
+            return Deployment(known.name, lease_id, None)
+    for attempt in reversed(range(_PACKAGE_ATTEMPTS)):
+        with contextlib.ExitStack() as undo_attempt:
+            try:
+                deployment = _packaged_and_leased(engine, project, undo_attempt, must_be_new=fail_if_exists)
+            except NotFound:
+                if not attempt:
+                    raise
+                continue  # a Runner that left has removed the same package in this instant
+            undo.push(undo_attempt.pop_all())
+            return deployment
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _packaged_and_leased(
+    engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, must_be_new: bool
+) -> Deployment:
+    template = _template(engine, project.context)
+    storage = _storage_of(project.settings)
+    packager = _packager_of(engine)
+    package = _packaged(packager, project, storage)
+    if storage is not None:
+        undo.callback(storage.delete, package.url)
+    for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
+        lease_id = short_name(name)
+        undo.callback(_end_lease, engine, lease_id, lambda: packager.discard(package))
+        attributes = _attributes(project, name, template, package)
+        try:
+            application = engine.lease_application(lease_id, name, attributes, must_be_new=must_be_new)
+        except AlreadyExists as error:
+            raise _already_exists(project.name) from error
+        if application.environments.get(PACKAGE_VARIABLE) == package.sha:
+            logger.debug("application leased name=%s url=%s files=%d", name, package.url, package.files)
+            return Deployment(name, lease_id, package)
+        engine.end_lease(lease_id)  # Runners with other content have the name
+    raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
+
+
+def _already_exists(name: str) -> AlreadyExists:
+    return AlreadyExists(f"Application {name!r} already exists. Set fail_if_exists=False to join it, or rename yours.")
+
+
+def _end_lease(engine: Engine, lease_id: str, then: Callable[[], object] = lambda: None) -> None:
+    """One Runner less. then: what the last one has to do besides."""
+    with contextlib.suppress(InvalidState):  # the engine has ended, or is that of the process which forked this one
+        if engine.end_lease(lease_id):
+            then()
 
 
 def changed_paths(engine: Engine, project: ProjectRequest, deployment: Deployment) -> list[str]:
@@ -129,16 +142,26 @@ def changed_paths(engine: Engine, project: ProjectRequest, deployment: Deploymen
         return []
     before, now = deployment.package.extra, project.extra()
     extra = [path for path in before.keys() | now.keys() if before.get(path) != now.get(path)]
-    return sorted([*extra, *_desk_of(engine).packager.drift(deployment.package)])
+    return sorted([*extra, *_packager_of(engine).drift(deployment.package)])
 
 
-def _desk_of(engine: Engine) -> _Desk:
-    desk = _desks.get(engine)
-    if desk is None:
+def _packager_of(engine: Engine) -> Packager:
+    packager = _packagers.get(engine)
+    if packager is None:
         from flamepy.packaging import Packager
 
-        desk = _desks.setdefault(engine, _Desk(Packager(Path(engine.package_store))))
-    return desk
+        packager = _packagers.setdefault(engine, Packager(Path(engine.package_store)))
+    return packager
+
+
+def _template(engine: Engine, context: ContextFields) -> Application:
+    template = engine.get_application(context.runner.template)
+    if template is None:
+        raise NotFound(
+            f"template application {context.runner.template!r} not found: register it, "
+            f"or leave 'runner.template' out of {context.source or 'the configuration'}."
+        )
+    return template
 
 
 def _storage_of(settings: FlamePackage) -> Storage | None:
@@ -158,36 +181,13 @@ def _packaged(packager: Packager, project: ProjectRequest, storage: Storage | No
     return packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
 
 
-def _application_name(name: str, package: Package, desk: _Desk) -> str:
-    """``name``, or ``name.<sha8>`` when Runners with other content use that."""
-    shared = desk.applications.get(name)
-    if shared is None or shared.package.sha == package.sha:
-        return name
-    return f"{name}.{package.sha[:SHORT_SHA_CHARS]}"
-
-
-def _register(engine: Engine, name: str, package: Package, project: ProjectRequest) -> bool:
-    """Register the application; False when another process was faster, whose application it then is."""
-    template = engine.get_application(project.context.runner.template)
-    if template is None:
-        raise NotFound(
-            f"template application {project.context.runner.template!r} not found: register it, "
-            f"or leave 'runner.template' out of {project.context.source or 'the configuration'}."
-        )
-    try:
-        engine.register_application(name, _attributes(project, name, template, package.url))
-    except AlreadyExists:
-        return False
-    logger.debug("application registered name=%s url=%s files=%d", name, package.url, package.files)
-    return True
-
-
-def _attributes(project: ProjectRequest, name: str, template: Application, url: str) -> ApplicationAttributes:
+def _attributes(project: ProjectRequest, name: str, template: Application, package: Package) -> ApplicationAttributes:
     """A Runner's application is its template with the project's package in it (protocol dossier, section 6.6)."""
     environments = {
         **template.environments,
         NAME_VARIABLE: project.name,
         APPLICATION_VARIABLE: name,
+        PACKAGE_VARIABLE: package.sha,
         PROJECT_VARIABLE: project.root,
     }
     if project.python_version is not None:
@@ -203,36 +203,9 @@ def _attributes(project: ProjectRequest, name: str, template: Application, url: 
         max_instances=template.max_instances,
         delay_release=template.delay_release,
         schema=template.schema,
-        url=url,
+        url=package.url,
         installer=template.installer,
     )
-
-
-def _leave(engine: Engine, desk: _Desk, name: str, shared: _Shared) -> None:
-    """One Runner less; the last one takes the application and its objects away."""
-    with desk.lock:
-        shared.users -= 1
-        if shared.users or desk.applications.get(name) is not shared:
-            return
-        del desk.applications[name]
-        try:
-            _close_leftovers(engine, name)
-            engine.unregister_application(name)
-        except (NotFound, InvalidState) as error:
-            # unregistered by hand, a session was opened in it just now, or the engine has ended
-            logger.debug("application kept name=%s reason=%s", name, error)
-        with contextlib.suppress(InvalidState):
-            engine.cache.delete(ObjectKey.for_all_sessions(name).to_prefix())
-        desk.packager.discard(shared.package)
-        if shared.storage is not None:
-            shared.storage.delete(shared.package.url)
-
-
-def _close_leftovers(engine: Engine, name: str) -> None:
-    """End sessions that nobody closes any more, such as those of a Runner inside a call whose worker was lost."""
-    for view in engine.list_sessions():
-        if view.application == name and view.state is SessionState.OPEN:
-            engine.close_session(view.id, cancel=True)
 
 
 def application_around(name: str, environ: Mapping[str, str]) -> str | None:

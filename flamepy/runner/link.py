@@ -40,7 +40,7 @@ class ServiceLink:
 
     __slots__ = (
         "__weakref__", "_checks", "_definition", "_notices", "application", "closed_because", "engine", "interface",
-        "original", "retries", "session_id", "stream_sessions",
+        "lease", "original", "retries", "session_id", "stream_sessions",
     )  # fmt: skip
 
     def __init__(
@@ -54,17 +54,20 @@ class ServiceLink:
         definition: Payload | ObjectRef | None = None,
         checks: Mapping[str | None, Check] = MappingProxyType({}),
         original: Any = None,
+        lease: str = "",
     ) -> None:
         """definition: what the session was opened with; None where the engine tells it.
 
         checks: of the arguments of each method, where its signature is known. original: the function, or the class of
-        the object, for help; None where it is not known.
+        the object, for help; None where it is not known. lease: of the Runner that has opened it, which closes its
+        own part of a session that others have joined; "" = a handle that travelled, whose close is the end for all.
         """
         self.engine = engine
         self.application = application
         self.session_id = session_id
         self.interface = interface
         self.retries = retries
+        self.lease = lease
         self.closed_because = ""  # what the next call is told; "" = open
         self.stream_sessions: set[str] = set()  # of streams that have one of their own
         self._definition = definition
@@ -162,9 +165,9 @@ class ServiceLink:
         if self.closed_because:
             raise RunnerClosed(f"cannot call {name}: {self.closed_because}")
 
-    def session_ids(self) -> list[str]:
-        """Its own, and those of streams that are going on."""
-        return [self.session_id, *list(self.stream_sessions)]
+    def leases(self) -> dict[str, str]:
+        """Its session, and those of streams that are going on, each with the lease to close it for."""
+        return {self.session_id: self.lease, **dict.fromkeys(list(self.stream_sessions), "")}
 
     def view(self) -> ServiceView:
         shape = self.interface

@@ -151,6 +151,7 @@ class Runner:
             warmup=warmup,
             resreq=ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq,
             name=interface.name,
+            lease=self._deployment.lease_id,
         )
         chosen_id = _chosen_session_id(execution_object)
         session_id = chosen_id or short_name(application)
@@ -167,13 +168,16 @@ class Runner:
             definition=None if context.stateful or not interface.streams else definition,
             checks=checks_of(execution_object, interface.kind, interface.methods, is_callable=interface.is_callable),
             original=shown_in_help(execution_object, interface.kind),
+            lease=spec.lease,
         )
         with self._lock:
             self._links = [each for each in self._links if not each.closed_because]
             if not self._is_closed:
                 self._links.append(link)
                 return service_of(link)
-        self._engine.close_session(session_id, cancel=True)  # another thread has closed this Runner meanwhile
+        self._engine.close_session(
+            session_id, cancel=True, lease=spec.lease
+        )  # another thread has closed this Runner meanwhile
         self._check_open("open a service")
         raise AssertionError("unreachable: a Runner never opens again")
 
@@ -225,7 +229,7 @@ class Runner:
         """
         return [
             ObjectFuture(self._engine, each)
-            for session_id in _session_ids_of([each for each in list(self._links) if not each.closed_because])
+            for session_id in _leases_of([each for each in list(self._links) if not each.closed_because])
             for each in unfinished_calls(self._engine, session_id)
         ]
 
@@ -298,10 +302,8 @@ class Runner:
             for each in links:
                 each.refuse(self._closed_because())
             # a function: Python 3.13.0 lets an interrupt that hits a comprehension pass by the handler around it
-            session_ids = _session_ids_of(links)
-            finish_sessions(
-                self._engine, session_ids, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close
-            )
+            leases = _leases_of(links)
+            finish_sessions(self._engine, leases, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close)
             self._links = []
         except BaseException:
             self._is_ending = False  # an interrupt may come at any moment: the next close goes on from there
@@ -395,5 +397,5 @@ def _checked(futures: Iterable[ObjectFuture]) -> list[ObjectFuture]:
     return checked
 
 
-def _session_ids_of(links: Iterable[ServiceLink]) -> list[str]:
-    return [session_id for each in links for session_id in each.session_ids()]
+def _leases_of(links: Iterable[ServiceLink]) -> dict[str, str]:
+    return {session_id: lease for each in links for session_id, lease in each.leases().items()}

@@ -84,7 +84,7 @@ class RunnerService:
         if link.closed_because:
             return
         link.refuse(f"the service {link.interface.name!r} is closed. Create it again with Runner.service().")
-        finish_sessions(link.engine, link.session_ids(), wait=wait, timeout_s=timeout, cancel=cancel)
+        finish_sessions(link.engine, link.leases(), wait=wait, timeout_s=timeout, cancel=cancel)
 
     def __getattr__(self, attribute: str) -> RemoteMethod:
         # reached only for what the service does not have; private names are asked for by copy, pickle and IPython

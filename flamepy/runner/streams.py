@@ -99,8 +99,9 @@ class StreamLine:
             forget()
             return
         if self._has_own_session():
-            sessions = [self._session_id]
-            finish_sessions(engine, sessions, wait=wait, timeout_s=CANCEL_BOUND_S, cancel=False, then=forget)
+            finish_sessions(
+                engine, {self._session_id: ""}, wait=wait, timeout_s=CANCEL_BOUND_S, cancel=False, then=forget
+            )
 
     def close_behind(self) -> None:
         """For the garbage collector, which may run in any thread and under any lock: close in a thread of its own."""

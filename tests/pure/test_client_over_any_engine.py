@@ -76,6 +76,14 @@ class HandEngine:
     def unregister_application(self, name: str) -> None:
         del self.applications[name]
 
+    def lease_application(
+        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
+    ) -> Application:
+        raise NotImplementedError("for Runners")
+
+    def end_lease(self, lease_id: str) -> bool:
+        raise NotImplementedError("for Runners")
+
     def get_application(self, name: str) -> Application | None:
         return self.applications.get(name)
 
@@ -104,7 +112,7 @@ class HandEngine:
     def session_spec(self, session_id: str) -> SessionSpec:
         return self.sessions[session_id]
 
-    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
+    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
         self.closed.add(session_id)
         return self.get_session(session_id)
 

@@ -293,6 +293,20 @@ class Dispatcher:
         else:
             self._pool.warm_up(session.installed, session.spec.warmup)
 
+    def end_lease(self, lease_id: str) -> None:
+        """End the sessions that this lease alone is on."""
+        for session in list(self.sessions.values()):
+            if lease_id in session.leases:
+                session.leases.discard(lease_id)
+                if not session.leases:
+                    self.close_session(session, cancel=True)
+
+    def close_left(self, installed: Installed) -> None:
+        """The last Runner leaves the application: end the sessions of those that left without closing them."""
+        for session in list(self.sessions.values()):
+            if session.installed is installed and session.spec.lease and session.state is SessionState.OPEN:
+                self.close_session(session, cancel=True)
+
     def uninstall(self, installed: Installed) -> bool:
         """The application is gone: so are its closed sessions and its workers. Is none of its calls running?
 

@@ -6,18 +6,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import logging
 import os
 import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.store import MemoryStore
 from flamepy.codec.payload import Payload
 from flamepy.core.application import Application, ApplicationAttributes
-from flamepy.core.cache import ObjectRef
+from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.session import SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
@@ -28,9 +30,11 @@ from flamepy.engine.local.install import Installer
 from flamepy.engine.local.limits import usable_cpus
 from flamepy.engine.local.loop import SHUT_DOWN, Loop
 from flamepy.engine.local.records import CallRecord, SessionRecord, task_view
-from flamepy.engine.local.registry import Registry
+from flamepy.engine.local.registry import Installed, Registry
 from flamepy.engine.local.uplink_host import UplinkHost
 from flamepy.errors import AlreadyExists, CallCancelled, EngineForked, InvalidArgument, InvalidState, NotFound
+
+logger = logging.getLogger(__name__)
 
 _CLOSE_S = 10.0  # the engine's thread only has to tell the zygote, which has a bound of its own
 
@@ -69,6 +73,7 @@ class EmbeddedEngine:
         self._is_closed = False
         self._is_forked = False  # is this a copy in a forked child?
         self._closing = threading.Lock()
+        self._installing = threading.Lock()  # one change of the applications at a time
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
         undo.callback(self._uplink.close)
         self._loop = Loop(ignition, limit=self.worker_limit, uplink=self._uplink, budget=self.cache.budget)
@@ -87,6 +92,10 @@ class EmbeddedEngine:
 
     def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
         self._check()
+        with self._installing:
+            return self._register(name, attributes)
+
+    def _register(self, name: str, attributes: ApplicationAttributes) -> Application:
         self._registry.check_free(name)
         root = self._installer.install(attributes.url, name)
         try:
@@ -97,12 +106,67 @@ class EmbeddedEngine:
 
     def unregister_application(self, name: str) -> None:
         self._check()
-        installed = self._registry.get(name)
+        with self._installing:
+            self._unregister(self._registry.get(name))
+
+    def _unregister(self, installed: Installed) -> None:
         is_quiet = self._loop.ask(lambda: self._loop.dispatcher.uninstall(installed))
-        self._registry.remove(name)
+        self._registry.remove(installed.name)
         if installed.root is not None:
             superfluous = self._installer.give_back(installed.root) if is_quiet else [installed.root]
             self._loop.post(lambda: self._loop.pool.remove_directories(superfluous))
+
+    def lease_application(
+        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
+    ) -> Application:
+        self._check()
+        with self._installing:
+            if attributes is not None and (must_be_new or self._registry.find(name) is None):
+                application = self._register(name, attributes)
+                self._registry.lease(lease_id, name, is_registered_by_it=True)
+            else:
+                application = self._registry.get(name).application
+                self._registry.lease(lease_id, name, is_registered_by_it=False)
+        return application
+
+    def end_lease(self, lease_id: str) -> bool:
+        self._check()
+        with self._installing:
+            name = self._registry.end_lease(lease_id)
+            if name is None:
+                return False
+            self._loop.ask(lambda: self._loop.dispatcher.end_lease(lease_id))
+            return self._remove_if_left(name)
+
+    def _remove_if_left(self, name: str) -> bool:
+        """Take the application away when its last lease has ended, unless others than Runners have sessions on it."""
+        if not self._registry.is_left(name):
+            return False
+        installed = self._registry.get(name)
+        self._loop.ask(lambda: self._loop.dispatcher.close_left(installed))
+        try:
+            self._unregister(installed)
+        except InvalidState as error:
+            logger.debug("application kept name=%s reason=%s", name, error)
+            return False
+        self.cache.delete(ObjectKey.for_all_sessions(name).to_prefix())
+        for lease_id in self._registry.left_behind(name):
+            left = self._registry.end_lease(lease_id)
+            if left is not None:
+                self._loop.ask(partial(self._loop.dispatcher.end_lease, lease_id))
+                self._remove_if_left(left)
+        return True
+
+    def end_leases_of(self, worker_id: int, pid: int, leases: list[str]) -> None:
+        """For the uplink: the process that had these leases has ended."""
+        retired = self._loop.ask(lambda: self._loop.pool.retired(worker_id, pid))
+        if retired is not None:  # nobody asked for its end: what its calls left open was meant to be open
+            with self._installing:
+                self._registry.leave_behind(retired.installed.name, leases)
+                self._remove_if_left(retired.installed.name)
+            return
+        for lease_id in leases:
+            self.end_lease(lease_id)
 
     def get_application(self, name: str) -> Application | None:
         self._check()
@@ -136,6 +200,8 @@ class EmbeddedEngine:
             existing = self._sessions.get(session_id)
             if existing is not None:
                 _check_joinable(existing, spec)
+                if spec is not None and spec.lease:
+                    existing.leases.add(spec.lease)
                 return existing.view()
             if record is None:
                 raise NotFound(f"session {session_id!r} not found: open it with its attributes to create it.")
@@ -174,14 +240,20 @@ class EmbeddedEngine:
     def session_spec(self, session_id: str) -> SessionSpec:
         return self._session(session_id).spec
 
-    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
+    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
         session = self._session(session_id)
 
         def close() -> SessionView:
-            self._loop.dispatcher.close_session(session, cancel=cancel)
+            session.leases.discard(lease)
+            if not (lease and session.leases):
+                self._loop.dispatcher.close_session(session, cancel=cancel)
             return session.view()
 
-        return self._loop.ask(close)
+        view = self._loop.ask(close)
+        if not session.spec.lease and self._registry.is_left(session.installed.name):
+            with self._installing:  # it was the last reason to keep the application
+                self._remove_if_left(session.installed.name)
+        return view
 
     # --- calls -----------------------------------------------------------------------------------------------------
 

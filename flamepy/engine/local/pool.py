@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start (design decision 16)
 _TICK_S = 1.0  # how often idle workers are looked at, while there is more than one
 CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
+_RETIRED_KNOWN = 256  # their connections end at about the same time as they do
 MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
 
 
@@ -60,6 +62,7 @@ class Pool:
         self._tick_at_s = 0.0
         self._next_worker = 1
         self._zygote_failures = 0  # since it last started a worker
+        self._retired: deque[WorkerRecord] = deque(maxlen=_RETIRED_KNOWN)
         self._board = ignition.board
         self._launcher = ignition.launcher
 
@@ -203,8 +206,15 @@ class Pool:
         logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
         victims, others = split_at(worker.in_flight, self._board.begun(worker.slot))
         death = Death(worker, pid, exit_code, worker.link.output_tail(), victims, others)
+        if worker.is_leaving and exit_code == 0:
+            self._retired.append(worker)
         self._forget(worker)  # last: what fails before it can be done again
         return death
+
+    def retired(self, worker_id: int, pid: int) -> WorkerRecord | None:
+        """The worker, if this process is or was one that has been told to leave, and does so by itself."""
+        known = [*self.all(), *self._retired]
+        return next((each for each in known if each.id == worker_id and each.pid == pid and each.is_leaving), None)
 
     def _forget(self, worker: WorkerRecord) -> None:
         self._kill_at_s.pop(worker.id, None)

@@ -102,6 +102,7 @@ class SessionRecord:
         self.number = number
         self.id = session_id
         self.spec = spec
+        self.leases = {spec.lease} if spec.lease else set()  # of the Runner that opened it, and of those that joined it
         self.installed = installed
         self.definition = definition
         self.import_path = import_path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applications of the embedded engine: registered under a name, unpacked where workers can run them."""
+"""Applications of the embedded engine: registered under a name, unpacked for workers, and leased by Runners."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ class Registry:
         self._installed = {
             name: Installed(_application(name, attributes), None) for name, attributes in BUILT_IN.items()
         }
+        self._leases: dict[str, str] = {}  # lease -> application
+        self._by_lease: set[str] = set()  # applications that stay as long as somebody has a lease of them
+        self._left_behind: dict[str, list[str]] = {}  # application -> leases that its workers had when they retired
 
     def check_free(self, name: str) -> None:
         """Raises InvalidArgument, AlreadyExists."""
@@ -76,7 +79,42 @@ class Registry:
         with self._lock:
             installed = self.get(name)
             del self._installed[name]
+            self._by_lease.discard(name)
+            self._leases = {lease: leased for lease, leased in self._leases.items() if leased != name}
         return installed
+
+    def lease(self, lease_id: str, name: str, *, is_registered_by_it: bool) -> None:
+        """Note that this lease uses the application."""
+        with self._lock:
+            self._leases[lease_id] = name
+            if is_registered_by_it:
+                self._by_lease.add(name)
+
+    def end_lease(self, lease_id: str) -> str | None:
+        """The application that it was of; None when it is unknown."""
+        with self._lock:
+            return self._leases.pop(lease_id, None)
+
+    def is_left(self, name: str) -> bool:
+        """Has the last lease of an application ended that a lease registered?"""
+        with self._lock:
+            return name in self._by_lease and name not in self._leases.values()
+
+    def leave_behind(self, application: str, leases: list[str]) -> None:
+        """A worker of the application has retired: what its calls opened, and did not close, goes on until
+        the application goes, because they may have returned handles of it.
+        """
+        with self._lock:
+            for lease_id in leases:
+                if self._leases.get(lease_id) == application:
+                    del self._leases[lease_id]  # an application does not keep itself
+                else:
+                    self._left_behind.setdefault(application, []).append(lease_id)
+
+    def left_behind(self, application: str) -> list[str]:
+        """The application has gone: the leases that go with it."""
+        with self._lock:
+            return self._left_behind.pop(application, [])
 
     def all(self) -> list[Application]:
         return [installed.application for installed in list(self._installed.values())]

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import NO_DESCRIPTORS
+from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.engine.api import Call, Engine, SessionSpec
 from flamepy.engine.completion import Completion
@@ -36,6 +37,10 @@ class HostEngine(Engine, Protocol):
 
     def set_worker_waiting(self, worker_id: int, is_waiting: bool) -> None:
         """A worker's call begins or ends to wait for other calls."""
+        ...
+
+    def end_leases_of(self, worker_id: int, pid: int, leases: list[str]) -> None:
+        """The process that had these leases has ended."""
         ...
 
 
@@ -125,7 +130,8 @@ class _Connection:
         self._engine = engine
         self._peer = peer
         self._on_end = on_end
-        self._worker_id = 0
+        self._worker_id = self._pid = 0
+        self._leases: set[str] = set()  # what the other end has not given back
         self._held: dict[tuple[str, str], Completion] = {}  # what the other end still has futures of
         self._outbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._serve, name="flame-uplink-reader", daemon=True)
@@ -171,6 +177,9 @@ class _Connection:
             if request_id:
                 self._outbox.put((message, out))
         self._held.clear()
+        if self._leases:
+            with contextlib.suppress(FlameError):  # the engine itself ends
+                self._engine.end_leases_of(self._worker_id, self._pid, sorted(self._leases))
         self._outbox.put(None)
         self._writer.join(5.0)
         self._peer.close()
@@ -178,13 +187,30 @@ class _Connection:
 
     # --- requests: (blobs in, blobs out, arguments) -> answer ------------------------------------------------------
 
-    def _do_hello(self, _in: list[Blob], _out: list[Blob], worker_id: int) -> tuple[str, str, str]:
-        self._worker_id = worker_id
+    def _do_hello(self, _in: list[Blob], _out: list[Blob], worker_id: int, pid: int) -> tuple[str, str, str]:
+        self._worker_id, self._pid = worker_id, pid
         return self._engine.name, self._engine.cache.endpoint, self._engine.package_store
 
     def _do_engine(self, _in: list[Blob], _out: list[Blob], method: str, *arguments: Any) -> Any:
         """The methods that take and give plain records."""
         return getattr(self._engine, method)(*arguments)
+
+    def _do_lease_application(
+        self,
+        _in: list[Blob],
+        _out: list[Blob],
+        lease_id: str,
+        name: str,
+        attributes: ApplicationAttributes | None,
+        must_be_new: bool,
+    ) -> Application:
+        application = self._engine.lease_application(lease_id, name, attributes, must_be_new=must_be_new)
+        self._leases.add(lease_id)
+        return application
+
+    def _do_end_lease(self, _in: list[Blob], _out: list[Blob], lease_id: str) -> bool:
+        self._leases.discard(lease_id)
+        return self._engine.end_lease(lease_id)
 
     def _do_session_spec(self, _in: list[Blob], _out: list[Blob], session_id: str) -> SessionSpec:
         return replace(self._engine.session_spec(session_id), definition=None)
@@ -195,8 +221,8 @@ class _Connection:
     def _do_open_session(self, blobs: list[Blob], _out: list[Blob], session_id: str, spec: SessionSpec | None) -> Any:
         return self._engine.open_session(session_id, None if spec is None else _with_definition(spec, blobs))
 
-    def _do_close_session(self, _in: list[Blob], _out: list[Blob], session_id: str, cancel: bool) -> Any:
-        return self._engine.close_session(session_id, cancel=cancel)
+    def _do_close_session(self, _in: list[Blob], _out: list[Blob], session_id: str, cancel: bool, lease: str) -> Any:
+        return self._engine.close_session(session_id, cancel=cancel, lease=lease)
 
     def _do_submit(
         self,

@@ -87,7 +87,8 @@ class UplinkEngine:
         self._is_forked = False  # is this a copy in a forked child?
         self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
         self._reader.start()
-        self.name, endpoint, self.package_store = self.ask("hello", int(os.environ.get("FLAME_WORKER_ID", "0"))).value
+        worker_id = int(os.environ.get("FLAME_WORKER_ID", "0"))
+        self.name, endpoint, self.package_store = self.ask("hello", worker_id, os.getpid()).value
         self.cache = UplinkStore(self, endpoint)
 
     @property
@@ -201,6 +202,16 @@ class UplinkEngine:
     def unregister_application(self, name: str) -> None:
         self._records("unregister_application", name)
 
+    def lease_application(
+        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
+    ) -> Application:
+        application: Application = self.ask("lease_application", lease_id, name, attributes, must_be_new).value
+        return application
+
+    def end_lease(self, lease_id: str) -> bool:
+        is_removed: bool = self.ask("end_lease", lease_id).value
+        return is_removed
+
     def get_application(self, name: str) -> Application | None:
         application: Application | None = self._records("get_application", name)
         return application
@@ -231,8 +242,8 @@ class UplinkEngine:
         spec: SessionSpec = self.ask("session_spec", session_id).value
         return spec
 
-    def close_session(self, session_id: str, *, cancel: bool = False) -> SessionView:
-        view: SessionView = self.ask("close_session", session_id, cancel).value
+    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
+        view: SessionView = self.ask("close_session", session_id, cancel, lease).value
         return view
 
     def submit(self, session_id: str, call: Call) -> Completion:
