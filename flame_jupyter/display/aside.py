@@ -21,37 +21,51 @@ from flame_jupyter.display.preview import GivenUp, Limits, error_words, is_for_w
 from flame_jupyter.display.snapshot import FutureLike, Preview
 from flame_jupyter.display.views import View
 
-BUDGET_S = 2.0
+BUDGET_S = 2.0  # of a representation
+READ_BUDGET_S = 10.0  # of the value before it: the first one may import a big library
 LOOK_S = 0.5  # between two looks at a budget at most this much of it is spent: the process may have been stopped
 WORKER_BUDGET_S = 10.0  # the first one starts a process and imports what the value is made of
-
-
-def budget_s(future: FutureLike, limits: Limits) -> float:
-    """How long the preview of this future may take."""
-    return WORKER_BUDGET_S if is_for_worker(future.nbytes, limits) else BUDGET_S
 
 
 def too_slow(budget_s: float) -> Preview:
     return Preview("", note=f"No preview: it took more than {budget_s:.0f} s. Call .get() to see the result.")
 
 
-def start_preview(future: FutureLike, limits: Limits, on_ready: Callable[[Preview], object]) -> Callable[[], object]:
-    """Make the preview of a finished future in a thread; ``on_ready`` is called there. Returns what ends it early."""
+class Making:
+    """One preview in the making, in a thread of its own; ``on_ready`` is called there."""
 
-    def make() -> None:
+    def __init__(self, future: FutureLike, limits: Limits, on_ready: Callable[[Preview], object]) -> None:
+        self._budget_s = WORKER_BUDGET_S if is_for_worker(future.nbytes, limits) else READ_BUDGET_S
+        self._left_s = self._budget_s
+        self._has_read = False
+        self._is_given_up = False
+        run = functools.partial(contextvars.Context().run, self._make, future, limits, on_ready)
+        self._thread = threading.Thread(target=run, name="flame-jupyter-preview", daemon=True)
+        self._thread.start()
+
+    def _make(self, future: FutureLike, limits: Limits, on_ready: Callable[[Preview], object]) -> None:
         with contextlib.suppress(GivenUp):
             _speak_to_nobody()
-            on_ready(preview_of(future, limits))
+            on_ready(preview_of(future, limits, self._begin_to_show))
 
-    def give_up() -> None:
-        if thread.is_alive() and thread.ident is not None:
-            # raised at its next step in Python; in native code, when that returns
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(GivenUp))
+    def _begin_to_show(self) -> None:
+        if self._is_given_up:
+            raise GivenUp
+        self._has_read = True
 
-    run = contextvars.Context().run
-    thread = threading.Thread(target=run, args=(make,), name="flame-jupyter-preview", daemon=True)
-    thread.start()
-    return give_up
+    def spend(self, seconds: float) -> Preview | None:
+        """So much time has passed since the last look. Returns what is said of one that takes too long: it is ended."""
+        if self._has_read and self._budget_s == READ_BUDGET_S:
+            self._budget_s = self._left_s = BUDGET_S
+        self._left_s -= min(seconds, LOOK_S)
+        if self._left_s > 0:
+            return None
+        self._is_given_up = True
+        if self._has_read and self._thread.is_alive() and self._thread.ident is not None:
+            # Raised at the next step in Python; in native code, when that returns. Never while the value is read:
+            # a module would stay half imported.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(GivenUp))
+        return too_slow(self._budget_s)
 
 
 def _speak_to_nobody() -> None:
@@ -75,16 +89,15 @@ def preview_within_budget(future: FutureLike, limits: Limits) -> Preview:
         ready.append(made)
         is_ready.set()
 
-    budget = budget_s(future, limits)
-    give_up = start_preview(future, limits, keep)
-    if any(is_ready.wait(LOOK_S) for _ in range(round(budget / LOOK_S))):
-        return ready[0]
-    give_up()
-    return too_slow(budget)
+    making = Making(future, limits, keep)
+    while not is_ready.wait(LOOK_S):
+        if (missing := making.spend(LOOK_S)) is not None:
+            return missing
+    return ready[0]
 
 
-def preview_of(future: FutureLike, limits: Limits) -> Preview:
-    """Never raises."""
+def preview_of(future: FutureLike, limits: Limits, on_read: Callable[[], object] = bool) -> Preview:
+    """Never raises, unless ``on_read`` does, which is called before a value that was read here is looked at."""
     if (missing := unfetched(future.nbytes, limits)) is not None:
         return missing
     try:
@@ -95,6 +108,7 @@ def preview_of(future: FutureLike, limits: Limits) -> Preview:
         raise
     except BaseException as error:  # noqa: BLE001 - decoding runs the user's code
         return Preview("", note=f"No preview: reading the result raised {error_words(error)}")
+    on_read()
     return preview(value, limits)
 
 
@@ -123,43 +137,40 @@ class Previews:
         self._clock = clock
         self._on_ready = on_ready
         self._waiting: deque[View] = deque()
-        self._left_s: float | None = None  # of the budget of the first one, which is being made
+        self._making: Making | None = None  # the first one
         self._looked_s = 0.0
-        self._end_it: Callable[[], object] = bool
 
     def ask(self, view: View) -> None:
         self._waiting.append(view)
         self._begin()
 
     def give_up_the_slow_one(self) -> None:
-        if self._left_s is None:
+        if self._making is None:
             return
         now_s = self._clock.now()
-        self._left_s -= min(now_s - self._looked_s, LOOK_S)
-        self._looked_s = now_s
-        if self._left_s <= 0:
-            self._end_it()
-            view = self._waiting.popleft()
-            view.preview = too_slow(budget_s(view.future, self._limits()))
-            self._left_s = None
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        missing = self._making.spend(passed_s)
+        if missing is not None:
+            self._waiting.popleft().preview = missing
+            self._making = None
             self._begin()
 
     def clear(self) -> None:
         self._waiting.clear()
-        self._left_s = None
+        self._making = None
 
     def _begin(self) -> None:
-        if self._left_s is None and self._waiting:
-            view, limits = self._waiting[0], self._limits()
-            self._left_s, self._looked_s = budget_s(view.future, limits), self._clock.now()
+        if self._making is None and self._waiting:
+            view = self._waiting[0]
+            self._looked_s = self._clock.now()
             ready = functools.partial(self._take, view)
-            self._end_it = start_preview(view.future, limits, lambda made: self._post(functools.partial(ready, made)))
+            self._making = Making(view.future, self._limits(), lambda made: self._post(functools.partial(ready, made)))
 
     def _take(self, view: View, made: Preview) -> None:
         if not self._waiting or self._waiting[0] is not view:
             return  # it came too late: the view has said so already
         self._waiting.popleft()
-        self._left_s = None
+        self._making = None
         view.preview = made
         self._begin()
         self._on_ready()

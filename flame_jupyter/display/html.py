@@ -62,8 +62,7 @@ def caption(snapshot: Snapshot) -> str:
     """What stands above a live view, and stays above the body that replaces it."""
     if snapshot.is_terminal:
         return f'<div style="{FACE};{INDENT};{CAPTION_FACE}">{_caption_line(snapshot)}</div>'
-    word = snapshot.look.word.lower()
-    pending = f'<span class="flame-pending"> · {escape(word)}, pending at {clock_text(snapshot.taken_s)}</span>'
+    pending = f'<span class="flame-pending"> · pending at {clock_text(snapshot.taken_s)}</span>'
     return f'{CAPTION_RULES}<div style="{FACE};{INDENT};{CAPTION_FACE}">{_caption_line(snapshot, more=pending)}</div>'
 
 

@@ -105,7 +105,9 @@ def _preview(value: object, summary: str, limits: Limits) -> Preview:
         return _picture(png, summary, limits)
     if figures := _figures_in(value):
         return _with_figure(value, figures, summary, limits)
-    if is_a(value, "numpy", "ndarray") and not is_a(value, "numpy.ma", "MaskedArray"):
+    if is_a(value, "numpy.ma", "MaskedArray"):
+        return Preview(summary, value_text(value, limits))
+    if is_a(value, "numpy", "ndarray"):
         return Preview(summary, _array_text(value, limits))
     rich = Rich(value)
     png = _bytes_of(rich.get("image/png"))

@@ -74,12 +74,12 @@ def title(picture: Picture) -> str:
 
 
 def state(picture: Picture) -> str:
-    """``12 of 30 ended (11 done, 1 failed), about 4 s left, pending at 12:03:11``."""
+    """``12 of 30 ended, about 4 s left, pending at 12:03:11``."""
     tally = picture.all
     if picture.is_over:
         return f"ended in {duration_text(picture.took_s)}: {words(tally) or 'nothing to wait for'}"
     left = "" if picture.left_s is None else f", about {_rough(picture.left_s)} left {_IF}"
-    return f"{tally.ended} of {tally.total} ended ({words(tally)}){left}, pending at {clock_text(picture.taken_s)}"
+    return f"{tally.ended} of {tally.total} ended{left}, pending at {clock_text(picture.taken_s)}"
 
 
 def text(picture: Picture) -> str:

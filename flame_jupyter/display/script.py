@@ -43,7 +43,10 @@ export default { initialize, render({ model, el }) {
   };
   const draw = () => {
     view = { ...model.get("view"), gone: model.get("gone") };
-    if (view.ticks && view.gone) Object.assign(view, LOST, { ticks: false, time: "after " + passed(view.gone) });
+    if (view.ticks && view.gone) {
+      Object.assign(view, LOST, { ticks: false, time: "after " + passed(view.gone) });
+      write(said, document.querySelector("[data-state=gone]") ? "" : LOST.word);
+    }
     const off = view.cancelling || (sent && !model.get("heard").includes(sent));
     root.dataset.tone = view.tone;
     root.dataset.state = view.state;

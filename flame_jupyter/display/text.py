@@ -57,11 +57,11 @@ def facts_text(snapshot: Snapshot) -> str:
 
 
 def caption(snapshot: Snapshot) -> str:
-    """The line above a live view."""
+    """The line above a live view. It may be read much later: of a pending call it tells when that was, and no state."""
     line = f"{snapshot.call} #{snapshot.id}, called at {clock_text(snapshot.created_s)}"
     if snapshot.is_terminal:
         return line
-    return f"{line}; {snapshot.look.word.lower()}, pending at {clock_text(snapshot.taken_s)}"
+    return f"{line}; pending at {clock_text(snapshot.taken_s)}"
 
 
 def label(snapshot: Snapshot) -> str:
