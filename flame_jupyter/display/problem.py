@@ -80,7 +80,8 @@ def _at_the_lines_of_the_cells(error: BaseException, headline: str) -> str | Non
     if lines and not lines[0].strip("-"):
         lines = lines[2:]
     text = "\n".join(lines).strip("\n")
-    for ending in (headline, f"{type(error).__name__}: {_text(error)}", _text(error)):
+    endings = (headline, f"{type(error).__name__}: {_text(error)}", _text(error))
+    for ending in sorted(endings, key=len, reverse=True):  # one may be the end of another
         text = text.removesuffix(ending)
     return text.rstrip()
 

@@ -92,6 +92,34 @@ def test_displayed_results_do_not_stay_in_memory_neither_below_loops_nor_in_out(
     assert reached.text.strip() == str([True] * 20)
 
 
+LOUD = """%%flame_service loud --quiet
+def loud():
+    class Loud:
+        def __repr__(self):
+            import sys, warnings
+            warnings.warn("soon gone", FutureWarning)
+            print("into a cell", flush=True)
+            print("of the user", file=sys.stderr, flush=True)
+            return "loud"
+    return Loud()
+"""
+
+
+def test_what_a_representation_prints_or_warns_of_goes_into_no_cell(kernel: Kernel) -> None:
+    kernel.run(LOUD).check()
+    message_id = kernel.client.execute("future = loud()\ndisplay(future)", allow_stdin=True)
+    streams = []
+    is_shown = False
+    while not is_shown:
+        message = kernel.client.get_iopub_msg(timeout=60)
+        if message["msg_type"] == "stream":
+            streams.append((message["parent_header"].get("msg_id"), message["content"]["text"]))
+        shown = message["content"].get("data", {}).get("text/plain", "")
+        is_shown = message["msg_type"] == "update_display_data" and shown.endswith("loud")
+    assert not [text for cell, text in streams if cell == message_id]
+    assert any("into a cell" in text for _, text in streams), "else the test proves nothing"
+
+
 def test_two_hundred_futures_that_run_at_once_stay_within_the_budget_of_messages(kernel: Kernel) -> None:
     kernel.run("%%flame_service nap --quiet\ndef nap(n):\n    import time\n    time.sleep(0.01)\n    return n").check()
     kinds = run_watched(kernel, "for n in range(200):\n    display(nap(n))")

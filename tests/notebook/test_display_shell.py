@@ -12,6 +12,7 @@ from IPython.utils.capture import capture_output
 
 from flame_jupyter.display import Settings, install, progress
 from flame_jupyter.display.front import Front
+from flame_jupyter.display.history import History
 from flamepy import Runner
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.display_parts import HandFuture
@@ -60,6 +61,25 @@ def test_installing_is_taken_back_without_a_trace(shell: InteractiveShell) -> No
     undo()
     assert formatter.type_printers == types
     assert shell.events.callbacks == hooks
+
+
+def test_big_results_that_only_the_history_holds_are_found(shell: InteractiveShell) -> None:
+    history, kept, named = History(shell), [], HandFuture(id=50)
+    for number in range(6):
+        future = named if number == 1 else HandFuture(id=number)
+        future.end(nbytes=10_000 if number == 2 else 10_000_000)
+        history.add(future)
+        names = {"_": future, f"_{number}": future}
+        shell.user_ns["Out"][number] = future
+        shell.user_ns.update(names)
+        shell.user_ns_hidden.update(names)
+        if number == 3:
+            kept.append(future)
+    del future, names
+    assert [found.id for found in history.left()] == [0, 4], "not the named, the small, the kept and the latest one"
+    assert history.left() == []
+    kept.clear()
+    assert [found.id for found in history.left()] == [3]
 
 
 def test_an_object_future_is_what_ipython_shows(shell: InteractiveShell) -> None:
