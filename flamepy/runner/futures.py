@@ -330,6 +330,9 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     def set_exception(self, exception: BaseException | None) -> NoReturn:
         raise InvalidState(_ENDED_BY_ENGINE)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("set_")]
+
     def __reduce__(self) -> tuple[Any, ...]:
         """As an argument of a call: a dependency that the engine resolves. Elsewhere: a name, bound again on load."""
         as_argument = placeholder(self)
