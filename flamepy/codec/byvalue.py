@@ -9,7 +9,6 @@ and for exceptions (``exceptions``). Figures of matplotlib travel as what they a
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import sys
@@ -178,9 +177,7 @@ def _bare(cls: type) -> Any:
 def _named_in_main(name: str, value: Any) -> Any:
     """The object of this name, if there is one of its kind here: a sentinel must stay the only one."""
     main = sys.modules["__main__"]
-    found = getattr(main, name, None)
-    if type(found) is type(value):
-        return found
-    with contextlib.suppress(AttributeError):
+    if not hasattr(main, name):
         setattr(main, name, value)
-    return value
+    found = getattr(main, name)
+    return found if type(found) is type(value) else value  # a name that means something else by now stays as it is

@@ -147,6 +147,8 @@ SCRIPT = textwrap.dedent(
             check("singledispatchmethod", [model.kind(x).get() for x in (1, "a")] == ["a number", "anything"])
             check("NewType", rr.service(user)(3).get() == 3)
             check("sentinel", rr.service(is_missing)(MISSING).get() and service(MISSING).get() is MISSING)
+            kept, MISSING = MISSING, "another"
+            check("another of its name", type(service(kept).get()) is _Missing and MISSING == "another")
     '''
 )
 
