@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker must not outlive its parent, however that ends."""
+"""Parents and children: a worker must not outlive its parent, and what a worker leaves has one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -21,3 +21,13 @@ def die_with_parent(parent_pid: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(0)
+
+
+def adopt_orphans() -> None:
+    """Have the kernel make this process the parent of whatever its children leave behind, so that it can be waited for.
+
+    Their parent would be the first process of the system, or of the container, which may never wait for them: then
+    they look alive for ever.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

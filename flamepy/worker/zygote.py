@@ -2,7 +2,7 @@
 """The parent of all workers: one small process per engine that forks a worker in a millisecond or two.
 
 It is single-threaded and runs no user code, so forking it is safe. It outlives a killed kernel just long enough
-to end every worker (with its whole process group) and to remove the engine's scratch directory.
+to end every worker (with what it has started) and to remove the engine's scratch directory.
 
 The engine starts it by name (``python -c "...main(...)"``) with two descriptors: a packet socket for commands and
 the write end of the result pipe. Commands are pickled tuples:
@@ -28,39 +28,25 @@ import select
 import signal
 import socket
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from flamepy.codec import frames
 from flamepy.core.binding import Binding
 from flamepy.worker import main as worker_main
 from flamepy.worker.authkey import take_authkey
-from flamepy.worker.parent import die_with_parent
+from flamepy.worker.children import LOOK_S, Children
+from flamepy.worker.parent import adopt_orphans, die_with_parent
 
 _COMMAND_BYTES = 1 << 20
 
 
-@dataclass
-class _Children:
-    """The workers that are alive: process id by worker id and back."""
-
-    pid_of: dict[int, int] = field(default_factory=dict)
-    worker_of: dict[int, int] = field(default_factory=dict)
-
-    def add(self, worker_id: int, pid: int) -> None:
-        self.pid_of[worker_id] = pid
-        self.worker_of[pid] = worker_id
-
-    def remove(self, pid: int) -> int | None:
-        worker_id = self.worker_of.pop(pid, None)
-        if worker_id is not None:
-            del self.pid_of[worker_id]
-        return worker_id
-
-
-def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scratch: str, authkey: bytes | None) -> None:
+def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scratch: str, authkey: bytes | None) -> int:
     """Serve commands until the engine says leave, or its process is gone; then end the workers and clean up.
 
     authkey: of multiprocessing in the kernel, when it is in use there: workers have the same.
+    Returns in the workers only, with the exit code of each: so they end as any Python program does.
     """
     if authkey is not None:
         take_authkey(authkey)
@@ -68,76 +54,110 @@ def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scrat
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("FLAME_STARTER_PID", None)  # it has told that this is a zygote, and no program run by mistake
-    control = socket.socket(fileno=control_fd)
-    board = mmap.mmap(board_fd, 0)
-    os.close(board_fd)
-    children = _Children()
+    adopt_orphans()
+    zygote = Zygote(control_fd, results_fd, board_fd, kernel_pid)
     try:
-        _serve(control, results_fd, board, kernel_pid, children)
-    finally:
-        _end_all(children)
+        worker = zygote.serve()
+        if worker is None:
+            zygote.end_workers()
+    except BaseException:
         _remove_tree(scratch)
+        raise
+    if worker is not None:
+        del zygote  # what it has open was closed in the worker
+        return worker()
+    _remove_tree(scratch)
     # no interpreter clean-up: nothing is left to flush, and the engine waits for this end
     os._exit(0)
 
 
-def _serve(control: socket.socket, results_fd: int, board: mmap.mmap, kernel_pid: int, children: _Children) -> None:
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    os.set_blocking(wake_read, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    poller = select.poll()
-    poller.register(control, select.POLLIN)
-    poller.register(wake_read, select.POLLIN)
-    kernel_fd = _watch_process(kernel_pid)
-    if kernel_fd is not None:
-        poller.register(kernel_fd, select.POLLIN)
-    importlib.import_module(
-        "flamepy.codec.byvalue"
-    )  # nearly every worker needs it; here it is paid once, and its pages shared
-    gc.collect()
-    gc.freeze()
-    while True:
-        ready = {fd for fd, _ in poller.poll()}
-        if kernel_fd in ready:
-            return
-        if wake_read in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(wake_read, 4096)
-            _reap(children, results_fd)
-        if control.fileno() in ready:
-            data, fds, _, _ = socket.recv_fds(control, _COMMAND_BYTES, 4, socket.MSG_CMSG_CLOEXEC)
-            if not data:
-                return
-            command = pickle.loads(data)
-            if command[0] == "leave":
-                return
-            if command[0] == "signal":
-                _signal(children, command[1], command[2])
-            elif command[0] == "remove":
-                _remove(command[1])
-            elif command[0] == "fork":
-                _, worker_id, slot, binding = command
-                if isinstance(binding, int):
-                    binding = os.pread(fds[2], binding, 0)
-                pid = os.fork()
-                if pid == 0:
-                    _become_worker(
-                        worker_id,
-                        slot,
-                        pickle.loads(binding),
-                        fds,
-                        results_fd,
-                        board,
-                        control,
-                        (wake_read, wake_write, kernel_fd),
-                    )
-                children.add(worker_id, pid)
-                _tell(results_fd, frames.BIRTH, worker_id, pid)
-                for fd in fds:
-                    os.close(fd)
-                _reap(children, results_fd)  # it may have ended before it was known
+class Zygote:
+    """Its descriptors and its loop."""
+
+    def __init__(self, control_fd: int, results_fd: int, board_fd: int, kernel_pid: int) -> None:
+        self._control = socket.socket(fileno=control_fd)
+        self._results_fd = results_fd
+        self._board = mmap.mmap(board_fd, 0)
+        os.close(board_fd)
+        self._kernel_fd = _watch_process(kernel_pid)
+        self._children = Children(partial(_tell, results_fd))
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> Callable[[], int] | None:
+        """None when it has to end; in a forked child what the child has to run."""
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        poller.register(self._wake_read, select.POLLIN)
+        if self._kernel_fd is not None:
+            poller.register(self._kernel_fd, select.POLLIN)
+        # nearly every worker needs it: it is paid here once, and its pages are shared
+        importlib.import_module("flamepy.codec.byvalue")
+        gc.collect()
+        gc.freeze()
+        while True:
+            ready = {fd for fd, _ in poller.poll(LOOK_S * 1000 if self._children.has_aftermath() else None)}
+            if self._kernel_fd in ready:
+                return None
+            if self._wake_read in ready:
+                self._drain_wake_ups()
+                self._children.reap()
+            self._children.end_aftermath()
+            if self._control.fileno() in ready:
+                data, fds, _, _ = socket.recv_fds(self._control, _COMMAND_BYTES, 4, socket.MSG_CMSG_CLOEXEC)
+                command: tuple[Any, ...] = pickle.loads(data) if data else ("leave",)
+                if command[0] == "leave":
+                    return None
+                if command[0] == "signal":
+                    self._children.signal(command[1], command[2])
+                elif command[0] == "remove":
+                    _remove(command[1])
+                elif command[0] == "fork":
+                    worker = self._fork(command[1], command[2], command[3], fds)
+                    if worker is not None:
+                        return worker
+
+    def end_workers(self) -> None:
+        """The engine has told its workers to leave, or is gone, which they see; see that they do."""
+        self._children.end_all(lambda seconds: select.select([self._wake_read], [], [], seconds))
+
+    def _fork(self, worker_id: int, slot: int, binding: bytes | int, fds: list[int]) -> Callable[[], int] | None:
+        if isinstance(binding, int):
+            binding = os.pread(fds[2], binding, 0)
+        zygote_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._cut_ties(zygote_pid)
+            board, results_fd = self._board, self._results_fd
+            return partial(_run_worker, worker_id, slot, pickle.loads(binding), fds, results_fd, board)
+        self._children.add(worker_id, pid)
+        for fd in fds:
+            os.close(fd)
+        self._children.reap()  # it may have ended before it was known
+        return None
+
+    def _cut_ties(self, zygote_pid: int) -> None:
+        """In a forked child."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()  # a process group of its own: what the user's code starts can be ended with it
+        die_with_parent(zygote_pid)
+        self._control.close()
+        for fd in (self._wake_read, self._wake_write, self._kernel_fd):
+            if fd is not None:
+                os.close(fd)
+
+    def _drain_wake_ups(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+
+def _run_worker(worker_id: int, slot: int, binding: Binding, fds: list[int], results_fd: int, board: mmap.mmap) -> int:
+    return worker_main.run(worker_id, slot, binding, socket.socket(fileno=fds[0]), fds[1], results_fd, board)
 
 
 def _watch_process(pid: int) -> int | None:
@@ -155,58 +175,6 @@ def _watch_process(pid: int) -> int | None:
         return None
 
 
-def _become_worker(
-    worker_id: int,
-    slot: int,
-    binding: Binding,
-    fds: list[int],
-    results_fd: int,
-    board: mmap.mmap,
-    control: socket.socket,
-    others: tuple[int | None, ...],
-) -> None:
-    """In the forked child: cut every tie to the zygote, then run the worker. Never returns."""
-    exit_code = 1
-    try:
-        zygote_pid = os.getppid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()  # a process group of its own: what the user's code starts can be ended with it
-        die_with_parent(zygote_pid)
-        control.close()
-        for fd in others:
-            if fd is not None:
-                os.close(fd)
-        exit_code = worker_main.run(worker_id, slot, binding, socket.socket(fileno=fds[0]), fds[1], results_fd, board)
-    except BaseException:  # noqa: BLE001 - a forked child must never return into the zygote's loop
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(exit_code)
-
-
-def _signal(children: _Children, worker_id: int, number: int) -> None:
-    pid = children.pid_of.get(worker_id)
-    if pid is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        if number == signal.SIGKILL:
-            _kill_group(pid)
-        else:
-            os.kill(pid, number)  # an interrupt is for the worker alone: it decides what to do with its children
-
-
-def _kill_group(pid: int) -> None:
-    for kill in (os.killpg, os.kill):  # the group does not exist yet in the instant between fork and setsid
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            kill(pid, signal.SIGKILL)
-
-
 def _remove(path: str) -> None:
     """Remove a directory in a child, so that a big one delays no fork."""
     if os.fork() == 0:
@@ -220,32 +188,6 @@ def _remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _reap(children: _Children, results_fd: int) -> None:
-    """Collect every ended worker, end what it started, and report it behind its own results."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        worker_id = children.remove(pid)
-        if worker_id is None:  # a child that removed a directory
-            continue
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-        exit_code = float(os.waitstatus_to_exitcode(status))
-        _tell(results_fd, frames.DEATH, worker_id, pid, exit_code)
-
-
-def _tell(results_fd: int, kind: int, worker_id: int, pid: int, exit_code: float = 0.0) -> None:
+def _tell(results_fd: int, kind: int, worker_id: int, pid: int, exit_code: float) -> None:
     with contextlib.suppress(BrokenPipeError):
         os.write(results_fd, frames.RESULT_HEAD.pack(frames.RESULT_HEAD.size, kind, 0, 0, 0, worker_id, pid, exit_code))
-
-
-def _end_all(children: _Children) -> None:
-    for pid in list(children.worker_of):
-        _kill_group(pid)
-    for pid in list(children.worker_of):
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)

@@ -36,33 +36,37 @@ def double(value):
 runner = Runner("storm")
 service = runner.service(double)
 assert service(1).get(20) == 2
-may_begin, is_over = threading.Event(), threading.Event()
+is_over = threading.Event()
 chance = random.Random(7)
+is_expected = False
+
+def interrupt(*_):
+    global is_expected
+    if is_expected:  # outside of the block an interrupt would end the program
+        is_expected = False
+        raise KeyboardInterrupt
 
 def pester():
-    may_begin.wait()
     while not is_over.wait(chance.random() * 0.01):
         os.kill(os.getpid(), signal.SIGINT)
 
 pesterer = threading.Thread(target=pester)
+signal.signal(signal.SIGINT, interrupt)
 pesterer.start()
 made, interrupts = [], 0
 until = time.monotonic() + 3
 while time.monotonic() < until:
     try:
-        may_begin.set()  # not before: outside of this block an interrupt would end the program
+        is_expected = True
         value = len(made)
         made.append((value, service(value)))
         if value % 2:
             assert made[-1][1].get(20) == 2 * value
+        is_expected = False
     except KeyboardInterrupt:
         interrupts += 1
 is_over.set()
-while pesterer.is_alive():
-    try:
-        pesterer.join()
-    except KeyboardInterrupt:
-        interrupts += 1
+pesterer.join()
 print(all(future.get(20) == 2 * value for value, future in made), interrupts > 50, len(made) > 100)
 """
 

@@ -214,7 +214,7 @@ class Dispatcher:
         worker.idle_since_s = monotonic_s()
         self._has_new_idle = self.is_hungry = True
         if worker.is_leaving:
-            worker.link.send_leave()
+            self._pool.send_away(worker)
 
     def take_over_backlogs(self, now_s: float) -> None:
         """A worker is idle while calls queue behind one that takes longer than was expected: take those back."""

@@ -24,7 +24,7 @@ _BOOT = (
     "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
     "import os, pickle; "
     "sys.path[:], arguments = pickle.loads(os.pread(int(sys.argv[1]), int(sys.argv[2]), 0)); "
-    "from flamepy.worker.zygote import main; main(*arguments)"
+    "from flamepy.worker.zygote import main; sys.exit(main(*arguments))"
 )
 _STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
 _INLINE_BYTES = 64 * 1024  # a longer binding does not fit into a packet

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start (design decision 16)
 _TICK_S = 1.0  # how often idle workers are looked at, while there is more than one
+EXIT_S = 5.0  # time for what a worker does at its end (atexit handlers, finalizers), before it is killed
 CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
 _RETIRED_KNOWN = 256  # their connections end at about the same time as they do
 MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
@@ -148,7 +149,12 @@ class Pool:
         """The worker ends by itself after the calls that it has; its end is seen later."""
         worker.is_leaving = True
         if not worker.in_flight:
-            worker.link.send_leave()
+            self.send_away(worker)
+
+    def send_away(self, worker: WorkerRecord) -> None:
+        """Tell a worker without calls to end; kill it when it has not ended after EXIT_S."""
+        worker.link.send_leave()
+        self._kill_at_s[worker.id] = monotonic_s() + EXIT_S
 
     def tend(self, now_s: float) -> None:
         """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
@@ -260,7 +266,13 @@ class Pool:
             self._launcher.remove(path)
 
     def close(self) -> None:
-        """End every process, and the zygote, which removes the scratch directory."""
+        """Have every worker end, without the calls that it has not begun, and the zygote, which sees to it."""
+        for worker in self.all():
+            self.take_back(worker)
+            if worker.in_flight:
+                self._board.ask_to_interrupt(worker.slot, worker.in_flight[-1].number)
+                self._launcher.signal(worker.id, signal.SIGINT)
+            worker.link.send_leave()
         self._launcher.close()
         for worker in self.all():
             worker.link.close()
