@@ -15,6 +15,7 @@ from typing import NamedTuple
 PIPE_FRAME_BYTES = 4096  # PIPE_BUF on Linux; POSIX guarantees that writes up to it are atomic
 PACKET_BYTES = 96 * 1024  # the largest message on a worker's socket; longer bodies travel in a segment
 FDS_PER_PACKET = 250  # the kernel takes at most 253 (SCM_MAX_FD)
+OUTPUT_ON_DISK_BYTES = 4 * 1024 * 1024  # beyond it all but the end of a worker's output is dropped
 OUTPUT_TAIL_BYTES = 64 * 1024  # what is kept of one call's output: the end is what people need
 
 # Waking a process on another processor takes 20 us and more, several times what a small call takes. Whoever got its
@@ -49,7 +50,8 @@ WORD = struct.Struct("<Q")
 # the board: one slot of 64-bit words per worker in shared memory; each word has one writer
 BOARD_SLOTS = 1024
 SLOT_WORDS = 4
-BEGUN, INTERRUPTED, RECALLS = 0, 1, 2  # sending number of the call begun last and of the one to interrupt; recalls made
+# sending number of the call begun last and of the one to interrupt; recalls made; where its output begins in the file
+BEGUN, INTERRUPTED, RECALLS, OUTPUT = 0, 1, 2, 3
 
 
 class ResultHead(NamedTuple):

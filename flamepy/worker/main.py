@@ -41,11 +41,11 @@ def run(
     worker_id: int, slot: int, binding: Binding, calls: socket.socket, output_fd: int, results_fd: int, board: mmap.mmap
 ) -> int:
     """Serve calls until the engine closes the socket or says leave. Returns the exit code."""
-    output = OutputCapture(output_fd)
+    words = memoryview(board).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
+    output = OutputCapture(output_fd, words)
     raise_descriptor_limit()
     _bind(binding)
     channel = Channel(worker_id, calls, results_fd)
-    words = memoryview(board).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
     barrier.take_part()
     services = Services()
     inbox = Inbox(channel, words, services.forget, _path_setter(binding))

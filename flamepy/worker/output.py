@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call prints: captured at the level of descriptors, so that native code and child processes count too.
 
-Each worker writes to a file of its own (opened for append). The file is emptied after every call; while a call
-runs the engine can read its tail. Python's own writes are kept bounded; a call that prints 100 MB costs neither
-memory nor disk.
+Each worker writes to a file of its own (opened for append). Each call begins where the last one ended; while it runs
+the engine can read its tail. Python's own writes are kept bounded here, those of others by the engine: a call that
+prints 100 MB costs neither memory nor disk.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
-from flamepy.codec.frames import OUTPUT_TAIL_BYTES
+from flamepy.cache.holes import allocated_bytes, punch
+from flamepy.codec.frames import OUTPUT, OUTPUT_ON_DISK_BYTES, OUTPUT_TAIL_BYTES
 
-_BOUND_BYTES = 4 * 1024 * 1024  # when the file is longer, all but the tail is dropped
+_LONG_FILE_BYTES = 1 << 30  # then the file begins anew: there may be a limit to the size of files
 
 
 class OutputCapture:
     """Owns standard output and standard error of a worker; standard input is at its end from the start."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, words: memoryview) -> None:
+        """words: of this worker's slot on the board, where the engine sees where the output of the call begins."""
         self._fd = fd
+        self._words = words
+        self._begin = 0
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
@@ -36,9 +40,12 @@ class OutputCapture:
 
     def keep_tail(self) -> None:
         """Drop all but the end of what the running call has written, when it is much."""
+        if allocated_bytes(self._fd) <= OUTPUT_ON_DISK_BYTES:
+            return
         size = os.fstat(self._fd).st_size
-        if size > _BOUND_BYTES:
+        if not punch(self._fd, size - OUTPUT_TAIL_BYTES):
             tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, size - OUTPUT_TAIL_BYTES)
+            self._begin_at(0)
             os.ftruncate(self._fd, 0)
             os.write(self._fd, tail)
 
@@ -55,11 +62,17 @@ class OutputCapture:
             with contextlib.suppress(OSError, ValueError, AttributeError):  # user code closed or replaced it
                 stream.flush()
         size = os.fstat(self._fd).st_size
-        if size == 0:
+        if size == self._begin:
             return b""
-        tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, max(0, size - OUTPUT_TAIL_BYTES))
-        os.ftruncate(self._fd, 0)
+        tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, max(self._begin, size - OUTPUT_TAIL_BYTES))
+        self._begin_at(size)
+        if size > _LONG_FILE_BYTES or (allocated_bytes(self._fd) > OUTPUT_ON_DISK_BYTES and not punch(self._fd, size)):
+            self._begin_at(0)
+            os.ftruncate(self._fd, 0)
         return tail
+
+    def _begin_at(self, offset: int) -> None:
+        self._begin = self._words[OUTPUT] = offset
 
 
 class _BoundedWriter(io.TextIOWrapper):
@@ -74,7 +87,7 @@ class _BoundedWriter(io.TextIOWrapper):
     def write(self, text: str) -> int:
         self._unchecked_chars += len(text)
         count = super().write(text)
-        if self._unchecked_chars > _BOUND_BYTES:
+        if self._unchecked_chars > OUTPUT_ON_DISK_BYTES:
             self._unchecked_chars = 0
             self.flush()
             self._on_much()

@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import tracemalloc
+from collections.abc import Callable
 
 import psutil
+import pytest
 
 from flamepy import Runner
 from flamepy.engine.api import Engine
@@ -101,3 +104,43 @@ def test_a_failed_call_keeps_what_it_printed(engine: Engine) -> None:
             future = runner.service(function)()
             assert future.exception(BOUND_S) is not None
             assert words in future.output
+
+
+def _print_much_below(megabytes: int) -> None:
+    for _ in range(megabytes):
+        os.write(1, b"x" * (1 << 20))
+
+
+def _print_much_in_a_child(megabytes: int) -> None:
+    subprocess.run([sys.executable, "-c", f"for _ in range({megabytes}): print('x' * (1 << 20))"], check=True)
+
+
+def _print_much_to_stderr_in_a_child(megabytes: int) -> None:
+    program = f"import sys\nfor _ in range({megabytes}): print('x' * (1 << 20), file=sys.stderr)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("print_much", [_print_much_below, _print_much_in_a_child, _print_much_to_stderr_in_a_child])
+def test_what_others_than_python_write_is_bounded_on_disk_while_the_call_runs(
+    engine: Engine, print_much: Callable[[int], None]
+) -> None:
+    most_bytes = 0
+
+    def look() -> int:
+        disk = os.statvfs(tempfile.gettempdir())
+        return (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+
+    with Runner("much") as runner:
+        service, speaker = runner.service(print_much), runner.service(speak)
+        before_bytes = look()
+        future = service(500)
+        while not future.wait(0.01):
+            most_bytes = max(most_bytes, look() - before_bytes)
+        assert future.get() is None
+        assert most_bytes < 250 << 20
+        assert set(future.output) <= {"x", "\n"}
+        assert len(future.output) == 64 * 1024
+        after = speaker("after")
+        after.wait(BOUND_S)
+        assert "x" * 100 not in after.output
+        assert after.output.startswith("after")

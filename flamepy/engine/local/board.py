@@ -12,7 +12,7 @@ import os
 
 from flamepy.cache.segment import default_places
 from flamepy.codec import barrier
-from flamepy.codec.frames import BEGUN, BOARD_SLOTS, INTERRUPTED, RECALLS, SLOT_WORDS, WORD
+from flamepy.codec.frames import BEGUN, BOARD_SLOTS, INTERRUPTED, OUTPUT, RECALLS, SLOT_WORDS, WORD
 
 
 class Board:
@@ -42,6 +42,10 @@ class Board:
     def begun(self, slot: int) -> int:
         """The sending number of the call that the worker has begun last, 0 = none."""
         return self._words[slot * SLOT_WORDS + BEGUN]
+
+    def output_begin(self, slot: int) -> int:
+        """Where in the worker's file the output of its present call begins."""
+        return self._words[slot * SLOT_WORDS + OUTPUT]
 
     def ask_to_interrupt(self, slot: int, number: int) -> None:
         self._words[slot * SLOT_WORDS + INTERRUPTED] = number

@@ -22,7 +22,7 @@ from flamepy.engine.local import schedule
 from flamepy.engine.local.containment import Containment
 from flamepy.engine.local.endings import Endings, cancelled, failed, state_lost, too_many_stateful
 from flamepy.engine.local.launcher import authkey_of_caller
-from flamepy.engine.local.pool import Pool
+from flamepy.engine.local.pool import OUTPUTS_S, Pool
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.registry import Installed
 from flamepy.errors import FlameError, InvalidState
@@ -182,7 +182,7 @@ class Dispatcher:
                 self.recheck_at_s = monotonic_s() + schedule.OVERDUE_S
             return False
         if is_idle:
-            _head_runs(worker)
+            self._head_runs(worker)
         return True
 
     @staticmethod
@@ -209,12 +209,21 @@ class Dispatcher:
     def goes_on(self, worker: WorkerRecord) -> None:
         """Calls of the worker have ended: the next one runs now, or the worker is idle."""
         if worker.in_flight:
-            _head_runs(worker)
+            self._head_runs(worker)
             return
         worker.idle_since_s = monotonic_s()
         self._has_new_idle = self.is_hungry = True
         if worker.is_leaving:
             self._pool.send_away(worker)
+
+    def _head_runs(self, worker: WorkerRecord) -> None:
+        """The oldest call in flight is the one that the worker runs now."""
+        now_s = worker.head_since_s = monotonic_s()
+        if self._pool.outputs_at_s is None:
+            self._pool.outputs_at_s = now_s + OUTPUTS_S
+        completion = worker.in_flight[0].completion
+        completion.started_s = time.time()
+        completion.enter(TaskState.RUNNING)
 
     def take_over_backlogs(self, now_s: float) -> None:
         """A worker is idle while calls queue behind one that takes longer than was expected: take those back."""
@@ -362,14 +371,6 @@ class Dispatcher:
         for session in self.sessions.values():
             self._endings.end_all(session, error)
         self.sessions.clear()
-
-
-def _head_runs(worker: WorkerRecord) -> None:
-    """The oldest call in flight is the one that the worker runs now."""
-    worker.head_since_s = monotonic_s()
-    completion = worker.in_flight[0].completion
-    completion.started_s = time.time()
-    completion.enter(TaskState.RUNNING)
 
 
 def _is_reserved(worker: WorkerRecord) -> bool:

@@ -339,7 +339,7 @@ class EmbeddedEngine:
         live = self._session(completion.session_id).live.get(completion.task_id)
         worker = None if live is None else live.worker
         is_running = worker is not None and bool(worker.in_flight) and worker.in_flight[0] is live
-        return worker.link.output_tail() if worker is not None and is_running else b""
+        return self._loop.pool.output_tail(worker) if worker is not None and is_running else b""
 
     def waiting(self, is_waiting: bool) -> None:
         """The caller's own process is no worker: nothing to count."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
+from flamepy.cache.holes import allocated_bytes, punch
 from flamepy.cache.segment import Segment
 from flamepy.codec import frames
 from flamepy.codec.payload import Payload
@@ -180,13 +181,23 @@ class WorkerLink:
             return Segment(fd, os.fstat(fd).st_size).map_private()
         return frame[1:]
 
-    def output_tail(self) -> bytes:
-        """What the running call has printed so far (its end). From any thread."""
+    def output_tail(self, begin: int) -> bytes:
+        """The end of what the running call has printed so far, from the offset ``begin`` on. From any thread."""
         try:
             size = os.fstat(self._output_fd).st_size
-            return os.pread(self._output_fd, frames.OUTPUT_TAIL_BYTES, max(0, size - frames.OUTPUT_TAIL_BYTES))
+            return os.pread(self._output_fd, frames.OUTPUT_TAIL_BYTES, max(begin, size - frames.OUTPUT_TAIL_BYTES))
         except OSError:  # closed meanwhile
             return b""
+
+    def bound_output(self) -> bool:
+        """Free the disk space of all but the end of what the call has printed; was it much?
+
+        What Python code prints the worker bounds itself; child processes and native code write past it.
+        """
+        if allocated_bytes(self._output_fd) <= frames.OUTPUT_ON_DISK_BYTES:
+            return False
+        punch(self._output_fd, os.fstat(self._output_fd).st_size - frames.OUTPUT_TAIL_BYTES)
+        return True
 
     def close(self) -> None:
         self._ours.close()

@@ -22,6 +22,7 @@ from flamepy.engine.local import schedule
 from flamepy.engine.local.ignition import Ignition
 from flamepy.engine.local.import_path import ImportPath, hidden_modules, import_path_of_caller
 from flamepy.engine.local.install import unpack_again
+from flamepy.engine.local.limits import thread_limits
 from flamepy.engine.local.link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.registry import Installed
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start (design decision 16)
 _TICK_S = 1.0  # how often idle workers are looked at, while there is more than one
 EXIT_S = 5.0  # time for what a worker does at its end (atexit handlers, finalizers), before it is killed
+OUTPUTS_S, _OUTPUTS_SOON_S = 0.05, 0.005  # between looks at the size of outputs; the short one while one grows fast
 CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
 _RETIRED_KNOWN = 256  # their connections end at about the same time as they do
 MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
@@ -61,6 +63,7 @@ class Pool:
         self._uplink = uplink
         self._kill_at_s: dict[int, float] = {}
         self._tick_at_s = 0.0
+        self.outputs_at_s: float | None = None  # when to look how much running calls print, None = none runs
         self._next_worker = 1
         self._zygote_failures = 0  # since it last started a worker
         self._retired: deque[WorkerRecord] = deque(maxlen=_RETIRED_KNOWN)
@@ -123,6 +126,7 @@ class Pool:
     def _binding(self, worker_id: int, installed: Installed, path: ImportPath) -> Binding:
         hidden = () if installed.root is None else hidden_modules(installed.root, path)
         environ = {**os.environ, **installed.environ}
+        environ.update(thread_limits(environ, workers=self.limit))
         return Binding(installed.name, worker_id, installed.root, *path, hidden, environ, self._uplink.address)
 
     def _restore_directories(self, installed: Installed) -> None:
@@ -160,6 +164,8 @@ class Pool:
         """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
         if self._kill_at_s:
             self._kill_overdue(now_s)
+        if self.outputs_at_s is not None and now_s >= self.outputs_at_s:
+            self._bound_outputs(now_s)
         if now_s >= self._tick_at_s and len(self.shared) > 1:
             self._tick_at_s = now_s + _TICK_S
             self._retire_idle(now_s)
@@ -194,9 +200,23 @@ class Pool:
 
     def next_deadline_s(self) -> float | None:
         """When something is due here (monotonic), None = nothing."""
+        due_s = self.outputs_at_s
         if self._kill_at_s:
-            return min(self._kill_at_s.values())
-        return self._tick_at_s if len(self.shared) > 1 else None
+            kill_at_s = min(self._kill_at_s.values())
+            due_s = kill_at_s if due_s is None else min(due_s, kill_at_s)
+        if len(self.shared) > 1:
+            due_s = self._tick_at_s if due_s is None else min(due_s, self._tick_at_s)
+        return due_s
+
+    def output_tail(self, worker: WorkerRecord) -> bytes:
+        """The end of what its present call has printed so far. From any thread."""
+        return worker.link.output_tail(self._board.output_begin(worker.slot))
+
+    def _bound_outputs(self, now_s: float) -> None:
+        busy = [worker for worker in self.all() if worker.in_flight]
+        is_much = [worker.link.bound_output() for worker in busy]
+        pause_s = _OUTPUTS_SOON_S if any(is_much) else OUTPUTS_S
+        self.outputs_at_s = now_s + pause_s if busy else None
 
     def set_pid(self, worker_id: int, pid: int) -> None:
         worker = self.get(worker_id)
@@ -211,7 +231,7 @@ class Pool:
             return None
         logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
         victims, others = split_at(worker.in_flight, self._board.begun(worker.slot))
-        death = Death(worker, pid, exit_code, worker.link.output_tail(), victims, others)
+        death = Death(worker, pid, exit_code, self.output_tail(worker), victims, others)
         if worker.is_leaving and exit_code == 0:
             self._retired.append(worker)
         self._forget(worker)  # last: what fails before it can be done again
