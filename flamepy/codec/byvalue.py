@@ -24,11 +24,12 @@ import cloudpickle
 from flamepy.codec import exceptions
 
 _PROTOCOL = 5
-_LRU_CACHE: type = type(functools.lru_cache(lambda: None))
-_SCRIPTS = ("__main__", "__mp_main__")
+LRU_CACHE: type = type(functools.lru_cache(lambda: None))
+SCRIPTS = ("__main__", "__mp_main__")
 _WEAK_DICTIONARIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _LOCK: type = type(threading.RLock())
 _NO_FILE = "<dynamic-code>"  # what cloudpickle puts in the place of every file name
+on_cached: list[Callable[[Any], None]] = []  # told of every cached function that arrives
 _SET_BY_LRU_CACHE = ("__wrapped__", "cache_parameters")
 
 
@@ -53,7 +54,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
             return _with_file_name(value, self.dispatch_table[kind](value))
         if issubclass(kind, BaseException):
             return exceptions.reduced(value, has_causes=self._has_causes)
-        if kind is _LRU_CACHE:
+        if kind is LRU_CACHE:
             return NotImplemented if _is_importable(value) else _reduced_cache(value)
         if issubclass(kind, functools.cached_property):
             return _reduced_without_lock(value)
@@ -63,7 +64,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
         if kind in _WEAK_DICTIONARIES:
             return kind, (dict(value),)
         is_own = getattr(kind, "__reduce__") is not object.__reduce__ and kind not in self.dispatch_table  # noqa: B009
-        if is_own and getattr(value, "__module__", "") in _SCRIPTS:
+        if is_own and getattr(value, "__module__", "") in SCRIPTS:
             return _not_as_a_name(value)
         return super().reducer_override(value)
 
@@ -125,7 +126,10 @@ def _reduced_cache(cached: Any) -> Any:
 
 def _cached_again(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     """The same with an empty cache: what it holds belongs to the process that computed it."""
-    return functools.lru_cache(**parameters)(function)
+    cached = functools.lru_cache(**parameters)(function)
+    for note in on_cached:
+        note(cached)
+    return cached
 
 
 def _reduced_without_lock(descriptor: functools.cached_property[Any]) -> Any:

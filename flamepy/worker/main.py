@@ -22,6 +22,7 @@ from flamepy.cache.warm import KEEP_S, warm_segments
 from flamepy.clock import monotonic_s
 from flamepy.codec import barrier
 from flamepy.codec.frames import SLOT_WORDS
+from flamepy.codec.handed_on import attend_in_worker
 from flamepy.codec.reading import decode_on_worker
 from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
@@ -47,6 +48,7 @@ def run(
     _bind(binding)
     channel = Channel(worker_id, calls, results_fd)
     barrier.take_part()
+    attend_in_worker()
     services = Services()
     inbox = Inbox(channel, words, services.forget, _path_setter(binding))
     interrupt = Interrupt(words)
