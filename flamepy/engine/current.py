@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from flamepy.config import ContextFields, FlameContext
 from flamepy.engine.api import Engine
@@ -54,6 +55,19 @@ def current_engine(context: ContextFields | None = None) -> Engine:
             state.engine = select_engine(context, os.environ)
             logger.debug("engine start name=%s pid=%d", state.engine.name, os.getpid())
         return state.engine
+
+
+def engine_at(endpoint: str) -> Engine:
+    """The engine whose cache has this address; where this process does not reach it, one that refuses.
+
+    None is started for it.
+    """
+    engine = current_engine() if is_inside_worker(os.environ) else _current.engine
+    if engine is not None and engine.cache.endpoint == endpoint:
+        return engine
+    from flamepy.engine.elsewhere import EngineElsewhere
+
+    return cast("Engine", EngineElsewhere(endpoint))
 
 
 def existing_engine() -> Engine | None:

@@ -339,7 +339,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         if as_argument is not None:
             return as_argument
         self._engine.keep(self._completion)
-        return _found, (self.session_id, self.task_id)
+        return _found, (self.session_id, self.task_id, self._engine.cache.endpoint)
 
     # -- inside
 
@@ -431,9 +431,9 @@ def _small_arguments(
     return args, tuple(kwargs.items()) if kwargs else ()
 
 
-def _found(session_id: str, task_id: str) -> ObjectFuture:
-    """A future that travelled: find its call in the engine that this process uses."""
-    from flamepy.engine.current import current_engine
+def _found(session_id: str, task_id: str, endpoint: str) -> ObjectFuture:
+    """A future that travelled: find its call in the engine that has it."""
+    from flamepy.engine.current import engine_at
 
-    engine = current_engine()
+    engine = engine_at(endpoint)
     return ObjectFuture(engine, engine.find(session_id, task_id))

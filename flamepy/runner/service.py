@@ -108,7 +108,7 @@ class RunnerService:
         shape = link.interface
         return _attached, (
             link.application, link.session_id, replace(shape, methods=dict(shape.methods)), link.retries,
-            link.shared_definition(),
+            link.shared_definition(), link.engine.cache.endpoint,
         )  # fmt: skip
 
 
@@ -129,12 +129,12 @@ RESERVED_NAMES = frozenset(name for name in vars(RunnerService) if not name.star
 
 
 def _attached(
-    application: str, session_id: str, interface: Interface, retries: int, definition: ObjectRef | None
+    application: str, session_id: str, interface: Interface, retries: int, definition: ObjectRef | None, endpoint: str
 ) -> RunnerService:
-    """A handle that travelled: the same session, through the engine that this process uses."""
-    from flamepy.engine.current import current_engine
+    """A handle that travelled: the same session, as this process reaches it."""
+    from flamepy.engine.current import engine_at
 
-    engine = current_engine()
+    engine = engine_at(endpoint)
     return RunnerService(
         ServiceLink(engine, application, session_id, interface, retries=retries, definition=definition)
     )
