@@ -7,7 +7,6 @@ The magics call this; what can be decided without acting is in ``arguments`` and
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 from dataclasses import replace
@@ -151,14 +150,7 @@ class Notebook:
 
     def unfinished_calls(self) -> int:
         """How many calls of the Runner's services have not ended."""
-        from flamepy import FlameError, get_session
-
-        number = 0
-        for each in () if self.runner is None else self.runner.services():
-            with contextlib.suppress(FlameError):  # closed meanwhile, or the engine itself has ended
-                session = get_session(each.session_id)
-                number += session.pending + session.running
-        return number
+        return 0 if self.runner is None else self.runner.count_unfinished()
 
     def unfinished(self) -> list[ObjectFuture]:
         """These calls, whether a variable holds them or not."""

@@ -101,6 +101,15 @@ def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
                 yield engine.find(session_id, task.id)
 
 
+def count_unfinished(engine: Engine, session_id: str) -> int:
+    """How many they are."""
+    try:
+        view = engine.get_session(session_id)
+    except (NotFound, InvalidState):
+        return 0
+    return view.pending + view.running
+
+
 def _wait_for_calls(engine: Engine, session_ids: Sequence[str], timeout_s: float | None) -> bool:
     """Wait until nothing is out, calls that running calls make meanwhile included; False when the time is over."""
     deadline_s = None if timeout_s is None else monotonic_s() + timeout_s

@@ -23,7 +23,7 @@ from flamepy.engine.api import Engine, Resizable, SessionSpec
 from flamepy.engine.current import current_engine
 from flamepy.engine.select import is_inside_worker, refuse_in_import, select_engine
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
-from flamepy.runner.closing import finish_sessions, unfinished_calls
+from flamepy.runner.closing import count_unfinished, finish_sessions, unfinished_calls
 from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
 from flamepy.runner.environment import check_environment
 from flamepy.runner.failures import note_other_failures
@@ -229,9 +229,16 @@ class Runner:
         """
         return [
             ObjectFuture(self._engine, each)
-            for session_id in _leases_of([each for each in list(self._links) if not each.closed_because])
+            for session_id in self._open_session_ids()
             for each in unfinished_calls(self._engine, session_id)
         ]
+
+    def count_unfinished(self) -> int:
+        """How many they are: quicker, when there are many."""
+        return sum(count_unfinished(self._engine, session_id) for session_id in self._open_session_ids())
+
+    def _open_session_ids(self) -> list[str]:
+        return list(_leases_of([each for each in list(self._links) if not each.closed_because]))
 
     def put_object(self, obj: Any) -> ObjectRef:
         """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""

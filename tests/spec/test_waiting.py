@@ -268,3 +268,17 @@ def test_the_warning_comes_with_the_result_that_is_read_first_and_once_per_servi
         assert [each.get(BOUND_S) for each in (first, second, unread, service.step())] == [1, 1, 1, 1]
     with pytest.warns(UnsavedStateWarning):
         runner.service(HoldsLock).step().get(BOUND_S)
+
+
+def test_a_runner_knows_its_unfinished_calls_also_those_that_nobody_holds(runner: Runner, gate: Path) -> None:
+    runner.service(echo)(1).wait()
+    service = runner.service(held)
+    for value in range(3):
+        service(str(gate), value)
+    assert runner.count_unfinished() == 3
+    calls = runner.unfinished()
+    gate.touch()
+    assert sorted(runner.get(calls)) == [0, 1, 2]
+    assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
+    runner.close()
+    assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
