@@ -6,7 +6,8 @@ Imports nothing heavy: what the extension needs is loaded when IPython asks for 
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
             "flame_jupyter runs calls on worker processes, and a kernel in the browser (JupyterLite) cannot start any: "
             "open this notebook in JupyterLab, Notebook or VS Code, with a kernel on a machine."
         )
+    _refuse_other_flamepy()
     from flame_jupyter.extension import load
 
     load(shell)
@@ -44,6 +46,20 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from flame_jupyter.extension import unload
 
     unload(shell)
+
+
+def _refuse_other_flamepy() -> None:
+    """A first script is easily called flamepy.py. Raises UsageError, before any of it is run."""
+    ours = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "flamepy", "__init__.py")
+    spec = importlib.util.find_spec("flamepy")
+    if spec is None or spec.origin is None or os.path.realpath(spec.origin) == ours or not os.path.exists(ours):
+        return
+    from IPython.core.error import UsageError
+
+    raise UsageError(
+        f"{spec.origin} takes the place of the installed flamepy, which flame_jupyter needs: rename it, and restart "
+        "the kernel."
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
 
+from IPython.core.error import UsageError
 from IPython.core.extensions import ExtensionManager
 
 from flame_jupyter.advice import say
@@ -24,6 +25,7 @@ from flame_jupyter.notebook import Notebook
 from flame_jupyter.preferences import prefer
 from flame_jupyter.waiting import CellWaits
 from flamepy.runner import show_progress_with
+from flamepy.tools.hiding import NEEDED, hiding_files
 from flamepy.tools.installation import kernel_problem
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def load(shell: InteractiveShell) -> None:
     before = _loaded.get(shell)
     if before is not None and before.undo is not None:
         return
+    _refuse_hidden()
     kernel = sys.modules.get("ipykernel")
     if kernel is not None and (problem := kernel_problem(kernel.__version__)):
         warnings.warn(problem, UserWarning, stacklevel=2)
@@ -68,6 +71,16 @@ def load(shell: InteractiveShell) -> None:
         _register_displays(shell, magics, undo)
         _register_hints(shell, undo)
         _loaded[shell] = _Loaded(notebook, undo.pop_all())
+
+
+def _refuse_hidden() -> None:
+    """Raises UsageError when a file beside the notebook would be imported in the place of what we need."""
+    for each in hiding_files(NEEDED):
+        if each.is_in_the_way():
+            raise UsageError(
+                f"{each.path} takes the place of the installed {each.module}, which flame_jupyter needs: rename it, "
+                "and restart the kernel."
+            )
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
+    import argparse  # here, where no file of the working directory is taken for a module any more
+
     parser = argparse.ArgumentParser(prog="python -m flamepy", description="Run functions and classes on workers.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="look at everything that calls need; exit code 1 when something is wrong")
@@ -27,4 +31,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # the working directory: the doctor tells what lies there, and runs none of it
     sys.exit(main())

@@ -22,6 +22,13 @@ from typing import Any
 import cloudpickle
 
 from flamepy.codec import exceptions
+from flamepy.errors import InvalidState
+
+if not hasattr(cloudpickle, "Pickler"):
+    raise InvalidState(
+        f"{cloudpickle.__file__} takes the place of the installed cloudpickle, which calls need: rename it, and start "
+        "again."
+    )
 
 _PROTOCOL = 5
 LRU_CACHE: type = type(functools.lru_cache(lambda: None))

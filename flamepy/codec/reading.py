@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from flamepy.codec.exceptions import annotate
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import decode
-from flamepy.errors import NotPicklable
+from flamepy.errors import FlameError, NotPicklable
 
 _PASSED_ON = (KeyboardInterrupt, MemoryError)  # these are about the process that reads, not about the value
 
@@ -35,7 +35,8 @@ def decode_on_worker(payload: Payload, what: str, arguments: Sequence[object] = 
         raise
     except BaseException as error:
         if (module := _importing(error)) is not None:
-            annotate(error, f"A worker imported {module} to read {what}.")
+            if not isinstance(error, FlameError):  # ours say themselves what to do, and that comes last
+                annotate(error, f"A worker imported {module} to read {what}.")
             raise
         if isinstance(error, ModuleNotFoundError):
             raise NotPicklable(

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from types import FrameType
 
 from flamepy.config import ContextFields
 from flamepy.engine.api import Engine
-from flamepy.errors import InvalidArgument, InvalidState
+from flamepy.errors import InvalidArgument
 
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
 
@@ -17,25 +15,6 @@ UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of t
 def is_inside_worker(environ: Mapping[str, str]) -> bool:
     """Does this process run calls itself? Then its engine is the one that started it."""
     return bool(environ.get(UPLINK_VARIABLE))
-
-
-def refuse_in_import() -> None:
-    """In a worker: raises InvalidState when this thread is importing a module.
-
-    A module that makes calls while it is imported would make them again in each worker that needs it.
-    """
-    frame: FrameType | None = sys._getframe()
-    module = None
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "<module>":
-            module = frame.f_globals.get("__name__")
-        elif module is not None and code.co_filename.startswith("<frozen importlib"):
-            raise InvalidState(
-                f"the module {module} makes calls while it is imported, and each worker that needs it would make them "
-                "again. Put them below 'if __name__ == \"__main__\":', or into a function."
-            )
-        frame = frame.f_back
 
 
 def select_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:

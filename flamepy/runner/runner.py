@@ -21,7 +21,7 @@ from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
 from flamepy.engine.api import Engine, Resizable, SessionSpec
 from flamepy.engine.current import current_engine
-from flamepy.engine.select import is_inside_worker, refuse_in_import, select_engine
+from flamepy.engine.select import is_inside_worker, select_engine
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
 from flamepy.runner.closing import count_unfinished, finish_sessions, unfinished_calls
 from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
@@ -79,12 +79,11 @@ class Runner:
         self._is_closed = False  # to new services
         self._is_ending = False  # somebody sees to the end, or has done so
         is_nested = is_inside_worker(os.environ)
-        if is_nested:
-            refuse_in_import()
         if context is None:
             # in a worker, whatever configuration file lies around has no say
             context = ContextFields() if is_nested else FlameContext()
         settings = context.required_package()  # before anything is started (design decision 21)
+        directory = _absolute(root)
         check_environment(dependencies, python_version)
         if engine is None:
             if context.endpoint is not None and not is_nested:
@@ -93,7 +92,7 @@ class Runner:
         self._engine = engine
         self._project = ProjectRequest(
             name=name,
-            root=os.path.abspath(os.fspath(root) if root is not None else os.getcwd()),
+            root=directory,
             context=context,
             settings=settings,
             excludes=tuple(excludes),
@@ -367,6 +366,16 @@ class Runner:
                 StaleCodeWarning,
                 stacklevel=3,
             )
+
+
+def _absolute(root: str | os.PathLike[str] | None) -> str:
+    try:
+        return os.path.abspath(os.fspath(root) if root is not None else os.getcwd())
+    except FileNotFoundError as error:
+        raise InvalidArgument(
+            "the working directory of this process has been removed: change to one that exists (os.chdir), or name the "
+            "directory to package, Runner(root=...)."
+        ) from error
 
 
 def _check_retries(retries: int, *, is_stateful: bool, name: str) -> None:

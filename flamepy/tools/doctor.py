@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from flamepy.tools.configuration import look_at_configuration
 from flamepy.tools.findings import Finding, Report
+from flamepy.tools.hiding import look_at_hiding_files
 from flamepy.tools.installation import look_at_installation
 from flamepy.tools.machine import look_at_limits, look_at_places
 from flamepy.tools.selftest import run_self_test
@@ -32,6 +33,7 @@ def main() -> int:
 
 def _all(more: Iterable[Finding]) -> Iterator[Finding]:
     yield from look_at_installation()
+    yield from look_at_hiding_files()
     yield from more
     yield from look_at_configuration()
     yield from look_at_limits()

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+import flamepy
+
 PREAMBLE = """
 import os, sys
 from flamepy import FlameError, Runner
@@ -101,6 +103,13 @@ def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
 NAMES = ["json", "re", "enum", "types", "random", "statistics", "socket", "pickle", "cloudpickle", "yaml", "flamepy"]
 
 
+def test_a_file_in_the_place_of_a_library_that_calls_need_is_named(program: Program) -> None:
+    (program.work / "cloudpickle.py").write_text("x = 1\n")
+    said = program.run_command([sys.executable, "-c", PREAMBLE + "print(call(same, 1))"])
+    assert f"{program.work}/cloudpickle.py takes the place of the installed cloudpickle" in said.splitlines()[-1]
+    assert "rename it" in said.splitlines()[-1]
+
+
 @pytest.mark.parametrize("as_package", [False, True], ids=["files", "directories"])
 def test_a_program_that_lies_elsewhere_never_imports_files_of_its_working_directory(
     program: Program, as_package: bool
@@ -165,6 +174,56 @@ def test_new_services_import_from_where_the_program_imports_by_now(program: Prog
         print(places, __import__("of_all").PLACE)
     """
     assert program.run(body) == f"{['none', *['first'] * 2, *['second'] * 2, *['third'] * 2, 'third']} third"
+
+
+def test_relative_entries_mean_for_workers_what_they_mean_here(program: Program) -> None:
+    for place in (program.work / "inside", program.work.parent / "beside"):
+        place.mkdir()
+        (place / f"of_{place.name}.py").write_text(f"PLACE = {place.name!r}\n")
+    body = """
+    sys.path[:0] = ["./inside", "../beside"]
+    import of_beside, of_inside
+    def look():
+        import of_beside, of_inside
+        return of_beside.PLACE, of_inside.PLACE
+    print(call(look), call(lambda: of_beside.PLACE))
+    """
+    assert program.run(body) == "('beside', 'inside') beside"
+
+
+def test_workers_have_the_flamepy_of_the_program_also_from_its_working_directory(program: Program) -> None:
+    (program.work / "flamepy").symlink_to(Path(flamepy.__file__).parent)
+    (program.work / "statistics.py").write_text("raise RuntimeError('nobody asked for this')\n")
+    body = """
+    import flamepy
+    def look():
+        import flamepy
+        return flamepy.__file__
+    with Runner("own", root=os.path.dirname(os.getcwd()) + "/scratch") as runner:
+        print(runner.service(look)().get(60) == flamepy.__file__, os.getcwd() in flamepy.__file__)
+    """
+    assert program.run_command([sys.executable, "-c", PREAMBLE + textwrap.dedent(body)]) == "True True"
+
+
+def test_a_working_directory_that_is_removed_ends_no_service_and_new_runners_say_so(program: Program) -> None:
+    body = """
+    here = os.getcwd() + "/gone"
+    os.mkdir(here)
+    os.chdir(here)
+    with Runner("gone") as runner:
+        service = runner.service(same)
+        first = service(1).get(60)
+        os.rmdir(here)
+        runner.resize(3)
+        print(first, [each.get(60) for each in [service(number) for number in range(20)]] == list(range(20)))
+    try:
+        Runner("later")
+    except FlameError as error:
+        print(error)
+    """
+    said = program.run(body).splitlines()
+    assert said[0] == "1 True"
+    assert said[1].startswith("the working directory of this process has been removed: change to one that exists")
 
 
 # --- children of multiprocessing --------------------------------------------------------------------------------------
@@ -244,7 +303,15 @@ def test_a_module_that_makes_calls_at_its_top_level_is_refused_with_the_guard(pr
     (program.work / "jobs.py").write_text(JOBS.format(what=what))
     said = program.run_command([sys.executable, "-c", "import jobs"])
     assert "the module jobs makes calls while it is imported" in said
-    assert 'if __name__ == "__main__":' in said
+    assert 'if __name__ == "__main__":' in said.splitlines()[-1]
+
+
+def test_a_module_may_open_its_runner_while_it_is_imported(program: Program) -> None:
+    (program.work / "jobs.py").write_text(
+        "from flamepy import Runner\nrunner = Runner('jobs')\ndef work(value):\n    return value\n"
+    )
+    command = "import jobs; print(jobs.runner.service(jobs.work)(7).get(60)); jobs.runner.close()"
+    assert program.run_command([sys.executable, "-c", command]) == "7"
 
 
 # --- the interpreter --------------------------------------------------------------------------------------------------

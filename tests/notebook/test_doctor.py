@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from flamepy.tools.configuration import look_at_configuration
 from flamepy.tools.findings import Finding, Level, Report
+from flamepy.tools.hiding import NEEDED
 from flamepy.tools.installation import kernel_problem
 from flamepy.tools.machine import look_at_limits, look_at_places, writable
 from flamepy.tools.selftest import run_self_test
@@ -73,6 +76,29 @@ def test_the_command_line_names_its_commands() -> None:
     assert "e2e" in done.stderr
     assert "leave out --fast" in run("doctor", "--fast").stderr
     assert "--tasks" in run("e2e", "--help").stdout
+
+
+def test_files_that_are_named_like_modules_are_named_and_not_run(tmp_path: Path) -> None:
+    for name in ("flamepy", "cloudpickle", "json", "statistics", "argparse", "helper", "plain"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this was run')\n")
+    (tmp_path / "yaml").mkdir()
+    (tmp_path / "tqdm").mkdir()
+    (tmp_path / "tqdm" / "__init__.py").write_text("")
+    code = "import sys; del sys.path[0]; from flamepy.tools.doctor import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.endswith("3 problems: cloudpickle.py, flamepy.py, tqdm.\n")
+    words = " ".join(done.stdout.split())
+    assert f"WRONG: {tmp_path}/tqdm takes the place of the installed tqdm -> Rename it" in words
+    for name in ("json", "statistics", "argparse"):
+        assert f"NOTE: {tmp_path}/{name}.py is named like a module of the standard library" in words
+
+
+def test_every_library_that_is_needed_is_looked_for() -> None:
+    needed = [each for each in metadata.requires("flame-jupyter") or () if "extra ==" not in each]
+    names = {re.split(r"[^\w.-]", each)[0] for each in needed}
+    modules = {module for module, owners in metadata.packages_distributions().items() if names.intersection(owners)}
+    assert modules - {"ipykernel_launcher"} <= NEEDED
 
 
 # -- what it looks at
@@ -160,6 +186,22 @@ def test_the_one_broken_ipykernel_is_found_by_its_version() -> None:
 
 
 # -- in a notebook
+
+
+@pytest.mark.parametrize("name", ["flamepy.py", "cloudpickle.py", "yaml/__init__.py"])
+def test_a_file_in_the_place_of_what_the_extension_needs_is_one_line(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("raise RuntimeError('this was run')\n")
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell as Shell; "
+        "Shell.instance().run_cell('%load_ext flame_jupyter')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    module = name.partition("/")[0].removesuffix(".py")
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line.startswith(f"UsageError: {tmp_path}/{module}")
+    assert f"takes the place of the installed {module}, which flame_jupyter needs: rename it" in line
 
 
 def test_the_magic_adds_what_only_the_notebook_knows(

@@ -22,18 +22,27 @@ def import_path_of_caller() -> ImportPath:
     A program that cannot import from its working directory, such as a console script, would not find a file there
     that is named like an installed library: so for its workers the package comes last.
     """
-    here = os.getcwd()
+    here = _working_directory()
     before: list[str] = []
     behind: list[str] = []
     is_behind = False
     for entry in sys.path:
-        if not isinstance(entry, str):
+        if not isinstance(entry, str) or (here is None and not os.path.isabs(entry)):
             continue
-        if not entry or os.path.abspath(entry) == here:
+        path = os.path.abspath(entry)
+        if path == here:
             is_behind = True
         else:
-            (behind if is_behind else before).append(entry)
+            (behind if is_behind else before).extend(_entries_of_worker(entry, path, here))
     return ImportPath(tuple(before), tuple(behind))
+
+
+def _entries_of_worker(entry: str, path: str, here: str | None) -> list[str]:
+    """A worker's working directory is the package, so what is relative means the package, where that has it."""
+    if os.path.isabs(entry):
+        return [entry]
+    is_below = here is not None and path.startswith(os.path.join(here, ""))
+    return [os.path.relpath(path, here), path] if is_below else [path]
 
 
 def hidden_modules(root: str, path: ImportPath) -> tuple[str, ...]:
@@ -53,5 +62,16 @@ def hidden_modules(root: str, path: ImportPath) -> tuple[str, ...]:
 def _is_of_the_project(name: str) -> bool:
     module = sys.modules[name]
     places = [getattr(module, "__file__", None), *list(getattr(module, "__path__", ()))]
-    here = os.path.join(os.getcwd(), "")
-    return any(isinstance(place, str) and os.path.abspath(place).startswith(here) for place in places)
+    here = _working_directory()
+    if here is None:
+        return False
+    below = os.path.join(here, "")
+    return any(isinstance(place, str) and os.path.abspath(place).startswith(below) for place in places)
+
+
+def _working_directory() -> str | None:
+    """None when it has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

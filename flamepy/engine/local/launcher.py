@@ -13,19 +13,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flamepy
 from flamepy.cache.segment import Segment
 from flamepy.core.binding import Binding
 from flamepy.engine.local.import_path import import_path_of_caller
 from flamepy.errors import FlameError, FlameErrorCode
 
-# What the zygote runs: nothing may be imported from its working directory, which has files of the user's.
-# fd, length: where the import path and the arguments of zygote.main are.
+# What the zygote runs: nothing may be imported from its working directory, which has files of the user's, but for
+# flamepy itself, which is the one of this process, wherever that lies.
+# argv: descriptor and length of the import path, the directory of flamepy, and the arguments of zygote.main.
 _BOOT = (
     "import sys; sys.path[:] = [entry for entry in sys.path if entry]; "
-    "import os, pickle; "
-    "sys.path[:], arguments = pickle.loads(os.pread(int(sys.argv[1]), int(sys.argv[2]), 0)); "
+    "import __future__, importlib, os, pickle, typing; "  # what flamepy/__init__.py imports, and what is needed here
+    "path, home, arguments = pickle.loads(os.pread(int(sys.argv[1]), int(sys.argv[2]), 0)); "
+    "sys.path[:] = [home, *path]; import flamepy; sys.path[:] = path; "
     "from flamepy.worker.zygote import main; sys.exit(main(*arguments))"
 )
+_HOME = os.path.dirname(os.path.abspath(flamepy.__path__[0]))
 _STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
 _INLINE_BYTES = 64 * 1024  # a longer binding does not fit into a packet
 _LONG_VARIABLE_BYTES = 4 * 1024
@@ -47,7 +51,7 @@ class Launcher:
                 fds = [theirs.fileno(), results_fd, board_fd]
                 self.authkey = authkey_of_caller()
                 arguments = [*fds, os.getpid(), scratch, self.authkey]
-                start = pickle.dumps((sum(import_path_of_caller(), ()), arguments))
+                start = pickle.dumps((sum(import_path_of_caller(), ()), _HOME, arguments))
                 segment = Segment.of([start], len(start))
                 command = [
                     sys.executable,

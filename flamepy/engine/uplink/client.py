@@ -25,6 +25,7 @@ from flamepy.core.session import SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.uplink.importing import refuse_in_import
 from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
 from flamepy.errors import EngineForked, FlameError, InvalidState
 
@@ -221,11 +222,13 @@ class UplinkEngine:
         return applications
 
     def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
+        refuse_in_import()
         packed, blobs = _packed(spec)
         view: SessionView = self.ask("create_session", session_id, packed, blobs=blobs).value
         return view
 
     def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
+        refuse_in_import()
         packed, blobs = (None, []) if spec is None else _packed(spec)
         view: SessionView = self.ask("open_session", session_id, packed, blobs=blobs).value
         return view
