@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import flamepy
 from flamepy import Runner
 from flamepy.engine.api import WorkerView
 from flamepy.engine.local.engine import EmbeddedEngine
-from tests.signs import until_exists
+from tests.signs import reached, until_exists
 
 BOUND_S = 20.0
 LEAVE_S = 5.0
@@ -262,6 +263,42 @@ def test_a_forked_child_that_looks_at_a_future_of_its_parent_is_told_at_once_and
     )
     out, err = process.communicate(timeout=60)
     assert out.splitlines() == [*[f"{number} told" for number in range(12)], "parent"], err
+
+
+def test_the_next_engine_removes_what_a_killed_one_left_and_nothing_of_those_that_live(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = script.scratch / "flame-foreign"  # no engine of ours has made it
+    foreign.mkdir()
+    process = script.start(
+        """
+        runner = Runner("killed")
+        runner.service(echo)(1).get(60)
+        print("ready", flush=True)
+        time.sleep(100)
+        """
+    )
+    assert first_line(process) == "ready"
+    engine = psutil.Process(process.pid)
+    (zygote,) = engine.children()
+    monkeypatch.setattr(tempfile, "tempdir", str(script.scratch))
+    (theirs,) = set(script.scratch.glob("flame-*")) - {foreign}
+    with Runner("neighbour") as neighbour:  # both live: each has its own
+        assert neighbour.service(abs)(-1).get(BOUND_S) == 1
+        assert theirs.is_dir()
+        engine.suspend()  # it must not replace the zygote
+        zygote.kill()
+        psutil.wait_procs([zygote], timeout=0)
+        process.kill()
+        process.wait()
+    assert (theirs / "apps").is_dir(), "a killed zygote removes nothing: what follows would show nothing"
+    flamepy.shutdown()
+    with Runner("next") as following:
+        assert following.service(abs)(-2).get(BOUND_S) == 2
+        assert reached(lambda: not theirs.exists())
+    flamepy.shutdown()
+    assert list(script.scratch.glob("flame-*")) == [foreign]
+    foreign.rmdir()
 
 
 def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded_time(script: Script) -> None:

@@ -128,6 +128,17 @@ def test_a_program_that_lies_elsewhere_never_imports_files_of_its_working_direct
     assert program.run(body) == "(7, 1)"
 
 
+def test_a_program_may_run_in_the_directory_that_flamepy_itself_lies_in(program: Program) -> None:
+    body = """
+    import pathlib, tempfile
+    import flamepy
+    os.chdir(pathlib.Path(flamepy.__file__).parents[1])  # as in a checkout that is installed as it is
+    with tempfile.TemporaryDirectory() as root, Runner("checkout", root=root) as runner:
+        print(runner.service(same)("works").get(60))
+    """
+    assert program.run(body) == "works"
+
+
 def test_a_file_of_the_project_does_not_take_the_place_of_a_module_that_the_program_has_loaded(
     program: Program,
 ) -> None:
