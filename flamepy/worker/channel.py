@@ -21,6 +21,9 @@ from flamepy.errors import FlameError
 from flamepy.worker.outcome import Report
 
 _LENGTH = struct.Struct("<I")
+# plain numbers: each operation on socket's enumerations takes as long as a system call
+_CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)
+_CLOEXEC_NOW = _CLOEXEC | int(socket.MSG_DONTWAIT)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 
 
@@ -87,7 +90,7 @@ class Channel:
         kind = packet[0] if packet else frames.LEAVE
         if kind == frames.CALL:
             fds = received_descriptors(ancillary)
-            return [_damaged_call(packet, fds)] if flags & socket.MSG_CTRUNC else _read_calls(packet, fds)
+            return [_damaged_call(packet, fds)] if flags & _CTRUNC else _read_calls(packet, fds)
         if kind == frames.FORGET:
             return Forget(frames.CALL_HEAD.unpack_from(packet)[2])
         if kind == frames.KEEP:
@@ -109,14 +112,12 @@ class Channel:
         spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
         while now_s < spin_until_s:
             try:
-                packet = self._calls.recvmsg(
-                    frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
-                )
+                packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, _CLOEXEC_NOW)
             except BlockingIOError:
                 now_s = monotonic_s()
             else:
                 return packet
-        packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        packet = self._calls.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, _CLOEXEC)
         self._is_hot = monotonic_s() - began_s < frames.HOT_S
         return packet
 

@@ -27,7 +27,7 @@ from flamepy.codec.reading import decode_on_worker
 from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.core.binding import Binding
 from flamepy.worker.channel import CallFrame, Channel, PathAround
-from flamepy.worker.forked_child import end_forked_child
+from flamepy.worker.forked_child import ForkMark, end_forked_child
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.origins import name_origins
@@ -55,7 +55,7 @@ def run(
     mappings = KeptMappings()
     warm_segments.attend(lambda: None)  # this loop comes round by itself
     gc.enable()
-    worker_pid = os.getpid()
+    mark = ForkMark()
     os.register_at_fork(after_in_child=channel.abandon)
     while True:
         if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
@@ -67,8 +67,8 @@ def run(
             return 0
         interrupt.begin(call.number)
         began_s = monotonic_s()
-        report = _run_call(call, services, mappings, interrupt, worker_pid)
-        if os.getpid() != worker_pid:
+        report = _run_call(call, services, mappings, interrupt, mark)
+        if mark.is_in_child():
             end_forked_child(None)
         duration_s = monotonic_s() - began_s
         channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
@@ -120,7 +120,7 @@ def _path_setter(binding: Binding) -> Callable[[PathAround], None]:
 
 
 def _run_call(
-    call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt, worker_pid: int
+    call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt, mark: ForkMark
 ) -> Report:
     """How the call ended; a process that the call has forked ends here, when the call raises in it."""
     service = None
@@ -139,7 +139,7 @@ def _run_call(
             interrupt.raise_if_asked()  # the code has caught it and gone on: its value and its changes of state go
             report = service.commit(value)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises belongs to the caller, not to this loop
-        if os.getpid() != worker_pid:
+        if mark.is_in_child():
             end_forked_child(error)
         if service is not None:
             service.roll_back()

@@ -380,7 +380,7 @@ class EmbeddedEngine:
         self._uplink.abandon()
 
     def _check(self) -> None:
-        if os.getpid() != self._pid:
+        if self._is_forked:
             raise EngineForked(FORKED)
         if self._loop.failure is not None:
             raise copy.copy(self._loop.failure)  # what is raised holds the frames that it passes

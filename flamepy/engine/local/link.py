@@ -23,6 +23,7 @@ from flamepy.engine.local.import_path import ImportPath
 from flamepy.engine.local.quick_io import send_now
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
+_CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)  # plain numbers: these are used per call
 _LENGTH = struct.Struct("<I")
 _CALL_HEAD = frames.CALL_HEAD.pack
 
@@ -169,11 +170,9 @@ class WorkerLink:
         return Report(blob, new_state, warning.decode(errors="replace"), output, errors)
 
     def _receive_away(self, fds: list[int]) -> bytes | memoryview:
-        frame, ancillary, flags, _ = self._ours.recvmsg(
-            frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
-        )
+        frame, ancillary, flags, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, _CLOEXEC)
         fds += received_descriptors(ancillary)
-        if flags & socket.MSG_CTRUNC:
+        if flags & _CTRUNC:
             _close_all(fds)
             raise too_few_descriptors("cannot take the result of the call")
         if frame[:1] == b"\1":

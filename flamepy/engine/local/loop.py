@@ -14,7 +14,7 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar, cast
 
@@ -73,6 +73,7 @@ class Loop:
         self._poller.register(uplink, select.POLLIN)
         self._uplink = uplink
         self.leadership = Leadership(self.wake)
+        self._leading = _Leading(self)
         self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
         warm_segments.attend(self._look_up)
         self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
@@ -113,7 +114,7 @@ class Loop:
         if may_lead():
             with HeldBackInterrupt(self.wake):  # before the baton is taken: an interrupt must not leave with it
                 if take():
-                    with self._leading():
+                    with self._leading:
                         self._handle_inbox()
 
     def wait(self, completion: Completion, timeout_s: float | None) -> bool:
@@ -155,7 +156,7 @@ class Loop:
 
     def _lead_until(self, is_over: Callable[[], bool], deadline_s: float | None) -> None:
         """With the baton: run turns, and give it back."""
-        with self._leading():
+        with self._leading:
             if self._inbox:
                 self._handle_inbox()
             while not is_over() and not self._is_stopping:
@@ -163,13 +164,11 @@ class Loop:
                     break
                 self._turn(look_up_at(deadline_s))
 
-    @contextlib.contextmanager
-    def _leading(self) -> Iterator[None]:
-        """With the baton, which is given back. Nothing gets out but to those who wait."""
+    def leave_lead(self, error: BaseException | None) -> None:
+        """Give the baton back. ``error``: what got out of the turns; the loop gives up then, and tells all who wait."""
         try:
-            yield
-        except BaseException as error:  # noqa: BLE001 - told to everybody who waits
-            self._give_up(error)
+            if error is not None:
+                self._give_up(error)
         finally:
             self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
 
@@ -390,3 +389,19 @@ class Loop:
 
     def _call_back_later(self, callback: Callable[[], object]) -> None:
         self._callbacks.append(callback)
+
+
+class _Leading:
+    """``with`` the baton, which is given back at the end. Nothing gets out but to those who wait."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        """The baton has been taken by who enters."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        self._loop.leave_lead(error)
+        return True
