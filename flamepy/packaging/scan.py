@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from flamepy.core.names import SCRATCH_MARK
 from flamepy.errors import PackageError
 from flamepy.packaging.ignorefile import IgnoreChain, IgnoreFile
 from flamepy.packaging.limits import shown, too_many_files, unreadable
@@ -112,6 +113,9 @@ class _Walk:
             self._on_row(Row(path, status.st_size, False, "a package of flamepy"))
             return None
         source = os.path.join(directory.source, item.name)
+        if item.name.startswith("flame-") and os.path.isfile(os.path.join(source, SCRATCH_MARK)):
+            self._on_row(Row(path + "/", None, False, "the scratch directory of an engine"))
+            return None
         link = None
         if stat.S_ISLNK(status.st_mode):
             link = read_link(source, path, root=self._scanner.root, visited=(*directory.visited, directory.source))

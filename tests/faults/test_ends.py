@@ -301,6 +301,44 @@ def test_the_next_engine_removes_what_a_killed_one_left_and_nothing_of_those_tha
     foreign.rmdir()
 
 
+def test_an_engine_that_had_to_give_up_is_told_by_what_is_old_and_replaced_for_what_is_new(script: Script) -> None:
+    process = script.start(
+        """
+        import shutil, psutil
+        runner = Runner("gives-up")
+        service, python = runner.service(echo), sys.executable
+        assert service(1).get(60) == 1
+        ended = service(2)
+        ended.wait()
+        sys.executable = shutil.which("false")
+        psutil.Process().children()[0].kill()  # the process that starts workers; none can take its place
+        until(lambda: not runner.is_open())
+        sys.executable = python
+        uses = [
+            lambda: service(1), lambda: service(ended), lambda: runner.service(echo), lambda: runner.put_object(1),
+            lambda: runner.resize(1), runner.__enter__,
+        ]
+        for use in uses:
+            try:
+                use()
+            except flamepy.EngineFailed as error:
+                print(str(error).endswith("Create the Runner again: that starts a new engine."), end=" ")
+        print(runner.is_open(), runner, ended.get(), flush=True)
+        with Runner("gives-up") as new:
+            fresh = new.service(echo)
+            service.close()
+            runner.close()
+            print(fresh(2).get(60), new.application)
+        """
+    )
+    out, err = process.communicate(timeout=120)
+    assert err == ""
+    assert out.splitlines() == [
+        "True " * 6 + "False <Runner gives-up (its engine has ended) on embedded> 2",
+        "2 gives-up",
+    ]
+
+
 def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded_time(script: Script) -> None:
     process = script.start(
         """
@@ -371,6 +409,23 @@ def test_shutdown_answers_every_call_and_the_next_use_starts_afresh(project: Pat
         runner.service(abs)
     with Runner("shutdown") as again:
         assert again.service(abs)(-1).get(BOUND_S) == 1
+
+
+def test_a_program_in_the_temporary_directory_packs_no_files_of_engines(
+    project: Path, nothing_is_left: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(project))
+    (project / "flame-notes").mkdir()
+    (project / "flame-notes" / "mine.txt").write_text("mine")
+    with Runner("inside") as runner:
+        for value in (1, 2):  # StaleCodeWarning is an error here
+            assert runner.service(abs)(-value).get(BOUND_S) == value
+        assert runner.drift() == []
+        assert runner.package is not None
+        assert runner.package.files == 1
+    flamepy.shutdown()
+    assert [path.name for path in project.iterdir()] == ["flame-notes"]
+    shutil.rmtree(project / "flame-notes")
 
 
 def test_what_is_older_than_a_shutdown_says_so_and_a_runner_tells_that_it_takes_no_calls(

@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from flamepy.core.names import SCRATCH_MARK
 from flamepy.engine.local.board import Board
 from flamepy.engine.local.launcher import Launcher
 
-_OWNER_FILE = "machine"  # in a scratch directory: where its lock counts
 _PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
 
 
@@ -73,7 +73,7 @@ def _new_scratch() -> tuple[Path, int]:
         undo.callback(os.close, lock)
         with contextlib.suppress(OSError):  # some file systems know no locks: there nobody gets one
             fcntl.flock(lock, fcntl.LOCK_EX)
-        (unnamed / _OWNER_FILE).write_text(_machine())
+        (unnamed / SCRATCH_MARK).write_text(_machine())
         scratch = unnamed.with_name(unnamed.name.removeprefix("."))
         unnamed.rename(scratch)
         undo.pop_all()
@@ -92,7 +92,7 @@ def _left_behind(directory: str) -> Iterator[str]:
 
 def _belongs_to_nobody(scratch: Path) -> bool:
     """Raises OSError where that cannot be known."""
-    if scratch.stat().st_uid != os.geteuid() or (scratch / _OWNER_FILE).read_text() != _machine():
+    if scratch.stat().st_uid != os.geteuid() or (scratch / SCRATCH_MARK).read_text() != _machine():
         return False
     lock = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
     try:
