@@ -18,6 +18,7 @@ from flamepy.codec import frames
 
 EXIT_S = 2.0  # for a worker, at the end of the engine: time for its atexit handlers and finalizers
 _AFTERMATH_S = 1.5  # for what a worker has started, once it has ended
+_KILLED_S = 0.5  # for what was killed: a process that its parent does not wait for, or a hanging disk, may hold it up
 LOOK_S = 0.01  # how often to look whether that has ended
 
 Report = Callable[[int, int, int, float], None]  # kind of frame, worker id, process id, exit code
@@ -59,10 +60,14 @@ class Children:
             if worker_id is None:  # something that a worker left, or a child that removed a directory
                 continue
             del self._pid_of[worker_id]
-            # trackers ignore it and end when nobody uses them any more
-            if _signal_group(pid, signal.SIGTERM):
-                self._kill_at_s[pid] = monotonic_s() + _AFTERMATH_S
+            self.end_group(pid)
             self.report(frames.DEATH, worker_id, pid, float(os.waitstatus_to_exitcode(status)))
+
+    def end_group(self, group: int) -> None:
+        """Have what an ended worker has started end too, and kill it when it takes too long."""
+        # trackers ignore it and end when nobody uses them any more
+        if _signal_group(group, signal.SIGTERM):
+            self._kill_at_s[group] = monotonic_s() + _AFTERMATH_S
 
     def has_aftermath(self) -> bool:
         """Are processes of ended workers still there? Then ``end_aftermath`` has to be called now and then."""
@@ -72,7 +77,8 @@ class Children:
         """Kill what has not ended in time after its worker."""
         now_s = monotonic_s()
         for group, at_s in list(self._kill_at_s.items()):
-            if not _signal_group(group, signal.SIGKILL if now_s >= at_s else 0):
+            is_there = _signal_group(group, signal.SIGKILL if now_s >= at_s else 0)
+            if not is_there or now_s >= at_s + _KILLED_S:
                 del self._kill_at_s[group]
 
     def end_all(self, wait: Callable[[float], object]) -> None:
@@ -83,7 +89,10 @@ class Children:
         deadline_s = monotonic_s() + EXIT_S
         self.reap()
         while self._worker_of or self._kill_at_s:
-            if monotonic_s() >= deadline_s:
+            now_s = monotonic_s()
+            if now_s >= deadline_s + _KILLED_S and not self._kill_at_s:
+                return
+            if now_s >= deadline_s:
                 for pid in self._worker_of:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ the write end of the result pipe. Commands are pickled tuples:
     ("fork", worker_id, slot, binding)   + descriptors: the worker's end of its socket, its output file
                                            binding: the pickled Binding, or its length when it is in a third descriptor
     ("signal", worker_id, signal number)
+    ("end", process group)               of a worker that ended together with an earlier zygote
     ("remove", directory)
     ("leave",)
 
@@ -113,6 +114,8 @@ class Zygote:
                     return None
                 if command[0] == "signal":
                     self._children.signal(command[1], command[2])
+                elif command[0] == "end":
+                    self._children.end_group(command[1])
                 elif command[0] == "remove":
                     _remove(command[1])
                 elif command[0] == "fork":

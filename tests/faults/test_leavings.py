@@ -17,11 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import flamepy
 from flamepy import Runner
 from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.engine.local.launcher import LEAVE_S
 from tests.signs import BOUND_S, reached, until_exists
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -132,15 +134,49 @@ def _leave_a_stubborn_program() -> int:
     return process.pid
 
 
-@pytest.mark.parametrize("leave", [_wait_at_exit, _leave_a_thread, _leave_a_program, _leave_a_stubborn_program])
-def test_the_end_of_a_worker_has_a_bound(project: None, nothing_is_left: None, leave: Callable[[], Any]) -> None:
+def _leave_a_program_that_nobody_waits_for() -> int:
+    """Its parent has gone to a session of its own, and goes on: what is killed here stays as a zombie of that one."""
+    programs = (
+        "import os, subprocess, time; print(subprocess.Popen(['sleep', '1000']).pid, os.setsid() or '', flush=True)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", programs + "; time.sleep(8)"], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    return int(parent.stdout.readline())
+
+
+def _has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        _wait_at_exit,
+        _leave_a_thread,
+        _leave_a_program,
+        _leave_a_stubborn_program,
+        _leave_a_program_that_nobody_waits_for,
+    ],
+)
+def test_the_end_of_a_worker_has_a_bound(project: None, nothing_is_left: None, leave: Callable[[], int | None]) -> None:
     runner = Runner("bound")
-    runner.service(leave)().get(BOUND_S)
+    pid = runner.service(leave)().get(BOUND_S)
     runner.close()
     began_s = time.monotonic()
     flamepy.shutdown()
-    assert time.monotonic() - began_s < BOUND_S
-    # the fixture sees that no process is left
+    assert time.monotonic() - began_s < LEAVE_S, "the zygote had to be killed"
+    assert pid is None or _has_ended(pid)
+
+
+def test_what_workers_of_a_killed_zygote_have_started_ends_too(embedded: EmbeddedEngine) -> None:
+    with Runner("zygote") as runner:
+        service = runner.service(_leave_a_program)
+        pid = service().get(BOUND_S)
+        zygote = psutil.Process(embedded.workers()[0].pid).parent()
+        assert zygote is not None
+        zygote.kill()
+        assert reached(lambda: _has_ended(pid))
+        assert not _has_ended(service().get(BOUND_S))
 
 
 # --- shared memory ----------------------------------------------------------------------------------------------------

@@ -116,9 +116,14 @@ class Launcher:
         return True
 
     def signal(self, worker_id: int, number: signal.Signals) -> None:
-        """Send a signal to a worker; SIGKILL goes to everything that it started as well. Silent when it has ended."""
+        """Send a signal to a worker. Silent when it has ended."""
         with contextlib.suppress(OSError):
             self._control.send(pickle.dumps(("signal", worker_id, int(number))))
+
+    def end_group(self, pid: int) -> None:
+        """Have what a worker of an earlier zygote has started end: it ended without that."""
+        with contextlib.suppress(OSError):
+            self._control.send(pickle.dumps(("end", pid)))
 
     def remove(self, path: str) -> None:
         """Have a directory below the scratch directory removed, without waiting for it."""

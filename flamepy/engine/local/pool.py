@@ -269,6 +269,8 @@ class Pool:
         deaths = []
         for worker in self.all():
             worker.has_begun = True  # their end is no fault of the application
+            if worker.pid:
+                self._launcher.end_group(worker.pid)
             death = self.bury(worker.id, pid=0, exit_code=-signal.SIGKILL)
             if death is not None:
                 deaths.append(death)
