@@ -369,3 +369,41 @@ def test_where_no_python_can_be_started_one_error_says_so_and_nothing_is_left(
     assert words in program.run(body)
     count = program.bin / "count"
     assert not count.exists() or len(count.read_text().split()) <= 3
+
+
+@pytest.mark.parametrize("way_out", ["wait", "leave"])
+def test_a_program_in_the_place_of_python_that_neither_ends_nor_answers_is_ended(
+    program: Program, way_out: str
+) -> None:
+    silent = program.bin / "silent"
+    silent.write_text("#!/bin/sh\nsleep 600\n")  # it has a child, as a launcher of something big has
+    silent.chmod(0o755)
+    body = f"""
+    from flamepy.clock import monotonic_s
+    from flamepy.engine.current import existing_engine
+    from flamepy.engine.local.pool import START_S
+
+    sys.executable = {str(silent)!r}
+    try:
+        with Runner("silent") as runner:
+            future = runner.service(same)(1)
+            loop = existing_engine()._loop
+            while {way_out!r} == "wait" and not future.done():  # the time is over, as far as the pool knows
+                loop.post(lambda: loop.pool.tend(monotonic_s() + START_S))
+                future.wait(0.05)
+            if {way_out!r} == "leave":
+                runner.close(cancel=True)
+                print("left")
+            print(future.get(60))
+    except FlameError as error:
+        print(error)
+    """
+    said = program.run(body)
+    if way_out == "leave":
+        assert said.splitlines() == [
+            "left",
+            "same was cancelled: it was cancelled before it ran. Call it again if you want its result.",
+        ]
+    else:
+        assert f"{silent} was started to run workers, and has not begun after 60 s: it is no Python" in said
+    assert not [each for each in psutil.process_iter(["cmdline"]) if str(silent) in (each.info["cmdline"] or [])]

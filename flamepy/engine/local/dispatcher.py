@@ -268,7 +268,10 @@ class Dispatcher:
         if record is None:
             return False
         worker = record.worker
-        if worker is not None and (record.session.spec.is_stateful or worker.in_flight[0] is not record):
+        # a worker without a pid is still being started, and has begun nothing
+        if worker is not None and (
+            record.session.spec.is_stateful or not worker.pid or worker.in_flight[0] is not record
+        ):
             self._take_back(worker)  # also so that no later call builds on a state that a cancelled one leaves
             if record.worker is not None and record.worker.in_flight[-1] is not record:
                 return False  # the worker has begun a later call: this one has ended, and its answer is on the way

@@ -136,8 +136,13 @@ class Launcher:
         try:
             self._process.wait(LEAVE_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """With all that it has started, for it may be no zygote of ours; workers notice by themselves."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def last_words(self) -> str:
         """How it ended, for an error: its exit code and the last line that it wrote."""

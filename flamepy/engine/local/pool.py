@@ -37,6 +37,7 @@ EXIT_S = 5.0  # time for what a worker does at its end (atexit handlers, finaliz
 OUTPUTS_S, _OUTPUTS_SOON_S = 0.05, 0.005  # between looks at the size of outputs; the short one while one grows fast
 CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
 _RETIRED_KNOWN = 256  # their connections end at about the same time as they do
+START_S = 60.0  # from the first wish for a worker to the zygote's first answer: a Python on a busy machine needs a few
 MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
 
 
@@ -66,6 +67,9 @@ class Pool:
         self.outputs_at_s: float | None = None  # when to look how much running calls print, None = none runs
         self._next_worker = 1
         self._zygote_failures = 0  # since it last started a worker
+        self._is_zygote_known = False  # has it started a worker?
+        self._is_zygote_silent = False  # it was killed, because it never did
+        self._zygote_due_s: float | None = None  # when it must have started its first worker
         self._retired: deque[WorkerRecord] = deque(maxlen=_RETIRED_KNOWN)
         self._board = ignition.board
         self._launcher = ignition.launcher
@@ -114,6 +118,8 @@ class Pool:
             except OSError as error:
                 raise _no_worker(installed.name, error) from error
             undo.pop_all()
+        if not self._is_zygote_known and self._zygote_due_s is None:
+            self._zygote_due_s = monotonic_s() + START_S
         if not is_asked:  # the zygote is gone; its end is handled in the next turn, and this worker with it
             logger.debug("fork failed worker=%d", worker_id)
         worker = WorkerRecord(worker_id, slot, installed, link, session)
@@ -164,6 +170,9 @@ class Pool:
         """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
         if self._kill_at_s:
             self._kill_overdue(now_s)
+        if self._zygote_due_s is not None and now_s >= self._zygote_due_s:
+            self._zygote_due_s, self._is_zygote_silent = None, True
+            self._launcher.kill()  # its end is seen later
         if self.outputs_at_s is not None and now_s >= self.outputs_at_s:
             self._bound_outputs(now_s)
         if now_s >= self._tick_at_s and len(self.shared) > 1:
@@ -201,6 +210,8 @@ class Pool:
     def next_deadline_s(self) -> float | None:
         """When something is due here (monotonic), None = nothing."""
         due_s = self.outputs_at_s
+        if self._zygote_due_s is not None:
+            due_s = self._zygote_due_s if due_s is None else min(due_s, self._zygote_due_s)
         if self._kill_at_s:
             kill_at_s = min(self._kill_at_s.values())
             due_s = kill_at_s if due_s is None else min(due_s, kill_at_s)
@@ -221,6 +232,7 @@ class Pool:
     def set_pid(self, worker_id: int, pid: int) -> None:
         worker = self.get(worker_id)
         self._zygote_failures = 0
+        self._zygote_due_s, self._is_zygote_known = None, True
         if worker is not None:
             worker.pid = pid
 
@@ -253,11 +265,19 @@ class Pool:
     def replace_zygote(self) -> list[Death]:
         """The zygote ended by itself, and all workers with it. Start another; returns what happened to the workers.
 
-        Raises FlameError when it ends again and again without having started a worker.
+        Raises FlameError when it ends again and again without having started a worker, or when it did nothing at all.
         """
         logger.debug("zygote lost pid=%d", self._launcher.pid)
         self._launcher.close()
         self._zygote_failures += 1
+        self._zygote_due_s, self._is_zygote_known = None, False
+        if self._is_zygote_silent:
+            raise FlameError(
+                FlameErrorCode.INTERNAL,
+                f"{sys.executable} was started to run workers, and has not begun after {START_S:g} s: it is no Python, "
+                "or this machine is too busy. Run the program with a Python interpreter, or set sys.executable to one "
+                "that has flamepy.",
+            )
         if self._zygote_failures >= schedule.START_FAILURES:
             raise FlameError(
                 FlameErrorCode.INTERNAL,
