@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 import flamepy
+from tests.conftest import LEAVE_S
 
 PREAMBLE = """
 import os, sys
@@ -53,13 +55,19 @@ class Program:
         )
         return (done.stdout or done.stderr).strip()
 
+    def processes(self) -> Iterator[psutil.Process]:
+        """What the program and its children have started and is alive, whoever its parent is by now."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("TMPDIR") == str(self.scratch):
+                    yield process
+
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
-    before = psutil.Process().children(recursive=True)
     program = Program(tmp_path)
     yield program
-    _, alive = psutil.wait_procs([p for p in psutil.Process().children(recursive=True) if p not in before], timeout=5)
+    _, alive = psutil.wait_procs(list(program.processes()), timeout=LEAVE_S)
     assert not alive
     assert os.listdir(program.scratch) == []
 
