@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call prints: captured at the level of descriptors, so that native code and child processes count too.
 
-Each worker writes to a file of its own (opened for append). Each call begins where the last one ended; while it runs
-the engine can read its tail. Python's own writes are kept bounded here, those of others by the engine: a call that
-prints 100 MB costs neither memory nor disk.
+Each worker writes to a file of its own (opened for append). While a call runs the engine can read its tail. After a
+little output the file is emptied, after much the next call begins where the last one ended. What Python prints is
+bounded here, what others write by the engine: a call that prints 100 MB costs neither memory nor disk.
 """
 
 from __future__ import annotations
@@ -64,12 +64,23 @@ class OutputCapture:
         size = os.fstat(self._fd).st_size
         if size == self._begin:
             return b""
-        tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, max(self._begin, size - OUTPUT_TAIL_BYTES))
-        self._begin_at(size)
-        if size > _LONG_FILE_BYTES or (allocated_bytes(self._fd) > OUTPUT_ON_DISK_BYTES and not punch(self._fd, size)):
+        if size < self._begin:  # the code has opened /dev/stdout to write, which empties a file
             self._begin_at(0)
-            os.ftruncate(self._fd, 0)
+        tail = os.pread(self._fd, OUTPUT_TAIL_BYTES, max(self._begin, size - OUTPUT_TAIL_BYTES))
+        if self._is_to_begin_anew(size):
+            size = 0
+            os.ftruncate(self._fd, size)
+        self._begin_at(size)
         return tail
+
+    def _is_to_begin_anew(self, size: int) -> bool:
+        """Empty the file while it has always been short: code that opens /dev/stdout to write empties it as well.
+
+        The engine may be about to free the beginning of a longer one, and would hit what is written next.
+        """
+        if size <= OUTPUT_ON_DISK_BYTES or size > _LONG_FILE_BYTES:
+            return True
+        return allocated_bytes(self._fd) > OUTPUT_ON_DISK_BYTES and not punch(self._fd, size)
 
     def _begin_at(self, offset: int) -> None:
         self._begin = self._words[OUTPUT] = offset

@@ -9,12 +9,14 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from flamepy import Runner
 from flamepy.engine.api import Engine
+from tests.signs import until_exists
 
 BOUND_S = 60.0
 
@@ -144,3 +146,22 @@ def test_what_others_than_python_write_is_bounded_on_disk_while_the_call_runs(
         after.wait(BOUND_S)
         assert "x" * 100 not in after.output
         assert after.output.startswith("after")
+
+
+def _write_to_dev_stdout(sign: str, go: str) -> None:
+    os.system("echo told; echo anew > /dev/stdout; echo further")
+    Path(sign).touch()
+    until_exists(Path(go))
+
+
+def test_output_of_a_call_that_opens_dev_stdout_is_kept_from_there_on(engine: Engine, tmp_path: Path) -> None:
+    with Runner("anew") as runner:
+        assert runner.service(speak)("a longer text of the call before").exception(BOUND_S) is None
+        for number in range(3):
+            sign, go = tmp_path / f"sign-{number}", tmp_path / f"go-{number}"
+            future = runner.service(_write_to_dev_stdout)(str(sign), str(go))
+            until_exists(sign)
+            assert future.output == "anew\nfurther\n"
+            go.touch()
+            assert future.wait(BOUND_S)
+            assert future.output == "anew\nfurther\n"

@@ -184,6 +184,8 @@ class WorkerLink:
         """The end of what the running call has printed so far, from the offset ``begin`` on. From any thread."""
         try:
             size = os.fstat(self._output_fd).st_size
+            if size < begin:  # the code has emptied the file: it has opened /dev/stdout to write
+                begin = 0
             return os.pread(self._output_fd, frames.OUTPUT_TAIL_BYTES, max(begin, size - frames.OUTPUT_TAIL_BYTES))
         except OSError:  # closed meanwhile
             return b""
