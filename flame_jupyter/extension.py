@@ -132,12 +132,13 @@ def _register_completion(shell: InteractiveShell, notebook: Notebook, undo: cont
 
 
 def _register_hook(shell: InteractiveShell, notebook: Notebook, undo: contextlib.ExitStack) -> None:
-    def close_idle(_result: object) -> None:
+    def after_cell(_result: object) -> None:
+        notebook.services.identities.adopt(shell.user_ns)
         notebook.services.close_idle()
 
     undo.callback(notebook.capture.install(shell))
-    shell.events.register("post_run_cell", close_idle)
-    undo.callback(shell.events.unregister, "post_run_cell", close_idle)
+    shell.events.register("post_run_cell", after_cell)
+    undo.callback(shell.events.unregister, "post_run_cell", after_cell)
 
 
 def _register_waits(shell: InteractiveShell, magics: FlameMagics, undo: contextlib.ExitStack) -> None:

@@ -30,6 +30,31 @@ class ServiceRedefined(InvalidState):
     """A call through an old handle, after the cell that defines the service has run again with other code."""
 
 
+class NotServed:
+    """What the name of a service holds when its cell has run, and serving has failed. ``local`` is the original."""
+
+    def __init__(self, variable: str, local: Any) -> None:
+        self.local = local
+        self._variable = variable
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise self._error()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise self._error()
+
+    def _error(self) -> InvalidState:
+        return InvalidState(
+            f"{self._variable} is no service: serving it failed when its cell ran. Mend what the cell said, and run it "
+            f"again; {self._variable}.local is what it defines, and runs here."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self._variable}: not served, because serving it failed when its cell ran>"
+
+
 class ServiceHandle:
     """A service under the name that the cell gave it. Base of the three kinds, and the whole of an instance's."""
 

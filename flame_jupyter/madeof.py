@@ -18,13 +18,15 @@ CELL, OPTIONS = "its cell", "its options"
 class MadeOf:
     """parts: name for people -> digest; services: serial numbers of those that it calls; modules: that it names.
 
-    data: name -> bytes, of the data that it takes along.
+    data: name -> bytes, of the data that it takes along. imports: modules that its code imports while it runs; None =
+    it may import any.
     """
 
     parts: Mapping[str, str]
     services: frozenset[int] = frozenset()
     modules: frozenset[str] = frozenset()
     data: Mapping[str, int] = field(default_factory=dict)
+    imports: frozenset[str] | None = frozenset()
 
     def changes_since(self, before: MadeOf) -> list[str]:
         """The names of the parts that are not what they were, the cell first."""
@@ -49,4 +51,5 @@ def made_of(tree: ast.Module, options_key: str, variables: Mapping[str, Any]) ->
     code = compile(tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     found = references_of(code, (*defined.services, *defined.others), variables)
     parts = {CELL: fingerprint(tree), OPTIONS: options_key, **found.values}
-    return MadeOf(parts, frozenset(found.services), frozenset(found.modules), found.data)
+    imports = None if found.looks_for_modules else frozenset(found.imports)
+    return MadeOf(parts, frozenset(found.services), frozenset(found.modules), found.data, imports)

@@ -66,8 +66,8 @@ class Notebook:
 
     @property
     def runner(self) -> Runner | None:
-        """The Runner while it is open."""
-        return None if self._runner is None or self._runner.is_closed() else self._runner
+        """The Runner while it takes calls: not after its engine has ended, by flamepy.shutdown() or otherwise."""
+        return self._runner if self._runner is not None and self._runner.is_open() else None
 
     def start(self, line: RunnerLine) -> Runner:
         """The open Runner, or a new one as ``line`` and the settings say. Raises UsageError, FlameError."""
@@ -75,6 +75,7 @@ class Notebook:
             self.stop()
         runner = self.runner
         if runner is None:
+            self.services.end()  # those of one whose engine has ended say so from now on
             runner = self._opened(line)
         elif different := different_option(line, self._started_with, runner.name):
             raise UsageError(

@@ -7,10 +7,11 @@ import contextlib
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flame_jupyter.usage import used_paths
 from flamepy.errors import FlameError
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class ServiceRecord:
         return "" if self.service is None else view_of(self.service).session_id
 
     def changed_modules(self, drift: Sequence[str] | None = None) -> list[str]:
-        """Python files that are not what the session runs with; data files are read anew by every new service.
+        """Python files that it uses and that are not what its session runs with.
+
+        Data files do not count: they are read anew by every new service.
 
         drift: of its Runner, where that is known.
         """
@@ -73,7 +76,18 @@ class ServiceRecord:
         drift = self.runner.drift() if drift is None else drift
         now = modules_of(self.runner)
         changed = {path for path in now.keys() | self.modules.keys() if now.get(path) != self.modules.get(path)}
-        return sorted(changed.union(path for path in drift if _is_module(path)))
+        changed.update(path for path in drift if _is_module(path))
+        return (
+            sorted(changed.intersection(self._used_of(changed | now.keys() | self.modules.keys()))) if changed else []
+        )
+
+    def _used_of(self, paths: Collection[str]) -> Collection[str]:
+        """Those of these files that its code can get to."""
+        package = self.runner.package
+        imports = self.source.imports
+        if package is None or imports is None:
+            return paths
+        return used_paths(self.source.modules | imports, paths, package.root)
 
     def session(self) -> Session | None:
         """Its session as it is now; None before it is opened and after its Runner has closed."""

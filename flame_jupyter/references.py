@@ -17,6 +17,7 @@ from typing import Any
 from flame_jupyter.codeindex import functions_in
 from flame_jupyter.digests import code_digest, data_digest, measured_digest
 from flame_jupyter.handles import ServiceHandle
+from flame_jupyter.usage import looks_for_modules
 
 _LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _NAMESPACE = "__main__"  # where cells live
@@ -27,18 +28,22 @@ SERVICE = "service "  # what the digest of a service begins with; its serial num
 class References:
     """values: name -> digest of what it means; services: serial numbers of those called; modules: names of modules.
 
-    data: name -> bytes, of the data that functions take along.
+    data: name -> bytes, of the data that functions take along. imports: names of modules that the code imports while
+    it runs; looks_for_modules: it may import others, which no one can tell.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     data: dict[str, int] = field(default_factory=dict)
     services: set[int] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+    looks_for_modules: bool = False
 
 
 def references_of(code: types.CodeType, own: Collection[str], variables: Mapping[str, Any]) -> References:
     """Everything that ``code`` reaches through global names. own: names that it binds itself: they are its own text."""
     found = References()
+    _note_imports(code, found)
     functions = [each for each in code.co_consts if isinstance(each, types.CodeType)]
     taken_along = list(dict.fromkeys(name for each in functions for name in global_names(each)))
     for name in taken_along:
@@ -75,6 +80,20 @@ def global_names(code: types.CodeType) -> Iterator[str]:
             yield from global_names(constant)
 
 
+def _note_imports(code: types.CodeType, found: References) -> None:
+    """The modules that the code, and the code nested in it, imports when it runs."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            found.imports.add(str(instruction.argval))
+        elif instruction.opname == "IMPORT_FROM":  # it may be a module of the package that was named before
+            found.imports.update([f"{name}.{instruction.argval}" for name in found.imports])
+        elif isinstance(instruction.argval, str) and looks_for_modules(instruction.argval):
+            found.looks_for_modules = True
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _note_imports(constant, found)
+
+
 def _follow(name: str, value: Any, found: References) -> list[str]:
     """Take one value into account; returns the names that it refers to itself."""
     if isinstance(value, ServiceHandle):
@@ -87,7 +106,10 @@ def _follow(name: str, value: Any, found: References) -> list[str]:
     elif _is_of_a_cell(value):
         found.values[name] = definition_digest(value)
         bases = [base.__name__ for base in value.__mro__[1:]] if isinstance(value, type) else []
-        return [*bases, *(each for function in _functions_of(value) for each in global_names(function.__code__))]
+        functions = list(_functions_of(value))
+        for function in functions:
+            _note_imports(function.__code__, found)
+        return [*bases, *(each for function in functions for each in global_names(function.__code__))]
     elif isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type)):
         found.modules.add(value.__module__ or "")
         found.values[name] = f"{value.__module__}.{value.__qualname__}"

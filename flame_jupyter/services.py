@@ -7,6 +7,7 @@ again, and the old session closes once its calls have ended. A failure or an int
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from flame_jupyter.arguments import ServiceLine
 from flame_jupyter.codeindex import CodeIndex
 from flame_jupyter.drift import DriftWatch
 from flame_jupyter.execution import evaluated, parsed_body, run_body
-from flame_jupyter.handles import ServiceHandle, ServiceRedefined, handle_for
+from flame_jupyter.handles import NotServed, ServiceHandle, ServiceRedefined, handle_for
+from flame_jupyter.identity import ClassIdentities
 from flame_jupyter.madeof import MadeOf, made_of
 from flame_jupyter.reach import check_reach, import_path_of_workers
 from flame_jupyter.record import ServiceRecord
@@ -51,6 +53,7 @@ class Services:
         self._records: dict[str, ServiceRecord] = {}
         self._draining: list[ServiceRecord] = []
         self.index = CodeIndex()
+        self.identities = ClassIdentities()
 
     def define(self, line: ServiceLine, cell: str, runner: Callable[[], Runner]) -> str:
         """Run the cell and serve what it defines; returns what to print. What the cell raises goes through.
@@ -64,20 +67,24 @@ class Services:
         name = str(line.target) if is_free else resolved_target(line.target, defined)
         variable = line.bind_as or line.target or name
         self._check_variable(variable, name, defined)
-        with self._all_or_nothing(variable, name):
+        with self._all_or_nothing(variable, name), contextlib.ExitStack() as undo:
             previous = self._bound_record(variable)
             run_body(self._shell, replace(body, tree=with_own_name(body.tree, name)))
+            self.identities.adopt(self._shell.user_ns)
+            undo.callback(self._leave_no_plain_original, variable, name)
             serving = runner()
             source = made_of(body.tree, line.options_key(), self._shell.user_ns)
             changed = self._changed(previous, line, source, serving)
             if previous is not None and not changed:
                 self._shell.user_ns[variable] = previous.handle
+                undo.pop_all()
                 return self._unchanged_text(previous)
             self._check_reach(source, serving)
             if heavy := heavy_text(variable, source.data):
                 warn_user(heavy, HeavyServiceWarning)
             record = self._opened(line, self._local(line, name), variable, source, serving)
             replaced = self._bind(record)
+            undo.pop_all()
         self.index.add(record.local)
         if replaced is None:
             return ready_text(record, name) + self._stale_text()
@@ -119,14 +126,14 @@ class Services:
         """The Runner has stopped, and closed its sessions: the handles say so from now on."""
         from flamepy import RunnerClosed
 
-        ended = [each for each in self._records.values() if each.runner.is_closed()]
+        ended = [each for each in self._records.values() if not each.runner.is_open()]
         for record in ended:
             del self._records[record.variable]
             record.refusal = RunnerClosed(
                 f"cannot call {record.name}: the Runner of this notebook is stopped. "
                 f"Run the cell that defines {record.variable} again, which starts it."
             )
-        self._draining = [each for each in self._draining if not each.runner.is_closed()]
+        self._draining = [each for each in self._draining if each.runner.is_open()]
 
     def views(self) -> list[ServiceStatus]:
         """Every service for displays, those that are draining last. From any thread: a panel asks while one closes."""
@@ -248,6 +255,12 @@ class Services:
         record = self._records.get(variable)
         return record if record is not None and self._shell.user_ns.get(variable) is record.handle else None
 
+    def _leave_no_plain_original(self, variable: str, name: str) -> None:
+        """Serving has failed: a variable that held no service must not run what the cell defines here, silently."""
+        variables = self._shell.user_ns
+        if variable == name and not isinstance(variables.get(variable), ServiceHandle):
+            variables[variable] = NotServed(variable, variables.get(variable))
+
     def _check_variable(self, variable: str, name: str, defined: Definitions) -> None:
         """Never take a variable away from the user: it may hold nothing, a handle, or what the cell defines."""
         if variable == name and variable in defined:
@@ -261,7 +274,7 @@ class Services:
         from flamepy.runner import RunnerService
 
         holds = self._shell.user_ns.get(variable)
-        if holds is not None and not isinstance(holds, (ServiceHandle, TravelledHandle, RunnerService)):
+        if holds is not None and not isinstance(holds, (ServiceHandle, NotServed, TravelledHandle, RunnerService)):
             raise UsageError(
                 f"{variable!r} already holds a {type(holds).__name__} of yours: choose another variable with --as, "
                 f"or delete it first with 'del {variable}'."
