@@ -5,6 +5,9 @@ multiprocessing pickles functions and classes as names, to be found in ``__main_
 parent, or run the script again. A worker's ``__main__`` is empty. So in a worker, and in the processes below it, code
 of the script goes as a token, by which a process finds what it has (a forked child inherits it, with all that the
 call has done to it), together with the code by value, for whoever does not have it.
+
+Plain pickle, of the user or of a library, finds functions and classes of the script in ``__main__`` too, as long as
+they are used: they are not held there, because they may hold much themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import io
 import os
 import pickle
 import sys
+import threading
 import types
 import uuid
 import weakref
@@ -39,12 +43,15 @@ class _Process:
 
     worker_pid: of the worker above; None in children that share no memory with it. encoded: code by value, for pools
     that are there; it is the same with every item. namespaces: globals of functions that came by value, by token.
-    kept: what came by value to a child, because the next item of its pool needs it again.
+    kept: what came by value to a child, because the next item of its pool needs it again. named: what ``__main__``
+    seems to have, the newest of each name; hidden_from: the thread for which it does not.
     """
 
     worker_pid: int | None = None
     is_attending: bool = False
     token_of: weakref.WeakKeyDictionary[Any, str] = field(default_factory=weakref.WeakKeyDictionary)
+    named: weakref.WeakValueDictionary[str, Any] = field(default_factory=weakref.WeakValueDictionary)
+    hidden_from: int | None = None
     known: weakref.WeakValueDictionary[str, Any] = field(default_factory=weakref.WeakValueDictionary)
     encoded: weakref.WeakKeyDictionary[Any, bytes | str] = field(default_factory=weakref.WeakKeyDictionary)
     namespaces: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,6 +72,7 @@ def _attend() -> None:
         return
     _process.is_attending = True
     byvalue.on_cached.append(_note)
+    vars(sys.modules["__main__"]).setdefault("__getattr__", _attribute_of_main)
     for name in _SETTERS:
         if (setter := getattr(cloudpickle, name, None)) is not None:
             setattr(cloudpickle, name, _noting(setter))
@@ -112,6 +120,19 @@ def _noting(setter: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def _note(value: Any) -> None:
     if _is_of_script(value):
         _token(value)
+        _process.named[value.__qualname__] = value
+
+
+def _attribute_of_main(name: str) -> Any:
+    found = None if _process.hidden_from == threading.get_ident() else _process.named.get(name)
+    if found is None:
+        raise AttributeError(f"module '__main__' has no attribute {name!r}")
+    return found
+
+
+def hide_names(*, is_hidden: bool) -> None:
+    """Before and after this thread pickles for another worker, which may not know what it finds in ``__main__``."""
+    _process.hidden_from = threading.get_ident() if is_hidden else None
 
 
 def _is_of_script(value: Any) -> bool:

@@ -12,6 +12,7 @@ import pickle
 import sys
 from typing import Any
 
+from flamepy.codec.handed_on import hide_names
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import OUT_OF_BAND_BYTES, decode, encode
 from flamepy.errors import NotPicklable
@@ -64,10 +65,13 @@ class StatefulObject:
 
     def _encoded(self) -> Payload | None:
         if self._is_plain:
+            hide_names(is_hidden=True)
             try:
                 return _plain(self.current)
             except Exception:  # noqa: BLE001 - any refusal means: ask the other pickler
                 self._is_plain = False
+            finally:
+                hide_names(is_hidden=False)
         try:
             payload = encode(self.current, what="the state")
         except NotPicklable as error:

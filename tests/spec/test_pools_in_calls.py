@@ -183,3 +183,67 @@ def test_pools_in_a_call_know_the_code_of_the_script(private_home: Path, tmp_pat
         [sys.executable, "script.py", method], cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False
     )
     assert (done.stdout.splitlines(), done.stderr) == ([*(f"{method} {name} right" for name in CHECKS), "end"], "")
+
+
+PLAIN = textwrap.dedent(
+    '''
+    """Prints what is wrong."""
+    import copy, functools, os, pickle, shelve, signal, tempfile
+    from flamepy import Runner
+
+    class Point:
+        def __init__(self, x): self.x = x
+
+    class Keeper:
+        def keep(self, kept):
+            self.kept = kept
+            return os.getpid()
+        def give(self): return self.kept.x, os.getpid()
+
+    def square(x): return x * x
+    @functools.lru_cache
+    def cached(x): return x
+
+    def pickled():
+        assert type(pickle.loads(pickle.dumps(Point(1)))) is Point
+        for each in square, cached, Point:
+            assert pickle.loads(pickle.dumps(each)) is each
+        assert type(copy.deepcopy(Point(1))) is Point
+
+    def shelved():
+        with tempfile.TemporaryDirectory() as place:
+            with shelve.open(place + "/shelf") as shelf: shelf["point"] = Point(1)
+            with shelve.open(place + "/shelf") as shelf: assert type(shelf["point"]) is Point
+
+    def parallel():
+        from joblib import Parallel, delayed
+        for backend in "loky", "multiprocessing":
+            points = Parallel(n_jobs=2, backend=backend)(delayed(Point)(x) for x in range(3))
+            assert [type(each) for each in points] == [Point] * 3, backend
+
+    def returned():
+        pickle.dumps(Point(1))
+        return [Point(1), square]
+
+    if __name__ == "__main__":
+        with Runner("plain") as runner:
+            for function in pickled, shelved, parallel:
+                error = runner.service(function)().exception(60)
+                if error is not None: print(function.__name__, error)
+            point, function = runner.service(returned)().get(60)
+            if type(point) is not Point or function(3) != 9: print("returned")
+            keeper = runner.service(Keeper())
+            pid = keeper.keep(Point(5)).get(60)
+            os.kill(pid, signal.SIGKILL)
+            x, other = keeper.give().get(60)
+            if x != 5 or other == pid: print("state", x)
+    '''
+)
+
+
+def test_plain_pickle_in_a_call_knows_the_code_of_the_script(private_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(PLAIN)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert (done.stdout, done.stderr) == ("", "")
