@@ -110,7 +110,7 @@ def _with_file_name(code: types.CodeType, reduced: Any) -> Any:
 
 def _with_slots(cls: type, reduced: Any) -> Any:
     """cloudpickle makes a class anew without its slots; with them in the first step they are made by Python."""
-    if not isinstance(reduced, tuple) or issubclass(cls, Enum):
+    if not isinstance(reduced, tuple) or issubclass(cls, Enum) or _has_own_way(cls):
         return reduced
     make, (metaclass, name, bases, given, *further), (state, others), *rest = reduced
     own = {
@@ -124,6 +124,11 @@ def _with_slots(cls: type, reduced: Any) -> Any:
         state["__slots__"] = tuple(own)
     given = {**given, "__slots__": tuple(own)}  # private ones under the name that Python gave them
     return (make, (metaclass, name, bases, given, *further), (state, others), *rest)
+
+
+def _has_own_way(cls: type) -> bool:
+    """Is it a ``typing.NamedTuple``? That makes slots by itself, and takes none."""
+    return issubclass(cls, tuple) and "_fields" in vars(cls) and "__orig_bases__" in vars(cls)
 
 
 def _reduced_cache(cached: Any) -> Any:

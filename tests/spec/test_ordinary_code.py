@@ -45,6 +45,14 @@ SCRIPT = textwrap.dedent(
             self.__private = 2
         def private(self): return self.__private
 
+    class Pair(typing.NamedTuple):
+        x: int
+        y: str = "y"
+        def both(self): return [self.x, self.y]
+
+    class Further(Pair):
+        __slots__ = ()
+
     class Documented:
         __slots__ = {"a": "what it is"}
 
@@ -130,6 +138,8 @@ SCRIPT = textwrap.dedent(
             check("unset", not hasattr(service(Documented()).get(), "a"))
             check("generic", service(Box[int](4)).get().item == 4)
             check("made there", rr.service(made)().get()[1]["c"].private() == 2)
+            for pair in Pair(1), Further(2):
+                check("named", (type(service(pair).get()), service(pair).get().both()) == (type(pair), [pair.x, "y"]))
             check("weakref", rr.service(lives)(Child()).get())
             counter = rr.service(Counter)
             check("state", [counter.add().get(), counter.add().get()] == [1, 2])
