@@ -54,9 +54,7 @@ def _look_at_notebook(notebook: Notebook) -> Iterator[Finding]:
     has_kernel = getattr(notebook.shell, "kernel", None) is not None
     yield Finding(GROUP, "kernel", f"ipykernel {kernel.__version__}" if kernel and has_kernel else "none: a terminal")
     yield _live_views(has_kernel)
-    place = notebook.place()
-    unknown = "not known: this front end does not tell it"
-    yield Finding(GROUP, "notebook", unknown if place is None else f"{place.path} (from {place.source})")
+    yield _notebook(notebook)
     yield _root(notebook)
     runner = notebook.runner
     yield Finding(
@@ -80,6 +78,15 @@ def _live_views(has_kernel: bool) -> Finding:
         return Finding(GROUP, "live views", "ipywidgets and anywidget are there")
     cure = "pip install ipywidgets anywidget, and reload the page."
     return Finding(GROUP, "live views", "ipywidgets or anywidget is missing: futures are static", Level.NOTE, cure)
+
+
+def _notebook(notebook: Notebook) -> Finding:
+    try:
+        place = notebook.place()
+    except UsageError as error:
+        return Finding.of_error(GROUP, "notebook", error)
+    unknown = "not known: this front end does not tell it"
+    return Finding(GROUP, "notebook", unknown if place is None else f"{place.path} (from {place.source})")
 
 
 def _root(notebook: Notebook) -> Finding:

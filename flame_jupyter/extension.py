@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
@@ -20,6 +19,7 @@ from flame_jupyter.advice import say
 from flame_jupyter.completion import matcher_for
 from flame_jupyter.errors import install_renderer, short_interrupts, shorten
 from flame_jupyter.hints import hint_for
+from flame_jupyter.location import working_directory
 from flame_jupyter.magics import FlameMagics
 from flame_jupyter.notebook import Notebook
 from flame_jupyter.preferences import prefer
@@ -63,7 +63,7 @@ def load(shell: InteractiveShell) -> None:
         magics = FlameMagics(shell, before.notebook if before is not None else None)
         notebook = magics.notebook
         _register_magics(shell, magics, undo)
-        magics.sources.refresh(Path.cwd())  # raises UsageError for a setting that does not fit
+        magics.sources.refresh(working_directory())  # raises UsageError for a setting that does not fit
         undo.callback(install_renderer(shell, lambda: notebook.services.index, lambda: magics.full_tracebacks))
         _register_completion(shell, notebook, undo)
         _register_hook(shell, notebook, undo)

@@ -43,6 +43,17 @@ class NotebookPlace:
     source: str
 
 
+def working_directory() -> Path:
+    """Raises UsageError when it is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the working directory of this kernel has been removed. Change to one that exists (%cd DIR), or restart "
+            "the kernel."
+        ) from error
+
+
 def notebook_place(
     variables: Mapping[str, Any], environ: Mapping[str, str], cwd: Path, server: Callable[[], str | None] = lambda: None
 ) -> NotebookPlace | None:

@@ -30,6 +30,7 @@ from flame_jupyter.location import (
     own_checkouts,
     project_root,
     runner_name,
+    working_directory,
 )
 from flame_jupyter.plan import PackagePlan, limit_of
 from flame_jupyter.runners import different_option, runner_called, with_defaults
@@ -218,7 +219,7 @@ class Notebook:
 
         kernel: Any = getattr(self.shell, "kernel", None)
         scripted = kernel is not None and is_scripted(kernel.get_parent())
-        place, cwd = self.place(), Path.cwd()
+        place, cwd = self.place(), working_directory()
         settings, by = self.settings, self.settings.sources.origin("root")
         return project_root(
             option, settings.root, os.environ, place, cwd, configured_by=f"setting root, {by}", is_scripted=scripted
@@ -227,7 +228,7 @@ class Notebook:
     def place(self) -> NotebookPlace | None:
         """This notebook's file, as far as anybody tells it. The server is asked once, and again by each start."""
         if self._place is None:
-            self._place = notebook_place(self.shell.user_ns, os.environ, Path.cwd(), path_from_server)
+            self._place = notebook_place(self.shell.user_ns, os.environ, working_directory(), path_from_server)
         return self._place
 
     def includes(self, line: RunnerLine) -> tuple[str, ...]:
@@ -269,7 +270,7 @@ class Notebook:
             runner = Runner(
                 self._name(line),
                 line.fail_if_exists,
-                dependencies=dependencies_of(line.deps, line.requirements, Path.cwd()),
+                dependencies=dependencies_of(line.deps, line.requirements, working_directory()),
                 python_version=line.python,
                 context=context,
                 root=root.path,

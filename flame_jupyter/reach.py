@@ -11,6 +11,8 @@ from types import ModuleType
 
 from IPython.core.error import UsageError
 
+from flame_jupyter.location import working_directory
+
 
 def check_reach(
     modules: Iterable[str], root: Path, is_shipped: Callable[[str], bool], import_path: Sequence[str]
@@ -44,7 +46,7 @@ def check_reach(
 
 def import_path_of_workers() -> list[str]:
     """The kernel's, without its working directory: the package stands for that (see flamepy.engine.local.pool)."""
-    here = os.getcwd()
+    here = str(working_directory())
     return [each for each in sys.path if each and os.path.abspath(each) != here]
 
 

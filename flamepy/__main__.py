@@ -31,5 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # the working directory: the doctor tells what lies there, and runs none of it
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        del sys.path[0]  # the working directory: the doctor tells what lies there, and runs none of it
     sys.exit(main())

@@ -79,16 +79,18 @@ def test_a_big_environment_reaches_the_workers(program: Program) -> None:
     body = """
     for number in range(10):
         os.environ[f"BIG_{number}"] = str(number) * 100_000
+    os.environb[b"ODD"] = b"\\xff"
     os.environ["HUGE"] = "x" * 1_000_000  # longer than a process may be started with
     def look():
         import os
-        return [os.environ[f"BIG_{number}"] == str(number) * 100_000 for number in range(10)], len(os.environ["HUGE"])
+        told = [os.environ[f"BIG_{number}"] == str(number) * 100_000 for number in range(10)]
+        return told, len(os.environ["HUGE"]), os.environb[b"ODD"]
     first = call(look)
     os.environ["LATE"] = "y" * 300_000
     with Runner("late") as runner:
         print(first, runner.service(lambda: len(__import__("os").environ["LATE"]))().get(60))
     """
-    assert program.run(body) == f"({[True] * 10}, 1000000) 300000"
+    assert program.run(body) == f"({[True] * 10}, 1000000, b'\\xff') 300000"
 
 
 def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
@@ -99,11 +101,16 @@ def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
         return len(sys.path)
     before = call(look)
     sys.path += [f"/nowhere/{number}" + "p" * 200 for number in range(1500)]
+    class Entry(str):  # workers do not know it
+        pass
+    sys.path.insert(0, Entry("/entry"))
     sys.path.insert(0, pathlib.Path.cwd())
-    sys.path.append(b"/bytes")
+    sys.path += ["/not-utf-8\\udcff", None]
+    if sys.version_info >= (3, 11):  # 3.10 itself cannot import any more then
+        sys.path.append(b"/bytes")
     print(call(look) - before)
     """
-    assert program.run(body) == "1500"
+    assert program.run(body) == "1502"
 
 
 # --- files that are named like modules --------------------------------------------------------------------------------

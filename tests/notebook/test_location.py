@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,37 @@ def test_everything_of_the_checkout_is_known() -> None:
     if not tracked:
         pytest.skip("not a checkout")
     assert tracked == set(own_checkouts(root, [])) | {"flamepy", "flame_jupyter"}
+
+
+def test_a_kernel_whose_directory_was_removed_keeps_its_services_and_says_so(shell: Shell, project: Path) -> None:
+    shell.run("%%flame_service f\ndef f(x): return x")
+    (project / "gone").mkdir()
+    shell.run("import os; os.chdir('gone'); os.rmdir(os.getcwd())")
+    assert shell.run("f(1).get()").value == 1
+    for cell in ("%%flame_service f --quiet\ndef f(x): return x + 1", "%flame_runner restart"):
+        assert shell.mistake(cell).startswith("UsageError: the working directory of this kernel has been removed.")
+    assert shell.run("f(2).get()").value == 2
+    report = shell.run("%flame_runner doctor").value.report
+    assert [each.subject for each in report.wrong] == ["notebook", "root"]
+    shell.run(f"%cd -q {project}")
+    shell.run("%flame_runner restart")
+    assert shell.run("f(3).get()").value == 3
+
+
+@pytest.mark.parametrize("entry", ["{place}", "../more", ".."])
+def test_services_import_from_what_the_notebook_adds_to_its_path(
+    shell: Shell, project: Path, entry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = project.parent / ("more" if "more" in entry or "{" in entry else ".")
+    place.mkdir(exist_ok=True)
+    (place / "added_later.py").write_text("VALUE = 7\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shell.run("%%flame_service first\ndef first(): return 1")
+    assert shell.run("first().get()").value == 1
+    shell.run(f"import sys; sys.path.insert(0, {entry.format(place=place)!r}); import added_later")
+    shell.run("%%flame_service outside\ndef outside(): return added_later.VALUE")
+    shell.run("%%flame_service inside\ndef inside():\n    import added_later\n    return added_later.VALUE")
+    assert shell.run("outside().get(), inside().get()").value == (7, 7)
+    shell.run("%flame_runner restart --quiet")
+    assert shell.run("outside().get(), inside().get()").value == (7, 7)
+    del sys.modules["added_later"]

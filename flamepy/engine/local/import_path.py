@@ -26,8 +26,9 @@ def import_path_of_caller() -> ImportPath:
     before: list[str] = []
     behind: list[str] = []
     is_behind = False
-    for entry in sys.path:
-        if not isinstance(entry, str) or (here is None and not os.path.isabs(entry)):
+    # plain text: workers may not know a subclass
+    for entry in [str.__str__(each) for each in sys.path if isinstance(each, str)]:
+        if here is None and not os.path.isabs(entry):
             continue
         path = os.path.abspath(entry)
         if path == here:

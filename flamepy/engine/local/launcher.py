@@ -166,7 +166,7 @@ def authkey_of_caller() -> bytes | None:
 def _check_interpreter() -> None:
     """Raises FlameError where ``sys.executable`` would start this very program again."""
     if getattr(sys, "frozen", False) or not sys.executable:
-        program = sys.executable or sys.argv[0]
+        program = sys.executable or (sys.argv[0] if getattr(sys, "argv", None) else "this")
         raise FlameError(
             FlameErrorCode.INVALID_STATE,
             f"{program} is a frozen program and not a Python: it cannot start workers, because it would start itself. "
