@@ -93,6 +93,15 @@ def test_a_big_environment_reaches_the_workers(program: Program) -> None:
     assert program.run(body) == f"({[True] * 10}, 1000000, b'\\xff') 300000"
 
 
+def test_an_environment_of_many_variables_reaches_the_workers(program: Program) -> None:
+    body = """
+    for number in range(2000):
+        os.environ[f"MANY_{number}"] = "m" * 2000  # together more than a process may be started with
+    print(call(lambda: sum(name.startswith("MANY_") for name in os.environ)))
+    """
+    assert program.run(body) == "2000"
+
+
 def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
     body = """
     import pathlib

@@ -32,7 +32,8 @@ _BOOT = (
 _HOME = os.path.dirname(os.path.abspath(flamepy.__path__[0]))
 _STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
 _INLINE_BYTES = 64 * 1024  # a longer binding does not fit into a packet
-_LONG_VARIABLE_BYTES = 4 * 1024
+_SMALL_ENVIRON_CHARS = 32 * 1024  # fits into what a process may be started with, however low that limit is
+_NEEDED_TO_START = (_STARTER_VARIABLE, "LD_", "DYLD_", "PYTHON", "LC_", "LANG", "TMPDIR", "HOME", "PATH")
 _GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
 LEAVE_S = 5.0  # how long the zygote may take to end its workers and to remove the scratch directory
 
@@ -69,17 +70,18 @@ class Launcher:
     def _started(self, command: list[str], fds: list[int]) -> subprocess.Popen[bytes]:
         environ = {**os.environ, _STARTER_VARIABLE: str(os.getpid())}
         try:
-            return self._popen(command, fds, environ)
+            try:
+                return self._popen(command, fds, environ)
+            except OSError as error:
+                if error.errno != errno.E2BIG:
+                    raise
+            return self._popen(command, fds, _small_environ(environ))
         except OSError as error:
-            if error.errno != errno.E2BIG:
-                raise FlameError(
-                    FlameErrorCode.INTERNAL,
-                    f"cannot start a Python for workers: {sys.executable}: {error.strerror}. Workers run with "
-                    "sys.executable: see that it names the Python of this program.",
-                ) from error
-        # the zygote needs none of the long ones, and workers get them in another way
-        short = {name: value for name, value in environ.items() if len(value) < _LONG_VARIABLE_BYTES}
-        return self._popen(command, fds, short)
+            raise FlameError(
+                FlameErrorCode.INTERNAL,
+                f"cannot start a Python for workers: {sys.executable}: {error.strerror}. Workers run with "
+                "sys.executable: see that it names the Python of this program.",
+            ) from error
 
     def _popen(self, command: list[str], fds: list[int], environ: dict[str, str]) -> subprocess.Popen[bytes]:
         # a session of its own: the kernel's interrupt goes to the kernel's whole process group
@@ -155,6 +157,20 @@ class Launcher:
         """In a forked child: let go of the parent's zygote without touching it."""
         self._control.close()
         self._process.returncode = 0  # it is not this process's child: nobody must wait for it here
+
+
+def _small_environ(environ: dict[str, str]) -> dict[str, str]:
+    """What a Python needs to start, and as much of the rest as fits; workers get the whole in another way."""
+    small: dict[str, str] = {}
+    free = _SMALL_ENVIRON_CHARS
+    for name, value in sorted(
+        environ.items(), key=lambda item: (not item[0].startswith(_NEEDED_TO_START), len(item[1]))
+    ):
+        free -= len(name) + len(value)
+        if free < 0:
+            break
+        small[name] = value
+    return small
 
 
 def authkey_of_caller() -> bytes | None:
