@@ -95,6 +95,8 @@ def _bind(binding: Binding) -> None:
     sys.argv[:] = [""]
     # what the zygote ran as __main__ is no business of the user's code; a service's class is put in here (state.py)
     sys.modules["__main__"] = types.ModuleType("__main__")
+    if "__mp_main__" in sys.modules:  # what children of multiprocessing call it; a manager of the caller is one
+        sys.modules["__mp_main__"] = sys.modules["__main__"]
     if binding.root is not None:
         os.chdir(binding.root)
         if project := binding.environ.get(PROJECT_VARIABLE):

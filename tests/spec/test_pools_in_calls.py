@@ -145,6 +145,14 @@ SCRIPT = textwrap.dedent(
 
     def put(queue): queue.put(Child(5))
 
+    class Maker:
+        def double(self, point): return Point(2 * point.x)
+
+    def make(maker):
+        made = maker.double(Point(4))
+        assert type(made) is Point
+        return made
+
     def versions():
         def use():
             from concurrent.futures import ProcessPoolExecutor
@@ -166,10 +174,17 @@ SCRIPT = textwrap.dedent(
                     print(method, name, service(name, method).get(100), flush=True)
             versions()
             import multiprocessing
-            with multiprocessing.Manager() as manager:
-                queue = manager.Queue()
-                runner.service(put)(queue).get(60)
-                assert type(queue.get(timeout=60)) is Child
+            from multiprocessing.managers import BaseManager
+            BaseManager.register("Maker", Maker)
+            for method in sys.argv[1:]:
+                context = multiprocessing.get_context(method)
+                with context.Manager() as manager:
+                    queue = manager.Queue()
+                    runner.service(put)(queue).get(60)
+                    assert type(queue.get(timeout=60)) is Child
+                with BaseManager(ctx=context) as manager:
+                    maker = manager.Maker()
+                    assert runner.service(make)(maker).get(60) == Point(8)
         print("end")
     '''
 )
