@@ -172,24 +172,37 @@ def _parsed(options: Callable[[str], None], line: str) -> dict[str, Any]:
     for word in words:
         flag = word.partition("=")[0]
         if flag.startswith("--") and len(flag) > 2 and not any(option.startswith(flag) for option in known):
-            close = close_matches(flag, known)
-            hint = f"Did you mean {close[0]}?" if close else f"%{parser.prog}? lists the options."
+            close = close_matches(flag, known) if flag != "--help" else []
+            hint = f"Did you mean {close[0]}?" if close else f"{_help_of(parser)} lists the options."
             raise UsageError(f"unknown option {flag}. {hint}")
     try:
         namespace: argparse.Namespace = parser.parse_intermixed_args(words)  # options before words too
     except UsageError as error:
-        raise UsageError(f"{error}. A value with spaces needs quotes; %{parser.prog}? lists the options.") from error
+        raise UsageError(f"{error}. A value with spaces needs quotes; {_help_of(parser)} lists the options.") from error
     values = {name: _unquoted(value) for name, value in vars(namespace).items()}
     _check_expanded(values)
     return values
 
 
+def _help_of(parser: MagicArgumentParser) -> str:
+    """What a user types to see the options."""
+    return "%flame_runner?" if parser.prog == "flame_runner" else f"%%{parser.prog}?"
+
+
 def _words(line: str) -> list[str]:
-    """Split as IPython does: quotes stay, a backslash is a backslash. Raises ValueError for an open quote."""
+    """Split as IPython does: quotes stay, a backslash is a backslash; a comment at the end goes.
+
+    Raises ValueError for an open quote.
+    """
     lexer = shlex.shlex(line, posix=False)
     lexer.whitespace_split = True
     lexer.commenters = ""
-    return list(lexer)
+    words = []
+    for word in lexer:
+        if word.startswith("#"):
+            break
+        words.append(word)
+    return words
 
 
 def _unquoted(value: Any) -> Any:

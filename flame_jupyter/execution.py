@@ -48,6 +48,12 @@ def parsed_body(shell: InteractiveShell, body: str) -> CellBody:
     """Transform and parse the body. Raises CellSyntaxError, UsageError for a top-level await."""
     # IPython drops leading blank lines; line 1 is the magic's own
     leading = next((index for index, text in enumerate(body.split("\n")) if text.strip()), 0)
+    first = body.lstrip().partition("\n")[0].strip()
+    if first.startswith("%%"):
+        raise UsageError(
+            f"a cell can have one cell magic, and {first.split()[0]} is a second one: remove it. The view of each call "
+            "shows how long it takes and what it prints."
+        )
     source = "\n" * (1 + leading) + shell.transform_cell(body)
     filename = _cell_filename(shell, source)
     try:

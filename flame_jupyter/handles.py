@@ -94,6 +94,11 @@ class ServiceHandle:
         if hasattr(type(record.local) if record.kind == "instance" else record.local, name):
             cure = f"It stays here: read {record.variable}.local.{name}."
             raise unknown_attribute(record.name, name, methods_of(record.local), cure=cure)
+        if record.kind == "instance":
+            is_here = name in getattr(record.local, "__dict__", {})
+            there = f"{record.variable}.local.{name}" if is_here else f"{record.variable}.local"
+            cure = f"Data of the object is read through a method; what it was before it was served is {there}."
+            raise unknown_attribute(record.name, name, methods_of(record.local), cure=cure)
         raise unknown_attribute(record.name, name, methods_of(record.local))
 
     def __dir__(self) -> list[str]:

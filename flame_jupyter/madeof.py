@@ -19,7 +19,7 @@ class MadeOf:
     """parts: name for people -> digest; services: serial numbers of those that it calls; modules: that it names.
 
     data: name -> bytes, of the data that it takes along. imports: modules that its code imports while it runs; None =
-    it may import any.
+    it may import any. shell: names by which it uses the shell of the kernel.
     """
 
     parts: Mapping[str, str]
@@ -27,6 +27,7 @@ class MadeOf:
     modules: frozenset[str] = frozenset()
     data: Mapping[str, int] = field(default_factory=dict)
     imports: frozenset[str] | None = frozenset()
+    shell: frozenset[str] = frozenset()
 
     def changes_since(self, before: MadeOf) -> list[str]:
         """The names of the parts that are not what they were, the cell first."""
@@ -52,4 +53,6 @@ def made_of(tree: ast.Module, options_key: str, variables: Mapping[str, Any]) ->
     found = references_of(code, (*defined.services, *defined.others), variables)
     parts = {CELL: fingerprint(tree), OPTIONS: options_key, **found.values}
     imports = None if found.looks_for_modules else frozenset(found.imports)
-    return MadeOf(parts, frozenset(found.services), frozenset(found.modules), found.data, imports)
+    return MadeOf(
+        parts, frozenset(found.services), frozenset(found.modules), found.data, imports, frozenset(found.shell)
+    )

@@ -68,14 +68,13 @@ class FlameMagics(FlameTraits, Magics):
             asked = arguments.parse_export(arguments.expanded(line, self._expander()))
             commands.export(self.notebook, asked, cell, is_quiet=asked.quiet or self.quiet)
 
-    @line_magic("%flame_export")
-    @line_magic("flame_export")  # type: ignore[arg-type]  # as below
+    @line_magic("%flame_export")  # type: ignore[arg-type]  # as below
     @_described_by(grammar.export_options)
     def flame_export_line(self, line: str) -> None:
         raise UsageError("%%flame_export must be the first line of its cell.")
 
-    @line_magic("%flame_service")  # what IPython looks for when %%flame_service stands in a later line
-    @line_magic("flame_service")  # type: ignore[arg-type]  # IPython types its marker for functions, not for names
+    # what IPython looks for when %%flame_service stands in a later line; its marker is typed for functions, not names
+    @line_magic("%flame_service")  # type: ignore[arg-type]
     @_described_by(grammar.service_options)
     def flame_service_line(self, line: str) -> None:
         raise UsageError("%%flame_service must be the first line of its cell.")

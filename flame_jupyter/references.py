@@ -14,6 +14,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from IPython.core.autocall import IPyAutocall
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
+
 from flame_jupyter.codeindex import functions_in
 from flame_jupyter.digests import code_digest, data_digest, measured_digest
 from flame_jupyter.handles import ServiceHandle
@@ -29,7 +33,8 @@ class References:
     """values: name -> digest of what it means; services: serial numbers of those called; modules: names of modules.
 
     data: name -> bytes, of the data that functions take along. imports: names of modules that the code imports while
-    it runs; looks_for_modules: it may import others, which no one can tell.
+    it runs; looks_for_modules: it may import others, which no one can tell. shell: names by which functions reach
+    the shell, which is in the kernel only.
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -38,6 +43,7 @@ class References:
     modules: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
     looks_for_modules: bool = False
+    shell: set[str] = field(default_factory=set)
 
 
 def references_of(code: types.CodeType, own: Collection[str], variables: Mapping[str, Any]) -> References:
@@ -56,9 +62,9 @@ def references_of(code: types.CodeType, own: Collection[str], variables: Mapping
             found.modules.add(value.__name__)
     seen = set(own)
     _walk(taken_along, variables, seen, found)
-    data = dict(found.data)
+    data, shell = dict(found.data), set(found.shell)
     _walk(list(global_names(code)), variables, seen, found)
-    found.data = data  # what the cell alone reads, when it runs, stays here
+    found.data, found.shell = data, shell  # what the cell alone reads, when it runs, stays here
     return found
 
 
@@ -101,7 +107,9 @@ def _follow(name: str, value: Any, found: References) -> list[str]:
         found.services.add(value._record.serial)
         return []
     value = _unwrapped(value)
-    if isinstance(value, types.ModuleType):
+    if _is_of_the_shell(value):
+        found.shell.add(name)
+    elif isinstance(value, types.ModuleType):
         found.modules.add(value.__name__)
     elif _is_of_a_cell(value):
         found.values[name] = definition_digest(value)
@@ -138,6 +146,12 @@ def definition_digest(value: Any, around: frozenset[int] = frozenset()) -> str:
         elif not name.startswith("__") and not inspect.isdatadescriptor(attribute):
             parts.append(name + data_digest(attribute, inner))
     return data_digest(parts, inner)
+
+
+def _is_of_the_shell(value: Any) -> bool:
+    """Is it the shell of the kernel, or what IPython makes of ``get_ipython``, ``exit`` and ``quit``?"""
+    owner = getattr(value, "__self__", value)  # get_ipython is a method of the shell in a kernel
+    return isinstance(owner, (InteractiveShell, IPyAutocall)) or value is get_ipython
 
 
 def _is_data(value: Any) -> bool:

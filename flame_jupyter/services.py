@@ -74,6 +74,7 @@ class Services:
             undo.callback(self._leave_no_plain_original, variable, name)
             serving = runner()
             source = made_of(body.tree, line.options_key(), self._shell.user_ns)
+            _check_shell(name, source)
             changed = self._changed(previous, line, source, serving)
             if previous is not None and not changed:
                 self._shell.user_ns[variable] = previous.handle
@@ -294,6 +295,20 @@ class Services:
             for each in records.values():
                 each.refusal = None
             raise
+
+
+def _check_shell(name: str, source: MadeOf) -> None:
+    """Raises UsageError for code that needs the kernel's shell: workers have none."""
+    if not source.shell:
+        return
+    leaves = source.shell & {"exit", "quit"}
+    used = f"{min(leaves)}()" if leaves else "a magic, a shell command (!) or get_ipython()"
+    cure = (
+        "Raise an exception instead."
+        if leaves
+        else "Call the module behind the magic, and subprocess.run for a shell command; or leave that to another cell."
+    )
+    raise UsageError(f"{name} uses {used}, which exists in the kernel only, not on workers. {cure}")
 
 
 def _check_class(cls: type, line: ServiceLine) -> None:

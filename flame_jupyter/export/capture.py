@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes exported cells from the running kernel: refuses, before it runs, what no module can be; keeps what has run."""
+"""Takes exported cells from the running kernel: keeps what has run, and says of the others why they are left out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
+
+from flame_jupyter.advice import say
 from flame_jupyter.export.cells import ExportedCell, exported_cell
 from flame_jupyter.export.directive import Directive, directive_of
 from flame_jupyter.export.exports import Exports
@@ -27,21 +30,9 @@ class Capture:
 
     def install(self, shell: InteractiveShell) -> Callable[[], None]:
         """Follow the cells of ``shell``; returns what stops it."""
-
-        def check(lines: list[str]) -> list[str]:
-            found = directive_of("".join(lines))
-            if found is not None:
-                self.checked(found)
-            return lines
-
-        # front ends ask whether a cell is complete while it is being typed: that is no time for errors
-        check.has_side_effects = True  # type: ignore[attr-defined]  # IPython looks for it
-        transforms: list[Any] = shell.input_transformers_cleanup
-        transforms.insert(0, check)  # first, while lines have the numbers that the user sees
         shell.events.register("post_run_cell", self.end_cell)
 
         def stop() -> None:
-            transforms.remove(check)
             shell.events.unregister("post_run_cell", self.end_cell)
 
         return stop
@@ -66,8 +57,11 @@ class Capture:
         if not result.success or info is None:
             return
         found = directive_of(info.raw_cell) if isinstance(info.raw_cell, str) else None
-        if found is not None and not asked and (cell := self.checked(found)) is not None:
-            asked = [cell]
+        try:
+            if found is not None and not asked and (cell := self.checked(found)) is not None:
+                asked = [cell]
+        except UsageError as error:
+            say(f"Note: this cell is not exported: {error}")
         cell_id: str | None = getattr(info, "cell_id", None)
         label = f"In[{result.execution_count}]" if result.execution_count else ""
         for each in asked:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
 
 from flame_jupyter.export.cells import ExportedCell, exported_cell, with_cell
 from flame_jupyter.export.directive import saved_directive_of
@@ -19,9 +22,12 @@ class UnreadableNotebook(Exception):
     """A file that should be a notebook cannot be read as one."""
 
 
-def saved_modules(path: Path, root: Path | None) -> dict[str, tuple[ExportedCell, ...]]:
+def saved_modules(
+    path: Path, root: Path | None, *, left_out: Callable[[str], object] | None = None
+) -> dict[str, tuple[ExportedCell, ...]]:
     """The modules of a notebook: name -> cells in their order. root: what the modules must not hide a file of.
 
+    left_out: is told of each cell that cannot be exported, and why; None = it is an error.
     Raises UnreadableNotebook, UsageError (a cell or a name that cannot be exported), SyntaxError.
     """
     node = _read(path)
@@ -29,15 +35,21 @@ def saved_modules(path: Path, root: Path | None) -> dict[str, tuple[ExportedCell
         return {}
     cells: tuple[ExportedCell, ...] = ()
     for number, each in enumerate(node.get("cells", ()), 1):
-        if each.get("cell_type") != "code" or (found := saved_directive_of(each.source)) is None:
+        if each.get("cell_type") != "code" or (found := saved_directive_of(each.get("source", ""))) is None:
             continue
-        cell = exported_cell(
-            found.source,
-            found.module,
-            label=f"cell {number}",
-            cell_id=each.get("id", str(number)),
-            first_line=found.first_line,
-        )
+        try:
+            cell = exported_cell(
+                found.source,
+                found.module,
+                label=f"cell {number}",
+                cell_id=each.get("id", str(number)),
+                first_line=found.first_line,
+            )
+        except (UsageError, SyntaxError) as error:
+            if left_out is None:
+                raise
+            left_out(f"cell {number} of {path.name} is not shipped: {error}")
+            continue
         cells = with_cell(cells, cell)
     return grouped(cells, own_module(path), root)
 

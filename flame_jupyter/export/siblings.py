@@ -55,7 +55,10 @@ def _sibling(path: Path, root: Path) -> Sibling:
     try:
         if not _MAYBE_EXPORTS.search(path.read_bytes()):
             return Sibling({})
-        modules = saved_modules(path, root)
-    except (UnreadableNotebook, UsageError, SyntaxError, OSError) as error:
-        return Sibling({}, f"the exported cells of {path.name} are not shipped: {error}")
-    return Sibling({name: module_file(cells, path.name) for name, cells in modules.items()})
+        problems: list[str] = []
+        modules = saved_modules(path, root, left_out=problems.append)
+        files = {name: module_file(cells, path.name) for name, cells in modules.items()}
+    except Exception as error:  # noqa: BLE001 - half a file, or one of another program, must not stop this notebook
+        reason = error if isinstance(error, (UnreadableNotebook, UsageError, OSError)) else repr(error)
+        return Sibling({}, f"the exported cells of {path.name} are not shipped: {reason}")
+    return Sibling(files, "; ".join(problems))

@@ -71,7 +71,7 @@ def test_no_run_exports_without_running_or_serving(shell: Shell) -> None:
 def test_the_export_magic_below_the_first_line_says_where_it_belongs(shell: Shell) -> None:
     said = "%%flame_export must be the first line of its cell."
     assert said in shell.mistake("# a comment\n%%flame_export\nx = 1")
-    assert said in shell.mistake("%flame_export")
+    assert "cell magic `%%flame_export` exists" in shell.mistake("%flame_export")
 
 
 # -- rules: what is kept, and when
@@ -141,14 +141,9 @@ def test_future_imports_of_a_later_cell_reach_the_whole_module(shell: Shell) -> 
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("#| export\nx = 1\n%matplotlib inline", "line 3 of the exported cell is not plain Python: %matplotlib inline"),
         ("%%flame_export\nx = 1\n!ls", "line 3 of the exported cell is not plain Python: !ls"),
-        ("#| export\n!ls", "line 2 of the exported cell"),
-        ("#| export json\nx = 1", "would hide the one of Python itself"),
         ("%%flame_export flamepy\nx = 1", "would hide the one of what runs your calls"),
-        ("#| export helper\nx = 1", "because helper.py is there already"),
         ("%%flame_service f --export a-b\ndef f(): ...", "cannot be the name of a module"),
-        ("#| export\nawait thing()", "put the await in a cell that is not exported"),
         ("%flame_runner cells --drop nothing", "no exported cell defines 'nothing'. There are: none."),
         ("%flame_runner cells --write x.py", "no cell is exported"),
     ],
@@ -162,6 +157,30 @@ def test_what_cannot_be_exported_is_one_line_and_the_cell_does_not_run(
     assert "Traceback" not in printed
     assert "x" not in shell.ip.user_ns
     assert names(shell) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("#| export\nx = 1\n%time y = 1", "line 3 of the exported cell is not plain Python: %time y = 1"),
+        ("#| export\n!true\nx = 1", "line 2 of the exported cell is not plain Python: !true"),
+        ("%%time\n#| export\nx = 1", "line 1 of the exported cell is not plain Python: %%time"),
+        ("#| export json\nx = 1", "would hide the one of Python itself"),
+        ("#| export helper\nx = 1", "because helper.py is there already"),
+        ("#| export\nx = await asyncio.sleep(0, 1)", "put the await in a cell that is not exported"),
+    ],
+)
+def test_a_cell_with_a_directive_that_cannot_be_exported_runs_and_says_once_that_it_is_left_out(
+    shell: Shell, project: Path, cell: str, said: str
+) -> None:
+    (project / "helper.py").write_text("")
+    shell.run("import asyncio")
+    shell.run("#| export\ndef kept(): ...")
+    printed = shell.run(cell).printed
+    assert printed.count("this cell is not exported") == 1
+    assert said in printed
+    assert shell["x"] == 1
+    assert names(shell) == [("notebook_cells", "kept")]
 
 
 def test_a_cell_that_is_no_python_shows_its_own_error_once(shell: Shell) -> None:

@@ -221,7 +221,38 @@ def test_a_mistake_is_one_line_with_the_cure(shell: Shell, line: str, body: str,
 def test_the_magic_below_the_first_line_says_where_it_belongs(shell: Shell) -> None:
     said = "%%flame_service must be the first line of its cell."
     assert said in shell.mistake("# a comment\n%%flame_service f\ndef f(): ...")
-    assert said in shell.mistake("%flame_service f")
+    assert "cell magic `%%flame_service` exists" in shell.mistake("%flame_service f")
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%flame_service h\n%%time\ndef h(x): return x", "%%time is a second one: remove it"),
+        ("%%flame_service f --help\ndef f(x): return x", "unknown option --help. %%flame_service? lists the options."),
+        ("%flame_runner --help", "unknown option --help. %flame_runner? lists the options."),
+        ("%%flame_service f", "the cell body is empty.\n"),
+        ("%%flame_service m\ndef m():\n    files = !ls\n    return files", "m uses a magic, a shell command (!)"),
+        ("%%flame_service m\ndef m(x):\n    %time y = x\n    return x", "exists in the kernel only"),
+        ("%%flame_service m\ndef m(x):\n    exit(x)", "m uses exit(), which exists in the kernel only"),
+        ("%%flame_service M\nclass M:\n    def m(self):\n        return get_ipython()", "M uses a magic"),
+        ("%%flame_service m\ndef m():\n    return helper()", "m uses a magic"),
+    ],
+)
+def test_what_is_wrong_with_a_cell_is_told_with_the_cure(shell: Shell, cell: str, said: str) -> None:
+    shell.run("def helper():\n    files = !ls\n    return files")
+    assert said in shell.mistake(cell) + "\n"
+
+
+def test_a_comment_may_stand_behind_the_options(shell: Shell) -> None:
+    shell.run("%%flame_service f --warmup 1  # the trainer\ndef f(x): return x")
+    assert shell.run("f(1).get()").value == 1
+
+
+def test_magics_at_the_top_level_of_a_cell_are_no_part_of_its_service(shell: Shell) -> None:
+    cell = "%%flame_service f\nfiles = !ls\ndef f(x): return x"
+    shell.run(cell)
+    shell.run("import sys")
+    assert "f: unchanged" in shell.run(cell).printed
 
 
 def test_a_target_that_differs_in_case_alone_is_taken(shell: Shell) -> None:
