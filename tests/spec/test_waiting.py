@@ -12,6 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,29 @@ def test_a_runner_knows_its_unfinished_calls_also_those_that_nobody_holds(runner
     assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
     runner.close()
     assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
+
+
+def test_calls_and_runners_go_on_while_a_callback_waits_for_something_else(engine: Engine, runner: Runner) -> None:
+    service, begun, goes_on = runner.service(echo), threading.Event(), threading.Event()
+
+    def wait(_: ObjectFuture) -> None:
+        begun.set()
+        goes_on.wait(BOUND_S)
+
+    first, last = service(0), service(0)
+    first.add_done_callback(wait)
+    assert begun.wait(BOUND_S)
+    last.add_done_callback(lambda _: None)  # its turn comes when the first lets go
+
+    def use(value: int) -> Any:
+        if value % 10 == 0:
+            with Runner("beside", engine=engine) as beside:
+                return beside.service(echo)(value).get(BOUND_S)
+        return service(value).get(BOUND_S)
+
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(use, range(40))) == list(range(40))
+    assert service(1).get(BOUND_S) == 1
+    assert time.monotonic() - began_s < BOUND_S, "it went on when the callback gave up"
+    goes_on.set()

@@ -42,6 +42,7 @@ class Leadership:
         self._is_asked = False
         self._left_at_s = 0.0
         self.is_wanted = False  # a waiter wants the lead: the engine's thread must leave
+        self.engine_is_away = False  # its thread runs a callback of others, which may wait for anything
         self.followers: dict[int, None] = {}  # threads that wait for a result without leading
 
     # --- the engine's thread ---------------------------------------------------------------------------------------
@@ -90,7 +91,9 @@ class Leadership:
 
         is_engine: it is the engine's thread itself that waits, in a callback.
         """
-        if self.followers and not is_engine:  # several waiters are served best by the engine's thread
+        if (
+            self.followers and not is_engine and not self.engine_is_away
+        ):  # several waiters are served best by the engine's thread
             return False
         return self._take_over(_GIVE_UP_S)
 

@@ -22,7 +22,7 @@ from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.warm import warm_segments
 from flamepy.clock import monotonic_s
 from flamepy.codec import frames
-from flamepy.engine.completion import Completion, look_up_at
+from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, look_up_at
 from flamepy.engine.local.containment import Containment, as_engine_failure, as_fault
 from flamepy.engine.local.dispatcher import Dispatcher
 from flamepy.engine.local.endings import Endings
@@ -133,7 +133,7 @@ class Loop:
                             lambda: (
                                 completion.outcome is not None
                                 or interrupt.is_pending
-                                or (bool(self._callbacks) and not is_engine)
+                                or (bool(self._callbacks) and not is_engine and not self.leadership.engine_is_away)
                             ),
                             deadline_s,
                         )
@@ -200,13 +200,15 @@ class Loop:
                 answered.release()
 
         self.post(run)
-        if not answers and not errors:
-            self.step()
-        if self.has_ended:
-            with contextlib.suppress(ValueError):  # the thread has taken it just before its end
-                self._inbox.remove(run)
-                raise copy.copy(self.failure or InvalidState(SHUT_DOWN))
-        answered.acquire()
+        while not answers and not errors:
+            if not self.has_ended:
+                self.step()  # again, too: the engine's thread may be in a callback that waits for this thread
+            if self.has_ended:
+                with contextlib.suppress(ValueError):  # the thread has taken it just before its end
+                    self._inbox.remove(run)
+                    raise copy.copy(self.failure or InvalidState(SHUT_DOWN))
+            if answered.acquire(timeout=INTERRUPT_CHECK_S):
+                break
         if errors:
             raise errors[0]
         return answers[0]
@@ -246,12 +248,14 @@ class Loop:
 
     def _run_callbacks(self) -> None:
         if self._callbacks:
+            self.leadership.engine_is_away = True
             while self._callbacks:
                 callback = self._callbacks.popleft()
                 try:
                     callback()
                 except BaseException:
                     logger.exception("done callback failed callback=%r", callback)
+            self.leadership.engine_is_away = False
             self.leadership.call_engine()  # go on at once, if nobody else leads
 
     def _give_up(self, error: BaseException) -> None:
