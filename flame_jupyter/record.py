@@ -116,6 +116,13 @@ class ServiceRecord:
     def called(self) -> RunnerService:
         """The same, for a call."""
         service = self.opened()
+        if not self.runner.is_open():
+            from flamepy import RunnerClosed
+
+            raise RunnerClosed(
+                f"cannot call {self.name}: its Runner has ended, with its engine. "
+                f"Run the cell that defines {self.variable} again, which starts a new one."
+            )
         self.before_call(self)
         return service
 

@@ -45,7 +45,9 @@ EACH_ERROR = [
     pytest.param(
         ["import flamepy"], "flamepy.FlameContext('no.yaml')", "InvalidConfig", ["no.yaml", "Correct the path"]
     ),
-    pytest.param(["import flamepy; flamepy.shutdown()"], "check(1)", "InvalidState", ["shut down", "the Runner again"]),
+    pytest.param(
+        ["import flamepy; flamepy.shutdown()"], "check(1)", "RunnerClosed", ["Run the cell that defines check again"]
+    ),
 ]
 MORE_SERVICES = [
     "%%flame_service stuck\ndef stuck():\n    import threading\n    threading.Event().wait()",
