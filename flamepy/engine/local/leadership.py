@@ -91,10 +91,8 @@ class Leadership:
 
         is_engine: it is the engine's thread itself that waits, in a callback.
         """
-        if (
-            self.followers and not is_engine and not self.engine_is_away
-        ):  # several waiters are served best by the engine's thread
-            return False
+        if self.followers and not (is_engine or self.engine_is_away):
+            return False  # several waiters are served best by the engine's thread
         return self._take_over(_GIVE_UP_S)
 
     def take_over_soon(self) -> bool:
