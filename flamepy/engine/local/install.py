@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from flamepy.errors import InvalidArgument, NotFound
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
+from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
 
 KEPT_DIRECTORIES = 4  # of the packages used last; each is a copy of somebody's project
 _CACHE_DIRECTORY = "__pycache__"  # Python writes it beside the modules that it imports; it follows from them
@@ -43,11 +44,15 @@ class Installer:
     def install(self, url: str | None, name: str) -> str:
         """A directory with the content of the archive at ``url`` (``file://``); an empty one when there is none.
 
-        Raises NotFound (no such archive), InvalidArgument (not an archive, or not a local one).
+        Raises NotFound (no such archive), InvalidArgument (not an archive, or not a local one), FlameError (no room,
+        too many open files).
         """
         tree = None if url is None else self._take_kept(url)
         if tree is None:
-            tree = self._unpacked(url, name)
+            try:
+                tree = self._unpacked(url, name)
+            except OSError as error:
+                raise _cannot_unpack(name, error) from error
         if url is not None:
             with self._lock:
                 self._in_use[tree.root] = (url, tree)
@@ -87,6 +92,17 @@ class Installer:
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
+
+
+def _cannot_unpack(name: str, error: OSError) -> FlameError:
+    what = f"cannot unpack the files of {name} for its workers"
+    if error.errno in NO_DESCRIPTORS:
+        return too_few_descriptors(what)
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"{what}: {error.strerror or error} ({error.filename or tempfile.gettempdir()}). See that the temporary "
+        "directory exists, can be written and has room (TMPDIR names it).",
+    )
 
 
 def unpack_again(url: str | None, root: str) -> None:

@@ -19,12 +19,13 @@ from typing import Any, Protocol
 
 from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
-from flamepy.cache.descriptors import NO_DESCRIPTORS
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
+from flamepy.core.task import TaskState
 from flamepy.engine.api import Call, Engine, SessionSpec
-from flamepy.engine.completion import Completion
-from flamepy.engine.uplink.wire import receive_message, send_message, short_address, without_blobs
+from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.uplink.wire import FIRST_REQUEST, receive_message, send_message, short_address, without_blobs
 from flamepy.errors import FlameError, FlameErrorCode
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class UplinkHost:
         self.address = address
         self._engine = engine
         self._listener = _listening_at(address)
-        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # given up to turn a connection away
+        self._spare_fd = _spare_descriptor()  # given up to turn a connection away; -1 = given up
         self._connections: set[_Connection] = set()
         self._lock = threading.Lock()
 
@@ -61,16 +62,19 @@ class UplinkHost:
     def restore(self) -> None:
         """Be found again at the address, when a cleaner of the temporary directory has removed it. Raises OSError."""
         if not os.path.exists(self.address):
+            while self.accept():  # who has connected already would be cut off
+                pass
             with contextlib.closing(_listening_at(self.address)) as listener:
                 os.dup2(listener.fileno(), self._listener.fileno(), inheritable=False)  # the loop polls this number
 
-    def accept(self) -> None:
+    def accept(self) -> bool:
+        """Take the next connection; False when there is none."""
         try:
             peer, _ = self._listener.accept()
         except OSError as error:
             if error.errno in NO_DESCRIPTORS:
                 self._turn_away()
-            return
+            return False
         peer.setblocking(True)
         connection = _Connection(self._engine, peer, self._forget)
         with self._lock:
@@ -81,13 +85,18 @@ class UplinkHost:
             self._forget(connection)
             connection.abandon()
             raise
+        return True
 
     def _turn_away(self) -> None:
         """This process may open no more files: end the connection at once, or its call would wait for an answer."""
-        os.close(self._spare_fd)
-        with contextlib.suppress(OSError):
-            self._listener.accept()[0].close()
-        self._spare_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        spare_fd, self._spare_fd = self._spare_fd, -1
+        if spare_fd >= 0:
+            os.close(spare_fd)
+        with contextlib.suppress(OSError), self._listener.accept()[0] as peer:
+            reason = too_few_descriptors("the engine cannot take another connection")
+            send_message(peer, (FIRST_REQUEST, reason, None))
+        with contextlib.suppress(OSError):  # another thread may have been faster: next time there is none to spare
+            self._spare_fd = _spare_descriptor()
 
     def _forget(self, connection: _Connection) -> None:
         with self._lock:
@@ -96,7 +105,8 @@ class UplinkHost:
     def close(self) -> None:
         """Close the listener and every connection, and wait for their threads."""
         self._listener.close()
-        os.close(self._spare_fd)
+        if self._spare_fd >= 0:
+            os.close(self._spare_fd)
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
@@ -105,9 +115,14 @@ class UplinkHost:
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors only."""
         self._listener.close()
-        os.close(self._spare_fd)
+        if self._spare_fd >= 0:
+            os.close(self._spare_fd)
         for connection in self._connections:
             connection.abandon()
+
+
+def _spare_descriptor() -> int:
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _listening_at(address: str) -> socket.socket:
@@ -153,8 +168,11 @@ class _Connection:
     def _send(self) -> None:
         while (message := self._outbox.get()) is not None:
             try:
-                send_message(self._peer, *message)
-            except (OSError, FlameError) as error:  # the worker has ended, or there is no room for the answer
+                try:
+                    send_message(self._peer, *message)
+                except FlameError as error:  # there is no room for it: that is told in its place
+                    send_message(self._peer, _instead(message[0], error))
+            except (OSError, FlameError) as error:  # the worker has ended
                 logger.debug("uplink send failed worker=%d error=%s", self._worker_id, error)
                 with contextlib.suppress(OSError):
                     self._peer.shutdown(socket.SHUT_RDWR)
@@ -173,7 +191,7 @@ class _Connection:
             except FlameError as error:
                 message = (request_id, error, None)
             except Exception as error:  # noqa: BLE001 - a bug here must reach the caller, who would wait for ever
-                message = (request_id, FlameError(FlameErrorCode.INTERNAL, f"{method} failed: {error!r}"), None)
+                message = (request_id, _told(method, error), None)
             if request_id:
                 self._outbox.put((message, out))
         self._held.clear()
@@ -301,6 +319,20 @@ class _Connection:
         outcome = without_blobs(completion.outcome, blobs)
         times = (completion.created_s, completion.started_s, completion.finished_s)
         self._outbox.put(((0, (completion.session_id, completion.task_id), (outcome, times)), blobs))
+
+
+def _instead(content: tuple[Any, ...], error: FlameError) -> tuple[Any, ...]:
+    """What is sent when an answer, or the news of a call, cannot be."""
+    request_id, first, second = content
+    if request_id:
+        return request_id, error, None
+    return 0, first, (Outcome(TaskState.FAILED, error=error), second[1])
+
+
+def _told(method: str, error: Exception) -> FlameError:
+    if isinstance(error, OSError) and error.errno in NO_DESCRIPTORS:
+        return too_few_descriptors(f"the engine cannot {method.replace('_', ' ')}")
+    return FlameError(FlameErrorCode.INTERNAL, f"{method} failed: {error!r}")
 
 
 def _with_definition(spec: SessionSpec, blobs: list[Blob]) -> SessionSpec:

@@ -26,11 +26,12 @@ from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.uplink.importing import refuse_in_import
-from flamepy.engine.uplink.wire import receive_message, send_message, short_address, with_blobs
+from flamepy.engine.uplink.wire import FIRST_REQUEST, receive_message, send_message, short_address, with_blobs
 from flamepy.errors import EngineForked, FlameError, InvalidState
 
 logger = logging.getLogger(__name__)
 
+_LAST_WORDS_S = 1.0  # how long to look for the reason why the host has closed the connection
 _GONE = "the engine that runs this call is gone: nothing can be called from here any more."
 
 
@@ -74,7 +75,7 @@ class UplinkEngine:
     def __init__(self, address: str) -> None:
         self._socket = _connected(address)
         self._sending = threading.Lock()
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(FIRST_REQUEST)
         self._answers: dict[int, _Answer] = {}
         self._completions: weakref.WeakValueDictionary[tuple[str, str], Completion] = weakref.WeakValueDictionary()
         # somebody may have left a callback and nothing else: until its end a call lives without anybody's future
@@ -86,6 +87,7 @@ class UplinkEngine:
         self._caller: threading.Thread | None = None
         self._is_closed = False
         self._is_forked = False  # is this a copy in a forked child?
+        self._turned_away: FlameError | None = None  # what the host said when it did not take the connection
         self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
         self._reader.start()
         worker_id = int(os.environ.get("FLAME_WORKER_ID", "0"))
@@ -103,8 +105,13 @@ class UplinkEngine:
         request_id, answer = next(self._ids), _Answer()
         self._answers[request_id] = answer
         try:
-            self._tell(request_id, method, arguments, blobs or [])
-            answer.gate.acquire()
+            try:
+                self._tell(request_id, method, arguments, blobs or [])
+            except FlameError:
+                if self._is_forked or not answer.gate.acquire(timeout=_LAST_WORDS_S) or answer.error is None:
+                    raise
+            else:
+                answer.gate.acquire()
         finally:
             self._answers.pop(request_id, None)
         if answer.error is not None:
@@ -113,7 +120,7 @@ class UplinkEngine:
 
     def _tell(self, request_id: int, method: str, arguments: tuple[Any, ...], blobs: list[Blob]) -> None:
         if self._is_closed:
-            raise EngineForked(FORKED) if self._is_forked else InvalidState(_GONE)
+            raise EngineForked(FORKED) if self._is_forked else self._gone()
         try:
             with self._sending:
                 if self._released:
@@ -121,7 +128,7 @@ class UplinkEngine:
                     send_message(self._socket, (0, "release", (names,)))
                 send_message(self._socket, (request_id, method, arguments), blobs)
         except OSError as error:
-            raise InvalidState(_GONE) from error
+            raise self._gone() from error
 
     def _read(self) -> None:
         while (received := receive_message(self._socket)) is not None:
@@ -134,14 +141,20 @@ class UplinkEngine:
                 continue
             first = damage or first
             answer = self._answers.pop(request_id, None)  # a gate opens once
-            if answer is not None:
+            if answer is None:  # the host has turned the connection away before anything was asked
+                self._turned_away = first
+            else:
                 answer.error, answer.value, answer.blobs = first, second, blobs
                 answer.gate.release()
         self._is_closed = True
         while self._answers:
             _, answer = self._answers.popitem()
-            answer.error = InvalidState(_GONE)
+            answer.error = self._gone()
             answer.gate.release()
+
+    def _gone(self) -> FlameError:
+        """Why nothing can be asked any more."""
+        return self._turned_away or InvalidState(_GONE)
 
     def _take_news(
         self, name: tuple[str, str], news: Outcome | TaskState, times: tuple[float, float, float], *, blobs: list[Blob]

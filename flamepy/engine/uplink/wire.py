@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _HEAD = struct.Struct("<BII")  # 1 = the body is in the first descriptor; bytes of the pickle; number of blobs
 _MAX_ADDRESS_BYTES = 100
+FIRST_REQUEST = 1  # the number of the first request on a connection; 0 is that of what needs no answer
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 
 
