@@ -84,7 +84,7 @@ def test_displayed_results_do_not_stay_in_memory_neither_below_loops_nor_in_out(
     for n in range(20):
         run_watched(kernel, f"first = big({n})\nfirst" if n == 0 else f"big({n})")
     run_watched(kernel, SETTLED)
-    held = int(kernel.run(HELD.format(limit=40_000_192)).text)
+    held = int(kernel.run(HELD.format(limit=40_001_000)).text)
     assert held <= 40_001_000, "three results that are recent, and one that has a name"
     grown = kernel.process.memory_info().rss - start_bytes
     assert grown < ALLOWED_BIG_BYTES, f"{grown / 1e6:.1f} MB more"
