@@ -96,7 +96,6 @@ def test_a_live_view_follows_its_call_while_another_cell_runs(kernel: Kernel, ve
 
     view = kernel.until(lambda message: shown.is_view(message, state="succeeded"))
     static = kernel.until(shown.is_static)
-    kernel.until(shown.is_close)
     second.touch()
 
     assert is_of(view, running)
@@ -234,10 +233,6 @@ class Shown:
         content = message["content"]
         is_update: bool = message["msg_type"] == "update_display_data"
         return is_update and content["transient"]["display_id"] == self.display_id
-
-    def is_close(self, message: dict[str, Any]) -> bool:
-        is_close: bool = message["msg_type"] == "comm_close"
-        return is_close and message["content"]["comm_id"] == self.comm_id
 
     def click_cancel(self, *, subshell_id: str | None = None) -> None:
         content = {"comm_id": self.comm_id, "data": {"method": "custom", "content": {"ask": "cancel"}}}
