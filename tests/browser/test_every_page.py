@@ -83,7 +83,8 @@ def test_when_the_kernel_goes_its_views_say_so_and_nothing_counts_on(lab: Lab, n
     else:
         lab.page.evaluate(f"() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.{way}()")
     # what is said to screen readers alone does not count
-    words = lab.page.locator(".flame-word, .flame-gone").filter(has_text="The kernel has gone").locator("visible=true")
+    seen = lab.page.get_by_text("The kernel has gone").and_(lab.page.locator(":not(.flame-said)"))
+    words = seen.locator("visible=true")
     expect(words).to_have_count(3, timeout=60_000)
     before = lab.outputs(2).all_inner_texts()
     assert "after" in before[1]
