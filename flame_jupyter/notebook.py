@@ -92,9 +92,10 @@ class Notebook:
     def restart(self, line: RunnerLine) -> tuple[Runner, str]:
         """A new Runner in place of the open one, with the same services; and what to print.
 
-        What ``line`` leaves out is as it was. When anything fails, the old Runner and its services stay.
+        What ``line`` leaves out is as it was. When anything fails, the old Runner and its services stay. One whose
+        engine has ended, by flamepy.shutdown() or otherwise, has its services too.
         """
-        old = self.runner
+        old = self._runner
         line = with_defaults(line, self._started_with)
         if old is None:
             return self.start(line), ""

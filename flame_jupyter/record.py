@@ -9,7 +9,7 @@ import itertools
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flame_jupyter.usage import used_paths
 from flamepy.errors import FlameError
@@ -117,14 +117,24 @@ class ServiceRecord:
         """The same, for a call."""
         service = self.opened()
         if not self.runner.is_open():
-            from flamepy import RunnerClosed
-
-            raise RunnerClosed(
-                f"cannot call {self.name}: its Runner has ended, with its engine. "
-                f"Run the cell that defines {self.variable} again, which starts a new one."
-            )
+            self._refuse_call()
         self.before_call(self)
         return service
+
+    def _refuse_call(self) -> NoReturn:
+        from flamepy import EngineForked, InvalidState, RunnerClosed
+
+        reason = None
+        try:
+            self.runner.check_open(f"call {self.name}")
+        except EngineForked:  # the Runner goes on, where the cells run
+            raise
+        except InvalidState as error:
+            reason = error
+        raise RunnerClosed(
+            f"cannot call {self.name}: its Runner has ended, with its engine. "
+            f"Run the cell that defines {self.variable} again, which starts a new one."
+        ) from reason
 
     def _opened_now(self) -> RunnerService:
         from flamepy.runner import ConstructorNeedsArguments

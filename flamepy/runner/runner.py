@@ -132,7 +132,7 @@ class Runner:
         Raises InvalidArgument (ConstructorNeedsArguments, a clash of names), ValueError (a combination without
         meaning), NotPicklable, RunnerClosed.
         """
-        self._check_open("open a service")
+        self.check_open("open a service")
         context = RunnerContext(execution_object, autoscale=autoscale, warmup=warmup)
         interface = interface_of(execution_object, reserved=RESERVED_NAMES, name=name)
         if interface.kind == "class":
@@ -177,7 +177,7 @@ class Runner:
         self._engine.close_session(
             session_id, cancel=True, lease=spec.lease
         )  # another thread has closed this Runner meanwhile
-        self._check_open("open a service")
+        self.check_open("open a service")
         raise AssertionError("unreachable: a Runner never opens again")
 
     def services(self) -> list[ServiceView]:
@@ -241,7 +241,7 @@ class Runner:
 
     def put_object(self, obj: Any) -> ObjectRef:
         """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""
-        self._check_open("put an object")
+        self.check_open("put an object")
         # below the first application: it stays until the end, whatever is packaged meanwhile
         return put_object(self._engine.cache, ObjectKey.for_shared(self._first_deployment.application).to_prefix(), obj)
 
@@ -272,7 +272,7 @@ class Runner:
         """Change the limit of workers, for all Runners of the engine. Raises InvalidArgument, InvalidState."""
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise InvalidArgument(f"workers must be a whole number from 1 on, got {workers!r}.")
-        self._check_open("change its workers")
+        self.check_open("change its workers")
         if not isinstance(self._engine, Resizable):
             raise InvalidState(
                 f"the engine {self._engine.name!r} of the Runner {self.name!r} cannot be resized from here: "
@@ -316,7 +316,7 @@ class Runner:
             raise
 
     def __enter__(self) -> Runner:
-        self._check_open("enter it")
+        self.check_open("enter it")
         return self
 
     def __exit__(
@@ -333,11 +333,16 @@ class Runner:
             state = "its engine has ended"
         return f"<Runner {self.name} ({state}) on {self._engine.name}>"
 
-    def _check_open(self, what: str) -> None:
+    def check_open(self, what: str) -> None:
+        """Raise why it takes no calls any more, and what to do, when it does not.
+
+        what: that cannot be done then, as in "call it". Raises RunnerClosed, EngineFailed, EngineForked, or
+        InvalidState after ``flamepy.shutdown()``.
+        """
         if self._is_closed:
             raise RunnerClosed(f"cannot {what}: {self._closed_because()}")
         if not self._engine.is_alive:
-            self._engine.list_applications()  # raises: why it takes no calls any more, and what to do
+            self._engine.list_applications()  # raises
 
     def _closed_because(self) -> str:
         return f"the Runner {self.name!r} is closed. Open a new one: Runner({self.name!r})."
@@ -349,7 +354,7 @@ class Runner:
             return
         before = self._deployment
         with self._lock, contextlib.ExitStack() as undo:
-            self._check_open("open a service")
+            self.check_open("open a service")
             self._deployment = deploy(self._engine, self._project, undo)
             self._undo.push(undo.pop_all())
         code = [path for path in changed if path.endswith(".py")]  # data changes all the time

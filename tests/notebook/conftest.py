@@ -26,6 +26,7 @@ def bare_shell(project: Path, private_home: Path, nothing_is_left: None) -> Iter
     shell.run_line_magic("unload_ext", "flame_jupyter")  # says so when it is not loaded, and does nothing
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()
+    shell.restore_sys_module_state()
     InteractiveShell.clear_instance()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Iterator
 
@@ -22,7 +23,11 @@ from tests.notebook.display_parts import HandFuture
 def shell(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     InteractiveShell.clear_instance()
-    yield InteractiveShell.instance(history_length=0)
+    shell = InteractiveShell.instance(history_length=0)
+    yield shell
+    atexit.unregister(shell.atexit_operations)
+    shell.atexit_operations()
+    shell.restore_sys_module_state()
     InteractiveShell.clear_instance()
 
 

@@ -306,7 +306,12 @@ class UplinkEngine:
         return output
 
     def waiting(self, is_waiting: bool) -> None:
-        self._tell(0, "waiting", (is_waiting,), [])
+        try:
+            self._tell(0, "waiting", (is_waiting,), [])
+        except InvalidState:
+            if self._is_forked:
+                raise
+            # else the host is gone: it lends no worker any more, and what is waited for ends with the reason
 
     def workers(self) -> list[WorkerView]:
         views: list[WorkerView] = self._records("workers")
