@@ -44,9 +44,9 @@ class _Loaded:
 
 
 UNLOAD_WAIT_S = 5.0  # who unloads wants to be rid of it, but a call that is nearly done should end
-_FUTURE = ("flamepy.runner.futures", "ObjectFuture")
+_FUTURE = ("flamepy.runner.waiting.object_future", "ObjectFuture")
 _RUNNER = ("flamepy.runner.runner", "Runner")
-_STREAM = ("flamepy.runner.streams", "ObjectStream")
+_STREAM = ("flamepy.runner.service.object_stream", "ObjectStream")
 _loaded: WeakKeyDictionary[InteractiveShell, _Loaded] = WeakKeyDictionary()
 
 

@@ -85,7 +85,7 @@ class ServiceHandle:
         if record is None or name.startswith("_"):
             raise AttributeError(name)
         from flamepy.runner import unknown_attribute
-        from flamepy.runner.methods import open_save_of
+        from flamepy.runner.service.interface import open_save_of
 
         if record.kind != "function":
             data = open_save_of(record.local if record.kind == "class" else type(record.local))
@@ -234,7 +234,7 @@ def handle_for(record: ServiceRecord) -> ServiceHandle:
 
 def methods_of(local: Any) -> tuple[str, ...]:
     """Public methods that the service offers; none for a function."""
-    from flamepy.runner.methods import public_methods
+    from flamepy.runner.service.interface import public_methods
     from flamepy.runner.types import kind_of
 
     kind = kind_of(local)

@@ -45,7 +45,7 @@ def check_reach(
 
 
 def import_path_of_workers() -> list[str]:
-    """The kernel's, without its working directory: the package stands for that (see flamepy.engine.local.pool)."""
+    """The kernel's, without its working directory: the package stands for that (engine.local.workers.pool)."""
     here = str(working_directory())
     return [each for each in sys.path if each and os.path.abspath(each) != here]
 

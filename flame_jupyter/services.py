@@ -315,8 +315,8 @@ def _check_class(cls: type, line: ServiceLine) -> None:
     """Find now what opening the session would find. Raises ValueError, InvalidArgument."""
     from flamepy import ResourceRequirement
     from flamepy.runner import RunnerContext
-    from flamepy.runner.methods import interface_of
-    from flamepy.runner.service import RESERVED_NAMES
+    from flamepy.runner.service.handle import RESERVED_NAMES
+    from flamepy.runner.service.interface import interface_of
 
     context = RunnerContext(cls, autoscale=line.autoscale, warmup=line.warmup)
     if line.retries and context.stateful:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flamepy import errors, rl, runner, util
     from flamepy.client.connection import (
         Connection,
+        Session,
         close_session,
         connect,
         create_session,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         unregister_application,
     )
     from flamepy.client.objects import delete_objects, get_object, patch_object, put_object, update_object
-    from flamepy.client.session import Session
     from flamepy.client.watcher import TaskInformer, TaskWatcher
     from flamepy.config import FlameConfigWarning, FlameContext, FlameContextRunner, FlamePackage
     from flamepy.core.application import (
@@ -65,10 +65,10 @@ if TYPE_CHECKING:
         TaskFailed,
         WorkerLost,
     )
-    from flamepy.runner.futures import ObjectFuture
     from flamepy.runner.runner import Runner
-    from flamepy.runner.service import RunnerService
-    from flamepy.runner.streams import ObjectStream
+    from flamepy.runner.service.handle import RunnerService
+    from flamepy.runner.service.object_stream import ObjectStream
+    from flamepy.runner.waiting.object_future import ObjectFuture
 
     __version__: str
 
@@ -96,18 +96,17 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
 
 _HOMES = {
     "flamepy.runner.runner": ("Runner",),
-    "flamepy.runner.service": ("RunnerService",),
-    "flamepy.runner.futures": ("ObjectFuture",),
-    "flamepy.runner.streams": ("ObjectStream",),
+    "flamepy.runner.service.handle": ("RunnerService",),
+    "flamepy.runner.waiting.object_future": ("ObjectFuture",),
+    "flamepy.runner.service.object_stream": ("ObjectStream",),
     "flamepy.engine.current": ("shutdown",),
     "flamepy.engine.api": ("WorkerView",),
     "flamepy.client.objects": ("put_object", "get_object", "update_object", "patch_object", "delete_objects"),
     "flamepy.client.connection": (
-        "connect", "Connection", "register_application", "unregister_application", "get_application",
+        "connect", "Connection", "Session", "register_application", "unregister_application", "get_application",
         "list_applications", "list_executors", "create_session", "open_session", "get_session", "list_sessions",
         "close_session",
     ),
-    "flamepy.client.session": ("Session",),
     "flamepy.client.watcher": ("TaskWatcher", "TaskInformer"),
     "flamepy.config": ("FlameContext", "FlamePackage", "FlameContextRunner", "FlameConfigWarning"),
     "flamepy.core.application": (

@@ -10,11 +10,9 @@ from __future__ import annotations
 import concurrent.futures
 import pickle
 import signal
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from flamepy.core.failure import FrameInfo
+from typing import ClassVar
 
 __all__ = [
     "AlreadyExists",
@@ -129,6 +127,38 @@ class CallTimeout(_Kind, TimeoutError):
     """``get`` or ``wait`` gave up; the call itself goes on."""
 
 
+class RemoteTraceback(Exception):
+    """Carries the worker's traceback text to where Python prints causes. ``str`` is the text, indented.
+
+    call: whose it is, the function or ``Class.method``; further: what is told below it.
+    """
+
+    def __init__(self, text: str, call: str = "", further: str = "") -> None:
+        super().__init__(text, call, further)
+        self.text = text
+        self.call = call
+        self.further = further
+
+    def __str__(self) -> str:
+        where = f"in the call of {self.call}, on a worker" if self.call else "in the worker"
+        told = f"{where}:\n" + "\n".join(f"  | {line}" for line in self.text.rstrip().splitlines())
+        return f"{told}\n{self.further}" if self.further else told
+
+
+RemoteTraceback.__module__ = "flamepy"  # what a traceback prints before the name
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """One frame of the worker's traceback. ``line``: its source line, "" where the worker cannot know it."""
+
+    filename: str
+    lineno: int
+    function: str
+    qualname: str
+    line: str = ""
+
+
 class TaskFailed(FlameError):
     """A call ended with an error.
 
@@ -137,7 +167,7 @@ class TaskFailed(FlameError):
 
     flame_call: the function or ``Class.method``; flame_type_name: of the exception in the worker; flame_detail: its
     message; flame_traceback: the worker's traceback ("" when there is none); flame_frames: its frames in the user's
-    code, outermost first, each a ``core.failure.FrameInfo``.
+    code, outermost first, each a ``FrameInfo``.
     """
 
     # of the class, for one that user code makes by calling the class of another: ``type(error)("more words")``

@@ -6,10 +6,10 @@ from __future__ import annotations
 import copy
 
 from flamepy.codec.payload import Payload
-from flamepy.core.failure import Failure
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed
+from flamepy.protocol.failure import Failure
 
 
 def output_of(outcome: Outcome) -> bytes | None:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from flamepy.core.failure import RemoteTraceback
+from flamepy.errors import RemoteTraceback
 
 _PROTOCOL = 5
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: not set on the exception classes that are written in C

@@ -19,7 +19,7 @@ from flamepy.errors import FlameError
 class Outcome:
     """How a call ended. Exactly one of value, failure, error is set.
 
-    value: the encoded result. failure: an encoded ``core.failure.Failure``, the worker's account of an exception of
+    value: the encoded result. failure: an encoded ``protocol.failure.Failure``, the worker's account of an exception of
     the user's code. error: what the engine itself has to say (WorkerLost, StateLost, CallCancelled, ...).
     because: the outcome of the argument that failed, when the call never ran.
     output: the tail of what the call printed. duration_s: how long it ran in the worker.

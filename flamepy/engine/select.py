@@ -28,7 +28,7 @@ def select_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
             cure = "unset FLAME_ENDPOINT"
         raise no_cluster(context.endpoint, cure)
-    from flamepy.engine.local.ignition import Ignition
+    from flamepy.engine.local.workers.startup import Ignition
 
     ignition = Ignition()
     from flamepy.engine.local.engine import EmbeddedEngine  # meanwhile the zygote starts

@@ -23,19 +23,19 @@ from flamepy.engine.api import Engine, Resizable, SessionSpec
 from flamepy.engine.current import current_engine
 from flamepy.engine.select import is_inside_worker, select_engine
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
-from flamepy.runner.closing import count_unfinished, finish_sessions, unfinished_calls
-from flamepy.runner.deployment import ProjectRequest, application_around, changed_paths, deploy
-from flamepy.runner.environment import check_environment
-from flamepy.runner.failures import note_other_failures
-from flamepy.runner.futures import ObjectFuture
-from flamepy.runner.iterators import ObjectFutureIterator
-from flamepy.runner.link import ServiceLink, ServiceView
-from flamepy.runner.methods import check_constructor, interface_of
-from flamepy.runner.progress import wait_for_all
-from flamepy.runner.service import RESERVED_NAMES, RunnerService, service_of
-from flamepy.runner.signatures import checks_of, shown_in_help
+from flamepy.runner.deploy.closing import count_unfinished, finish_sessions, unfinished_calls
+from flamepy.runner.deploy.deployment import ProjectRequest, application_around, changed_paths, deploy
+from flamepy.runner.deploy.environment import check_environment
+from flamepy.runner.service.handle import RESERVED_NAMES, RunnerService, service_of
+from flamepy.runner.service.interface import check_constructor, interface_of
+from flamepy.runner.service.service_link import ServiceLink, ServiceView
+from flamepy.runner.service.signatures import checks_of, shown_in_help
 from flamepy.runner.types import RunnerContext, SessionContext
-from flamepy.runner.waits import waiting_for
+from flamepy.runner.waiting.hooks import waiting_for
+from flamepy.runner.waiting.iterators import ObjectFutureIterator
+from flamepy.runner.waiting.object_future import ObjectFuture
+from flamepy.runner.waiting.progress import wait_for_all
+from flamepy.runner.waiting.user_errors import note_other_failures
 
 if TYPE_CHECKING:  # see deployment.py
     from flamepy.packaging import Package

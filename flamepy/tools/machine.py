@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from flamepy.config import FlameContext
-from flamepy.engine.local.limits import usable_cpus
+from flamepy.engine.local.workers.cpu_limits import usable_cpus
 from flamepy.errors import InvalidConfig
 from flamepy.tools.findings import Finding, Level
 

@@ -16,8 +16,8 @@ from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.clock import monotonic_s
-from flamepy.codec import frames
 from flamepy.errors import FlameError
+from flamepy.protocol import frames
 from flamepy.worker.outcome import Report
 
 _LENGTH = struct.Struct("<I")

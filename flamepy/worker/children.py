@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flamepy.clock import monotonic_s
-from flamepy.codec import frames
+from flamepy.protocol import frames
 
 EXIT_S = 2.0  # for a worker, at the end of the engine: time for its atexit handlers and finalizers
 _AFTERMATH_S = 1.5  # for what a worker has started, once it has ended

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from flamepy.codec.frames import BEGUN, RECALLS
+from flamepy.protocol.frames import BEGUN, RECALLS
 from flamepy.worker.authkey import take_authkey
 from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, PathAround
 

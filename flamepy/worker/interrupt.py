@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from flamepy.codec.frames import INTERRUPTED
+from flamepy.protocol.frames import INTERRUPTED
 
 
 class Interrupt:

@@ -20,12 +20,12 @@ from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
 from flamepy.cache.warm import KEEP_S, warm_segments
 from flamepy.clock import monotonic_s
-from flamepy.codec import barrier
-from flamepy.codec.frames import SLOT_WORDS
 from flamepy.codec.handed_on import attend_in_worker
 from flamepy.codec.reading import decode_on_worker
 from flamepy.core.application import PROJECT_VARIABLE
-from flamepy.core.binding import Binding
+from flamepy.protocol import fence as barrier
+from flamepy.protocol.frames import SLOT_WORDS
+from flamepy.protocol.worker_specification import Binding
 from flamepy.worker.channel import CallFrame, Channel, PathAround
 from flamepy.worker.forked_child import ForkMark, end_forked_child
 from flamepy.worker.inbox import Inbox

@@ -10,11 +10,11 @@ import traceback
 from dataclasses import dataclass, replace
 
 from flamepy.cache.blob import Blob
-from flamepy.codec import frames
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import decode, encode, encode_exception
-from flamepy.core.failure import Failure, FrameInfo
-from flamepy.errors import FlameError
+from flamepy.errors import FlameError, FrameInfo
+from flamepy.protocol import frames
+from flamepy.protocol.failure import Failure
 
 _OUR_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TRACEBACK_CHARS = 64 * 1024  # a recursion error of thousands of frames must not fill a notebook

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from flamepy.cache.holes import allocated_bytes, punch
-from flamepy.codec.frames import OUTPUT, OUTPUT_ON_DISK_BYTES, OUTPUT_TAIL_BYTES
+from flamepy.protocol.frames import OUTPUT, OUTPUT_ON_DISK_BYTES, OUTPUT_TAIL_BYTES
 
 _LONG_FILE_BYTES = 1 << 30  # then the file begins anew: there may be a limit to the size of files
 

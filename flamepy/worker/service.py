@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from flamepy.cache.blob import Blob
-from flamepy.codec import frames
 from flamepy.codec.payload import Payload
 from flamepy.codec.reading import decode_on_worker
-from flamepy.core.stream import StreamClose, StreamStep
 from flamepy.errors import InvalidArgument
+from flamepy.protocol import frames
+from flamepy.protocol.stream_step import StreamClose, StreamStep
 from flamepy.runner.types import RunnerContext, RunnerRequest, kind_of
 from flamepy.worker.outcome import Report
 from flamepy.worker.state import StatefulObject

@@ -16,8 +16,8 @@ from typing import Any
 from flamepy.cache.blob import Blob
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode
-from flamepy.core.stream import END_TAG, StreamClose, StreamStep
 from flamepy.errors import NotPicklable, StreamLost
+from flamepy.protocol.stream_step import END_TAG, StreamClose, StreamStep
 from flamepy.worker.outcome import succeeded
 
 # Steps that were asked for before the caller knew of the end still come; a caller has few of them out at one time.

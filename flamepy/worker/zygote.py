@@ -33,8 +33,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flamepy.codec import frames
-from flamepy.core.binding import Binding
+from flamepy.protocol import frames
+from flamepy.protocol.worker_specification import Binding
 from flamepy.worker import main as worker_main
 from flamepy.worker.authkey import take_authkey
 from flamepy.worker.children import LOOK_S, Children

@@ -20,8 +20,8 @@ import pytest
 import flamepy
 from flamepy import FlameError, Runner
 from flamepy.engine.current import current_engine, use_engine
-from flamepy.engine.local import loop as loop_module
 from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.engine.local.loop import event_loop as loop_module
 from tests.signs import BOUND_S
 
 ENGINE = os.path.dirname(loop_module.__file__) + os.sep

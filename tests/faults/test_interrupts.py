@@ -204,7 +204,7 @@ def closed_with_interrupt_at(number: int, begun: Path) -> bool:
     runner = Runner("interrupted")
     call = runner.service(announce_and_sleep)(str(begun))
     until_exists(begun)
-    interrupt = InterruptAtLine(number, ("runner/runner.py", "runner/closing.py"))
+    interrupt = InterruptAtLine(number, ("runner/runner.py", "runner/deploy/closing.py"))
     before = sys.gettrace()
     sys.settrace(interrupt.trace)
     try:

@@ -23,7 +23,7 @@ import pytest
 import flamepy
 from flamepy import Runner
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.engine.local.launcher import LEAVE_S
+from flamepy.engine.local.workers.launcher import LEAVE_S
 from tests.signs import BOUND_S, reached, until_exists
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -17,7 +17,7 @@ import flamepy
 from flamepy import Runner
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.runner.streams import PREFETCHED_PARTS
+from flamepy.runner.service.object_stream import PREFETCHED_PARTS
 from tests.faults import bad_objects as bad
 from tests.signs import BOUND_S, reached, until_exists
 

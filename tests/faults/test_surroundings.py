@@ -405,7 +405,7 @@ def test_a_program_in_the_place_of_python_that_neither_ends_nor_answers_is_ended
     body = f"""
     from flamepy.clock import monotonic_s
     from flamepy.engine.current import existing_engine
-    from flamepy.engine.local.pool import START_S
+    from flamepy.engine.local.workers.pool import START_S
 
     sys.executable = {str(silent)!r}
     try:

@@ -17,7 +17,7 @@ from tests.notebook.kernels import Kernel
 
 kernel_test = pytest.mark.kernel
 
-ITERATING = "runner/iterators.py:__next__"
+ITERATING = "runner/waiting/iterators.py:__next__"
 # What the cell waits with, the calls that are cancelled then, and the calls that go on.
 WAITS = [
     pytest.param(BLOCKED, "a.get()", "a", "bc", id="get"),

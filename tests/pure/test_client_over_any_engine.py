@@ -21,12 +21,10 @@ from flamepy.cache.api import ObjectStore
 from flamepy.cache.blob import Blob
 from flamepy.cache.store import MemoryStore
 from flamepy.client.attributes import application_attributes, session_spec
-from flamepy.client.connection import Connection
-from flamepy.client.session import Session
+from flamepy.client.connection import Connection, Session
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode
 from flamepy.core.application import Application, ApplicationAttributes, ApplicationSchema, ApplicationState, Shim
-from flamepy.core.failure import Failure
 from flamepy.core.session import SessionAttributes, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine import current
@@ -43,6 +41,7 @@ from flamepy.errors import (
     TaskFailed,
     WorkerLost,
 )
+from flamepy.protocol.failure import Failure
 from flamepy.runner.types import RunnerContext
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)

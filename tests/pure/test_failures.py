@@ -15,11 +15,11 @@ import pytest
 
 from flamepy.cache.blob import Blob
 from flamepy.codec.pickling import encode
-from flamepy.core.failure import Failure, FrameInfo
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
-from flamepy.errors import CallCancelled, DependencyFailed, FlameError, TaskFailed, WorkerLost
-from flamepy.runner.failures import error_of
+from flamepy.errors import CallCancelled, DependencyFailed, FlameError, FrameInfo, TaskFailed, WorkerLost
+from flamepy.protocol.failure import Failure
+from flamepy.runner.waiting.user_errors import error_of
 
 FRAMES = (FrameInfo("<dynamic-code>", 3, "add", "Counter.add"),)
 

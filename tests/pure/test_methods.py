@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from flamepy.errors import FlameError, InvalidArgument
-from flamepy.runner.methods import (
+from flamepy.runner.service.handle import RESERVED_NAMES
+from flamepy.runner.service.interface import (
     ConstructorNeedsArguments,
     check_constructor,
     function_name,
@@ -19,7 +20,6 @@ from flamepy.runner.methods import (
     public_methods,
     unknown_attribute,
 )
-from flamepy.runner.service import RESERVED_NAMES
 
 
 class Base:

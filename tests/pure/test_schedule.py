@@ -16,10 +16,10 @@ from flamepy.core.application import Application, ApplicationState
 from flamepy.engine.api import SessionSpec
 from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
-from flamepy.engine.local.import_path import ImportPath
-from flamepy.engine.local.link import WorkerLink
+from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.link.import_path import ImportPath
+from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
-from flamepy.engine.local.registry import Installed
 
 
 class Desk:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flamepy.runner.signatures import check_of, check_of_method, described, signature_of_method
+from flamepy.runner.service.signatures import check_of, check_of_method, described, signature_of_method
 
 
 def plain(a: int, b: int = 2, *, c: int, d: int = 3) -> None: ...

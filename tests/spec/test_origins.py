@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flamepy import Runner, TaskFailed
-from flamepy.codec.frames import TICK_S
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.protocol.frames import TICK_S
 from flamepy.runner import RunnerService
 
 MODULE = '''"""A helper."""

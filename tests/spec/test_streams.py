@@ -21,7 +21,7 @@ import pytest
 import flamepy
 from flamepy import ObjectFuture, ObjectStream, Runner
 from flamepy.engine.api import Engine
-from flamepy.runner.streams import PREFETCHED_PARTS
+from flamepy.runner.service.object_stream import PREFETCHED_PARTS
 from tests.signs import BOUND_S, reached, until_exists
 
 FOREVER = 10**9

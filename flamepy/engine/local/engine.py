@@ -24,14 +24,14 @@ from flamepy.core.session import SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
-from flamepy.engine.local.ignition import Ignition
-from flamepy.engine.local.import_path import import_path_of_caller
-from flamepy.engine.local.install import Installer
-from flamepy.engine.local.limits import usable_cpus
-from flamepy.engine.local.loop import SHUT_DOWN, Loop
+from flamepy.engine.local.applications.installer import Installer
+from flamepy.engine.local.applications.registry import Installed, Registry
+from flamepy.engine.local.link.import_path import import_path_of_caller
+from flamepy.engine.local.loop.event_loop import SHUT_DOWN, Loop
 from flamepy.engine.local.records import CallRecord, SessionRecord, task_view
-from flamepy.engine.local.registry import Installed, Registry
-from flamepy.engine.local.uplink_host import UplinkHost
+from flamepy.engine.local.workers.cpu_limits import usable_cpus
+from flamepy.engine.local.workers.startup import Ignition
+from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import AlreadyExists, CallCancelled, EngineForked, InvalidArgument, InvalidState, NotFound
 
 logger = logging.getLogger(__name__)

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from flamepy.cache.blob import Blob
 from flamepy.clock import monotonic_s
 from flamepy.codec.pickling import decode
-from flamepy.core.failure import Failure
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
-from flamepy.engine.local.import_path import ImportPath
-from flamepy.engine.local.registry import Installed
+from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.errors import FlameError
+from flamepy.protocol.failure import Failure
 
 if TYPE_CHECKING:
-    from flamepy.engine.local.link import WorkerLink
+    from flamepy.engine.local.link.worker_link import WorkerLink
 
 _REASON_CHARS = 1000  # of the error that a task has ended with: a session remembers a thousand of them
 HISTORY_TASKS = 1000  # ended tasks that a session still lists; a notebook makes millions

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
-from flamepy.codec import frames
 from flamepy.engine.completion import Outcome
 from flamepy.errors import FlameError
+from flamepy.protocol import frames
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The board: a few pages of shared memory with one slot per worker.
+
+A worker notes the call that it has begun; the engine notes the call that the worker must interrupt, and how often it
+has recalled what the worker has not begun.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from flamepy.cache.segment import default_places
+from flamepy.protocol import fence as barrier
+from flamepy.protocol.frames import BEGUN, BOARD_SLOTS, INTERRUPTED, OUTPUT, RECALLS, SLOT_WORDS, WORD
+
+
+class Board:
+    """Used by the engine's thread; each word has one writer."""
+
+    def __init__(self) -> None:
+        self._fd = default_places()[0](BOARD_SLOTS * SLOT_WORDS * WORD.size)
+        self._memory = mmap.mmap(self._fd, 0)
+        self._words = memoryview(self._memory).cast("Q")
+        self._free = list(range(BOARD_SLOTS - 1, -1, -1))
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def take(self) -> int | None:
+        """A cleared slot for a new worker; None when there is none left."""
+        if not self._free:
+            return None
+        slot = self._free.pop()
+        for word in range(SLOT_WORDS):
+            self._words[slot * SLOT_WORDS + word] = 0
+        return slot
+
+    def give_back(self, slot: int) -> None:
+        self._free.append(slot)
+
+    def begun(self, slot: int) -> int:
+        """The sending number of the call that the worker has begun last, 0 = none."""
+        return self._words[slot * SLOT_WORDS + BEGUN]
+
+    def output_begin(self, slot: int) -> int:
+        """Where in the worker's file the output of its present call begins."""
+        return self._words[slot * SLOT_WORDS + OUTPUT]
+
+    def ask_to_interrupt(self, slot: int, number: int) -> None:
+        self._words[slot * SLOT_WORDS + INTERRUPTED] = number
+
+    def recall(self, slot: int) -> tuple[int, int]:
+        """The worker begins no other call until it is told which one it keeps.
+
+        Returns how many recalls there have been, this one included, and the call that it had begun before it saw this.
+        """
+        recalls = self._words[slot * SLOT_WORDS + RECALLS] + 1
+        self._words[slot * SLOT_WORDS + RECALLS] = recalls
+        barrier.stand_between()
+        return recalls, self.begun(slot)
+
+    def close(self) -> None:
+        self._words.release()
+        self._memory.close()
+        os.close(self._fd)

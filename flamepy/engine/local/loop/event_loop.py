@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's turns: the one writer of tasks, sessions and workers.
+
+Everybody leaves commands in the inbox. Whoever leads (leadership.py: the engine's thread, or a thread that waits for
+a result) sleeps in one poll on the result pipe (reports and deaths of workers, wake-ups), the zygote and the uplink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar, cast
+
+from flamepy.cache.budget import SegmentBudget
+from flamepy.cache.warm import warm_segments
+from flamepy.clock import monotonic_s
+from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, look_up_at
+from flamepy.engine.local.link.nonblocking import Reader
+from flamepy.engine.local.loop.completions import Endings
+from flamepy.engine.local.loop.containment import Containment, as_engine_failure, as_fault
+from flamepy.engine.local.loop.dispatcher import Dispatcher
+from flamepy.engine.local.loop.leadership import HeldBackInterrupt, Leadership, may_lead
+from flamepy.engine.local.loop.reports import Reports
+from flamepy.engine.local.records import CallRecord
+from flamepy.engine.local.workers.pool import Pool
+from flamepy.engine.local.workers.startup import Ignition
+from flamepy.engine.uplink.host import UplinkHost
+from flamepy.errors import FlameError, FlameErrorCode, InvalidState
+from flamepy.protocol import frames
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
+SHUT_DOWN = "flamepy was shut down, and all Runners and services with it: create the Runner again."
+_REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
+_UNREADABLE = (
+    "what workers report cannot be read any more ({}), because a call, or a process that it started, wrote into "
+    "descriptors that it did not open, or because memory is full"
+)
+_BURST_CALLS = 64  # calls for busy workers that are accepted together
+_Answer = TypeVar("_Answer")
+
+
+class Loop:
+    """Starts the thread. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
+
+    def __init__(self, ignition: Ignition, *, limit: int, uplink: UplinkHost, budget: SegmentBudget) -> None:
+        self._ignition = ignition
+        self._results_read, self._results_write = ignition.results_read, ignition.results_write
+        self._reader = Reader(self._results_read, _READ_BYTES)
+        self.pool = Pool(ignition, limit=limit, uplink=uplink)
+        endings = Endings(self.pool, self._call_back_later)
+        self._contain = Containment(self.pool, endings)
+        self.dispatcher = Dispatcher(self.pool, budget, endings, self._contain)
+        self._reports = Reports(self.pool, budget, endings, self.dispatcher, self._contain)
+        self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
+        self._is_asleep = False
+        self._is_stopping = False
+        self.has_ended = False  # then nobody reads the inbox any more
+        self.failure: FlameError | None = None  # why it has ended, when nobody asked for that
+        self._rest = b""
+        self._is_hot = False  # did the last events come soon?
+        self._poller = select.poll()
+        self._poller.register(self._results_read, select.POLLIN)
+        self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+        self._poller.register(uplink, select.POLLIN)
+        self._uplink = uplink
+        self.leadership = Leadership(self.wake)
+        self._leading = _Leading(self)
+        self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
+        warm_segments.attend(self._look_up)
+        self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
+        self._thread.start()
+
+    # --- from any thread -------------------------------------------------------------------------------------------
+
+    def post(self, command: Callable[[], object]) -> None:
+        """Have the engine's thread run ``command``. Appending is one step: an interrupt loses nothing."""
+        self._inbox.append(command)
+        if self._is_asleep:
+            self.wake()
+
+    def _look_up(self) -> None:
+        """Memory is kept: have its deadline seen. Called by the garbage collector too, so it takes no lock."""
+        if self._is_asleep:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have whoever leads look into the inbox."""
+        self._is_asleep = False
+        os.write(self._results_write, frames.WAKE_FRAME)
+
+    def submit(self, record: CallRecord) -> None:
+        """Have a call accepted: here and now when a worker could begin it, else soon, together with others."""
+        self._inbox.append(record)
+        if self._is_asleep:
+            self.wake()
+        elif self.dispatcher.is_hungry or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
+            # whoever leads may have to wait for the interpreter lock longer than the workers have work
+            self._step(self.leadership.take_over_soon)
+
+    def step(self) -> None:
+        """Handle the inbox here and now, when nobody leads and this thread may: saves a change of thread."""
+        self._step(self.leadership.take_for_a_step)
+
+    def _step(self, take: Callable[[], bool]) -> None:
+        if may_lead(for_a_step=True):
+            with HeldBackInterrupt(self.wake):  # before the baton is taken: an interrupt must not leave with it
+                if take():
+                    with self._leading:
+                        self._handle_inbox()
+
+    def wait(self, completion: Completion, timeout_s: float | None) -> bool:
+        """Wait until the call has ended, running turns in this thread where it may lead.
+
+        False when ``timeout_s`` passed first. Raises what an interrupt raises.
+        """
+        deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
+        is_engine = threading.get_ident() == self._thread.ident  # a callback waits
+        while completion.outcome is None:
+            if may_lead():
+                with HeldBackInterrupt(self.wake) as interrupt:  # before the baton is taken, see step
+                    if self.leadership.take_to_wait(is_engine=is_engine):
+                        # callbacks are the engine's thread's to run: give way to it
+                        self._lead_until(
+                            lambda: (
+                                completion.outcome is not None
+                                or interrupt.is_pending
+                                or (bool(self._callbacks) and not is_engine and not self.leadership.engine_is_away)
+                            ),
+                            deadline_s,
+                        )
+                if completion.outcome is not None:
+                    break
+            if deadline_s is not None and monotonic_s() >= deadline_s:
+                return False
+            self._follow(completion, look_up_at(deadline_s))
+        return True
+
+    def _follow(self, completion: Completion, until_s: float) -> None:
+        """Wait for somebody else's turns, for a moment: whoever leads may stop to."""
+        me = threading.get_ident()
+        self.leadership.followers[me] = None
+        try:
+            self.leadership.call_engine()
+            completion.block(until_s - monotonic_s())
+        finally:
+            self.leadership.followers.pop(me, None)
+
+    def _lead_until(self, is_over: Callable[[], bool], deadline_s: float | None) -> None:
+        """With the baton: run turns, and give it back."""
+        with self._leading:
+            if self._inbox:
+                self._handle_inbox()
+            while not is_over() and not self._is_stopping:
+                if deadline_s is not None and monotonic_s() >= deadline_s:
+                    break
+                self._turn(look_up_at(deadline_s))
+
+    def leave_lead(self, error: BaseException | None) -> None:
+        """Give the baton back. ``error``: what got out of the turns; the loop gives up then, and tells all who wait."""
+        try:
+            if error is not None:
+                self._give_up(error)
+        finally:
+            self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
+
+    def _handle_inbox(self) -> None:
+        try:
+            self._read_results()  # nobody else does while calls come fast, and workers would run dry
+            self._run_inbox()
+            self.dispatcher.resolve()
+            self.dispatcher.dispatch()
+        except Exception as error:  # noqa: BLE001 - as in _turn
+            self._contain.end_step(error)
+
+    def ask(self, command: Callable[[], _Answer]) -> _Answer:
+        """Have whoever leads run ``command``, and wait for its answer. Raises FlameError.
+
+        Not from inside a turn: it would wait for itself.
+        """
+        answers: list[_Answer] = []
+        errors: list[FlameError] = []
+        answered = threading.Lock()
+        answered.acquire()
+
+        def run() -> None:
+            try:
+                answers.append(command())
+            except Exception as error:  # noqa: BLE001 - the caller's, and its alone
+                errors.append(as_fault(error))
+            finally:
+                answered.release()
+
+        self.post(run)
+        while not answers and not errors:
+            if not self.has_ended:
+                self.step()  # again, too: the engine's thread may be in a callback that waits for this thread
+            if self.has_ended:
+                with contextlib.suppress(ValueError):  # the thread has taken it just before its end
+                    self._inbox.remove(run)
+                    raise copy.copy(self.failure or InvalidState(SHUT_DOWN))
+            if answered.acquire(timeout=INTERRUPT_CHECK_S):
+                break
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def stop(self, timeout_s: float) -> None:
+        """Cancel everything, end every process, then the thread itself. Once."""
+        self.post(self._stop)
+        self._thread.join(timeout_s)
+        warm_segments.leave(self._look_up)
+        self._ignition.close()
+
+    def abandon(self) -> None:
+        """In a forked child: close copies of descriptors, so that processes of the parent see its end, not ours."""
+        self._is_asleep = False  # a wake-up would be written into whatever file of the child gets the number
+        self._results_write = -1
+        self.pool.abandon()
+        self._ignition.close()
+
+    # --- the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._is_stopping:
+                with self.leadership.engine_leads():
+                    while not self._is_stopping and not self.leadership.is_wanted and not self._callbacks:
+                        self._turn(None)
+                self._run_callbacks()  # without the baton: other people's code may wait for other calls
+        except BaseException as error:  # noqa: BLE001 - told to everybody who waits
+            self._give_up(error)
+        finally:
+            with self.leadership.engine_leads():
+                self._end_all_calls()
+                self.has_ended = True
+                self._end_all_calls()  # what was posted before the flag was seen
+                self.pool.close()
+            self._run_callbacks()
+
+    def _run_callbacks(self) -> None:
+        if self._callbacks:
+            self.leadership.engine_is_away = True
+            while self._callbacks:
+                callback = self._callbacks.popleft()
+                try:
+                    callback()
+                except BaseException:
+                    logger.exception("done callback failed callback=%r", callback)
+            self.leadership.engine_is_away = False
+            self.leadership.call_engine()  # go on at once, if nobody else leads
+
+    def _give_up(self, error: BaseException) -> None:
+        """The loop cannot go on: all calls end with the reason, and the next use of flamepy starts a new engine."""
+        self._is_stopping = True
+        self.failure = as_engine_failure(error)
+        with contextlib.suppress(Exception):  # the thread does it once more at its end
+            self.dispatcher.end_all(self.failure)
+
+    def _end_all_calls(self) -> None:
+        with contextlib.suppress(FlameError):  # trouble that repeats itself has no one left to hurt
+            self._run_inbox()
+        self.dispatcher.end_all(self.failure)
+
+    def _turn(self, until_s: float | None) -> None:
+        """Sleep until something happens, at most until ``until_s`` (monotonic), then handle all of it."""
+        try:
+            self._handle_events(until_s)
+        except Exception as error:  # noqa: BLE001 - what it was about ends; the loop goes on
+            self._contain.end_step(error)
+
+    def _handle_events(self, until_s: float | None) -> None:
+        self._is_asleep = True
+        events = self._next_events(until_s)
+        self._is_asleep = False
+        for fd, _ in events:
+            if fd == self._results_read:
+                self._read_results()
+            elif fd == self.pool.zygote_fileno():
+                self._replace_zygote(fd)
+            else:
+                self._try(self._uplink.accept)
+        self._run_inbox()
+        self._try(self._meet_deadlines)
+        self.dispatcher.resolve()
+        self.dispatcher.dispatch()
+
+    def _next_events(self, until_s: float | None) -> list[tuple[int, int]]:
+        sleep_ms = self._sleep_ms(until_s)
+        if sleep_ms == 0.0:
+            return self._poller.poll(0)
+        began_s = now_s = monotonic_s()
+        spin_until_s = began_s + frames.SPIN_S if self._is_hot else 0.0
+        while now_s < spin_until_s:
+            events = self._poller.poll(0)
+            if events:
+                return events
+            now_s = monotonic_s()
+        events = self._poller.poll(sleep_ms)
+        self._is_hot = monotonic_s() - began_s < frames.HOT_S
+        return events
+
+    def _sleep_ms(self, until_s: float | None) -> float | None:
+        if self._inbox or self._callbacks or self.dispatcher.has_resolved() or self.leadership.is_wanted:
+            return 0.0
+        due_s = (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s, warm_segments.next_trim_s())
+        deadlines = [at_s for at_s in due_s if at_s is not None]
+        # one more millisecond: poll rounds down, and waking too early would spin
+        return max(0.0, min(deadlines) - monotonic_s()) * 1000 + 1 if deadlines else None
+
+    def _run_inbox(self) -> None:
+        inbox = self._inbox
+        while inbox:
+            item = inbox.popleft()
+            if type(item) is CallRecord:
+                try:
+                    self.dispatcher.accept(item)
+                except Exception as error:  # noqa: BLE001 - it ends this call
+                    self._contain.end_call(item, error)
+            else:
+                self._try(cast("Callable[[], object]", item))
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Run a step that no single call depends on."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - it ends this step
+            self._contain.end_step(error)
+
+    def _meet_deadlines(self) -> None:
+        now_s = monotonic_s()
+        self.pool.tend(now_s)
+        warm_segments.trim(now_s)
+        recheck_at_s = self.dispatcher.recheck_at_s
+        if recheck_at_s is not None and now_s >= recheck_at_s:
+            self.dispatcher.take_over_backlogs(now_s)
+
+    def _read_results(self) -> None:
+        while True:
+            try:
+                data = self._reader.read()
+                found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
+                is_empty = len(data) < _READ_BYTES
+                if is_empty and self._rest:  # workers write whole frames, and all that they wrote has been read
+                    raise ValueError(f"{len(self._rest)} bytes in it are no whole frame")
+            except Exception as error:  # noqa: BLE001 - answers are lost with it, whose calls would never end
+                self._give_up(FlameError(FlameErrorCode.INTERNAL, _UNREADABLE.format(error)))
+                return
+            for head, body in found:
+                if head.kind in _REPORTS:
+                    self._reports.take(head, body)
+                elif head.kind != frames.WAKE:
+                    self._take_news_of_zygote(head)
+            if is_empty:
+                self._reports.settle()
+                return
+
+    def _take_news_of_zygote(self, head: frames.ResultHead) -> None:
+        try:
+            if head.kind == frames.DEATH:
+                self._bury(head)
+            else:
+                self.pool.set_pid(head.worker_id, head.number)
+        except Exception as error:  # noqa: BLE001 - the calls of a worker that has ended must end with it
+            self._contain.end_step(error)
+            self._inbox.append(partial(self._take_news_of_zygote, head))
+
+    def _bury(self, head: frames.ResultHead) -> None:
+        death = self.pool.bury(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
+        if death is not None:
+            self._reports.take_death(death)
+
+    def _replace_zygote(self, fd: int) -> None:
+        self._read_results()  # what the workers reported before they were ended with it
+        try:
+            self._poller.unregister(fd)
+            for death in self.pool.replace_zygote():
+                self._reports.take_death(death)
+            self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
+        except Exception as error:  # noqa: BLE001 - without a zygote there are no workers
+            self._give_up(error)
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+
+    def _call_back_later(self, callback: Callable[[], object]) -> None:
+        self._callbacks.append(callback)
+
+
+class _Leading:
+    """``with`` the baton, which is given back at the end. Nothing gets out but to those who wait."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        """The baton has been taken by who enters."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        self._loop.leave_lead(error)
+        return True

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What workers tell: a call has ended, or the worker itself has. The engine's thread only."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flamepy.cache.budget import SegmentBudget
+from flamepy.core.task import TaskState
+from flamepy.engine.completion import Outcome
+from flamepy.engine.local import schedule
+from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.link.worker_link import Report
+from flamepy.engine.local.loop.completions import Endings, cancelled, failed, state_lost
+from flamepy.engine.local.loop.containment import Containment
+from flamepy.engine.local.loop.dispatcher import Dispatcher
+from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
+from flamepy.engine.local.workers.pool import Death, Pool
+from flamepy.errors import FlameError, FlameErrorCode, WorkerLost
+from flamepy.protocol import frames
+
+logger = logging.getLogger(__name__)
+
+
+class Reports:
+    """Turns them into the ends of calls, and hands calls of lost workers back to the dispatcher."""
+
+    def __init__(
+        self, pool: Pool, budget: SegmentBudget, endings: Endings, dispatcher: Dispatcher, containment: Containment
+    ) -> None:
+        self._contain = containment
+        self._pool = pool
+        self._budget = budget
+        self._endings = endings
+        self._dispatcher = dispatcher
+        self._start_failures: dict[Installed, int] = {}
+        self._answered: dict[WorkerRecord, None] = {}  # since the last ``settle``
+
+    def take(self, head: frames.ResultHead, body: bytes) -> None:
+        """A worker reports how its oldest call ended. ``settle`` afterwards."""
+        worker = self._pool.get(head.worker_id)
+        if worker is None or worker.fault is not None:
+            return
+        try:
+            if not worker.in_flight or worker.in_flight[0].number != head.number:
+                raise _out_of_turn(worker)
+            damage, report = None, None
+            try:
+                report = worker.link.read_report(head, body)
+            except FlameError as error:
+                damage = error  # as many files are open as may be: the answer is lost, the worker is not
+            record = worker.answered()
+            self._pool.has_answered(worker)
+            if self._start_failures:
+                self._start_failures.pop(worker.installed, None)
+            self._answered[worker] = None
+        except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
+            self._contain.end_worker(worker, error)
+            return
+        try:
+            if report is not None and record.is_cancel_asked and head.status != frames.CANCELLED:
+                self._drop_answer(worker, record, report)
+                return
+            if report is not None:
+                self._take_report(record, head, report)
+                return
+            assert damage is not None
+            self._endings.finish(record, failed(damage))
+            if head.flags & frames.HAS_NEW_STATE:  # the worker is ahead of the state that the engine knows
+                self._contain.end_worker(worker, damage)
+        except Exception as error:  # noqa: BLE001 - it ends this call
+            self._contain.end_call(record, error)
+
+    def _drop_answer(self, worker: WorkerRecord, record: CallRecord, report: Report) -> None:
+        """The call ended by itself before the interrupt reached it; its caller was told that it is cancelled."""
+        self._endings.finish(record, cancelled(record, "it was about to end; its value was dropped.", report.output))
+        if report.new_state is not None:  # the object has changed: its next worker begins with the state before
+            self._pool.discard(worker)
+
+    def _take_report(self, record: CallRecord, head: frames.ResultHead, report: Report) -> None:
+        session, completion = record.session, record.completion
+        if not completion.started_s:  # it began and ended while nobody looked
+            completion.started_s = time.time() - head.duration_s
+        session.learn_duration(head.duration_s - head.importing_ticks * frames.TICK_S)  # the next one imports nothing
+        if report.new_state is not None or report.warning:
+            self._note_state(session, report)
+        if report.body.segment is not None:
+            self._budget.admit(report.body)
+        self._endings.finish(record, _outcome(record, head, report))
+
+    def settle(self) -> None:
+        """All reports that are here have been taken: see what their workers run now."""
+        answered, self._answered = self._answered, {}
+        for worker in answered:
+            try:
+                self._dispatcher.goes_on(worker)
+            except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
+                self._contain.end_worker(worker, error)
+
+    def _note_state(self, session: SessionRecord, report: Report) -> None:
+        if report.new_state is not None:
+            session.checkpoint = report.new_state
+            session.unsaved_because = ""
+            self._budget.admit(report.new_state)
+        if report.warning:
+            session.unsaved_because = report.warning
+
+    def take_death(self, death: Death) -> None:
+        """A worker is gone: one call is its victim, the others run elsewhere, a stateful session gets a successor."""
+        self._answered.pop(death.worker, None)
+        session = death.worker.session
+        if session is not None and session.worker is death.worker:
+            session.worker = None
+            session.lost_because = session.unsaved_because
+        for record in reversed(death.others):
+            try:
+                self._dispatcher.put_back(record)
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                self._contain.end_call(record, error)
+        for record in death.victims:
+            try:
+                self._take_victim(record, death)
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                self._contain.end_call(record, error)
+        if session is not None and session.lost_because:
+            for record in list(session.live.values()):
+                self._endings.give_up(record, state_lost(session))
+        if death.others and not death.victims and not death.worker.has_begun and not death.worker.is_leaving:
+            self._count_start_failure(death)
+
+    def _take_victim(self, record: CallRecord, death: Death) -> None:
+        if record.is_cancel_asked:
+            outcome = cancelled(record, "it did not react, so its worker was killed.", death.output)
+            self._endings.finish(record, outcome)
+        elif record.attempt < record.retries:
+            record.attempt += 1
+            logger.debug("retry session=%s task=%s", record.session.id, record.completion.task_id)
+            self._dispatcher.put_back(record)
+        else:
+            error = death.worker.fault or WorkerLost(record.completion.name, death.pid, death.exit_code)
+            self._endings.finish(record, failed(error, death.output))
+
+    def _count_start_failure(self, death: Death) -> None:
+        """Workers that end before their first call must not be started for ever."""
+        installed = death.worker.installed
+        count = self._start_failures[installed] = self._start_failures.get(installed, 0) + 1
+        if count < schedule.START_FAILURES:
+            return
+        del self._start_failures[installed]
+        for session in list(self._dispatcher.sessions.values()):
+            for record in list(session.live.values()) if session.installed is installed else ():
+                if record.worker is None:
+                    error = WorkerLost(f"the start of {record.completion.name}", death.pid, death.exit_code)
+                    self._endings.give_up(record, failed(error, death.output))
+
+
+def _out_of_turn(worker: WorkerRecord) -> FlameError:
+    running = worker.in_flight[0].completion.name if worker.in_flight else "no call"
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"worker {worker.pid} was ended: it answered out of turn while it ran {running}. A process that the code "
+        "started writes to the worker's own descriptors: start processes with subprocess or multiprocessing.",
+    )
+
+
+def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:
+    if head.status == frames.OK:
+        importing_s = head.importing_ticks * frames.TICK_S
+        said = report.output, head.duration_s, report.warning, report.errors, importing_s
+        return Outcome(TaskState.SUCCEED, report.body, None, None, None, *said)
+    if head.status == frames.CANCELLED:
+        return cancelled(record, "it was interrupted.", report.output)
+    return Outcome(
+        TaskState.FAILED,
+        failure=report.body,
+        output=report.output,
+        duration_s=head.duration_s,
+        warning=report.warning,
+        errors=report.errors,
+        importing_s=head.importing_ticks * frames.TICK_S,
+    )

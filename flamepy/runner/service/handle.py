@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The handle of a service: each method of the user's object is a RemoteMethod, whose call goes to a worker.
+
+Handles travel as names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flamepy.core.cache import ObjectRef
+from flamepy.runner.deploy.closing import finish_sessions
+from flamepy.runner.service.interface import Interface, unknown_attribute
+from flamepy.runner.service.service_link import ServiceLink, ServiceView
+from flamepy.runner.service.signatures import described, signature_of_method
+
+
+class RemoteMethod:
+    """One method of a service. Calling it returns at once: an ObjectFuture, an ObjectStream when it is a generator."""
+
+    def __init__(self, link: ServiceLink, method: str, name: str) -> None:
+        self._link = link
+        self._method = method
+        self._name = name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        link = self._link
+        if self._method in link.interface.streams:
+            return link.stream(self._method, self._name, args, kwargs)
+        return link.call(self._method, self._name, args, kwargs)
+
+    def __getattr__(self, attribute: str) -> Any:
+        # reached only for what a method does not have; these are what help() and inspect.signature() look for
+        link = self.__dict__.get("_link")
+        if link is not None and link.original is not None:
+            if attribute == "__origin__" and hasattr(link.original, self._method):
+                return getattr(link.original, self._method)
+            if attribute == "__signature__" and (found := signature_of_method(link.original, self._method)):
+                return found
+        raise AttributeError(attribute)
+
+    def __repr__(self) -> str:
+        return f"<remote method {self._name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (RunnerService(self._link), self._method)
+
+
+class RunnerService:
+    """A running service: call it when it is a function, call its methods otherwise. Made by ``Runner.service``.
+
+    Passed to a call, it travels as a name: the callee calls the same service.
+    """
+
+    def __init__(self, link: ServiceLink) -> None:
+        self._link = link
+        original = link.original
+        if original is not None:
+            self.__dict__["__origin__"] = original  # help() is about that
+            if link.interface.kind == "function":
+                self.__dict__["__wrapped__"] = original  # inspect.signature() too
+        for method, name in link.interface.methods.items():
+            documented = getattr(original, method, None)
+            cls = RemoteMethod if documented is None else described(RemoteMethod, documented.__doc__)
+            self.__dict__[method] = cls(link, method, name)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        link = self._link
+        if not link.interface.is_callable:
+            listed = ", ".join(f"{each}()" for each in link.interface.methods)
+            raise TypeError(f"the service {link.interface.name!r} is no function: call one of its methods: {listed}.")
+        if None in link.interface.streams:
+            return link.stream(None, link.interface.name, args, kwargs)
+        return link.call(None, link.interface.name, args, kwargs)
+
+    def close(self, wait: bool = True, timeout: float | None = None, cancel: bool = False) -> None:
+        """No new calls; the calls that are out end first, or are cancelled. Idempotent.
+
+        wait: False returns at once, the rest happens behind. timeout: seconds until calls that are still out are
+        cancelled; None = never. cancel: cancel them at once.
+        """
+        link = self._link
+        if link.closed_because:
+            return
+        link.refuse(f"the service {link.interface.name!r} is closed. Create it again with Runner.service().")
+        finish_sessions(link.engine, link.leases(), wait=wait, timeout_s=timeout, cancel=cancel)
+
+    def __getattr__(self, attribute: str) -> RemoteMethod:
+        # reached only for what the service does not have; private names are asked for by copy, pickle and IPython
+        link = self.__dict__.get("_link")
+        if link is None or attribute.startswith("_"):
+            raise AttributeError(attribute)
+        if link.interface.is_left_to_object(attribute):
+            return RemoteMethod(link, attribute, f"{link.interface.name}.{attribute}")
+        raise unknown_attribute(link.interface.name, attribute, link.interface.methods)
+
+    def __dir__(self) -> list[str]:
+        return ["close", *self._link.interface.methods]
+
+    def __repr__(self) -> str:
+        link = self._link
+        what = f"methods {', '.join(link.interface.methods)}" if link.interface.methods else "a function"
+        return f"<RunnerService {link.interface.name} ({what}) session {link.session_id}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        link = self._link
+        shape = link.interface
+        return _attached, (
+            link.application, link.session_id, replace(shape, methods=dict(shape.methods)), link.retries,
+            link.shared_definition(), link.engine.cache.endpoint,
+        )  # fmt: skip
+
+
+def service_of(link: ServiceLink) -> RunnerService:
+    """The handle, with the docstring of what it stands for where that is known."""
+    original = link.original
+    service: RunnerService = (RunnerService if original is None else described(RunnerService, original.__doc__))(link)
+    return service
+
+
+def view_of(service: RunnerService) -> ServiceView:
+    """What a handle stands for. A function, because the names on the handle belong to the user's methods."""
+    return service._link.view()
+
+
+# What a user's public method may not be called: the handle needs these names.
+RESERVED_NAMES = frozenset(name for name in vars(RunnerService) if not name.startswith("_"))
+
+
+def _attached(
+    application: str, session_id: str, interface: Interface, retries: int, definition: ObjectRef | None, endpoint: str
+) -> RunnerService:
+    """A handle that travelled: the same session, as this process reaches it."""
+    from flamepy.engine.current import engine_at
+
+    engine = engine_at(endpoint)
+    return RunnerService(
+        ServiceLink(engine, application, session_id, interface, retries=retries, definition=definition)
+    )

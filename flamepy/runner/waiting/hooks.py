@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets somebody stand around every wait for calls: a notebook, which decides what an interrupt of its cell means.
+
+The core itself only waits, and lets an interrupt through. Whoever watches is told which calls a wait is for, and sees
+how it ends. The watch holds for one context (the cell that runs, and the tasks that it starts), not for other threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from flamepy.runner.waiting.awaited import Awaited
+
+
+class Watch(Protocol):
+    def __call__(self, futures: Collection[Any], *, is_blocking: bool) -> AbstractContextManager[object]:
+        """What is entered while ``futures``, which are ObjectFutures, are waited for.
+
+        is_blocking: the thread stands still; else it is awaited.
+
+        An interrupt arrives at its exit, as KeyboardInterrupt or asyncio's CancelledError, and must go through it.
+        """
+        ...
+
+
+_watch: ContextVar[Watch | None] = ContextVar("flame_watch_of_waits", default=None)
+_UNWATCHED: AbstractContextManager[None] = contextlib.nullcontext()
+
+
+def watch_waits(watch: Watch | None) -> None:
+    """From now on ``watch`` stands around the waits of this context; None = nobody."""
+    _watch.set(watch)
+
+
+def waiting_for(futures: Collection[Awaited], *, is_blocking: bool = True) -> AbstractContextManager[object]:
+    """Around a wait for ``futures``: tells the watch. Waits inside of it are parts of this one, and not told."""
+    watch = _watch.get()
+    if watch is None:
+        return _UNWATCHED
+    return _as_one(watch, futures) if is_blocking else watch(futures, is_blocking=False)
+
+
+@contextlib.contextmanager
+def _as_one(watch: Watch, futures: Collection[Awaited]) -> Iterator[None]:
+    with watch(futures, is_blocking=True):
+        _watch.set(None)
+        try:
+            yield
+        finally:
+            _watch.set(watch)
