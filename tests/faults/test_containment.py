@@ -19,9 +19,9 @@ import pytest
 
 import flamepy
 from flamepy import FlameError, Runner
+from flamepy.engine import local
 from flamepy.engine.current import current_engine, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.engine import local
 from flamepy.engine.local.loop import event_loop as loop_module
 from tests.signs import BOUND_S
 
