@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flamepy.cache.api import Value
 from flamepy.cache.segment import Segment
 from flamepy.cache.sharing import RecentSegments
 from flamepy.codec.payload import Payload
@@ -112,3 +113,8 @@ class Blob:
         if in_segment:
             return cls(lengths, segment=Segment(fds[next_fd], nbytes)), offset, next_fd + 1
         return cls(lengths, data=bytes(frame[offset : offset + nbytes])), offset + nbytes, next_fd
+
+
+def blob_of(value: Value) -> Blob:
+    """The value in the memory of this machine: itself, when that is where it lies."""
+    return value if isinstance(value, Blob) else Blob.of(value.payload())

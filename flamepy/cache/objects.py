@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flamepy.cache.api import ObjectStore
-from flamepy.cache.blob import Blob
 from flamepy.codec.pickling import encode
 from flamepy.codec.reading import decode_or_explain
 from flamepy.core.cache import ObjectRef
@@ -18,7 +17,7 @@ Deserializer = Callable[[Any, list[Any]], Any]
 
 def put_object(store: ObjectStore, prefix: str, value: object) -> ObjectRef:
     """Store ``value`` under a fresh id below ``<app>/<session>``. Raises NotPicklable, InvalidArgument."""
-    return store.put(prefix, _blob(value, f"object for {prefix}"))
+    return store.put(prefix, encode(value, what=f"object for {prefix}"))
 
 
 def get_object(store: ObjectStore, ref: ObjectRef, deserializer: Deserializer | None = None) -> Any:
@@ -36,18 +35,14 @@ def get_object(store: ObjectStore, ref: ObjectRef, deserializer: Deserializer | 
 
 def update_object(store: ObjectStore, ref: ObjectRef, value: object) -> ObjectRef:
     """Replace the value and drop its patches; returns a ref with the new version."""
-    return store.put(ref.key, _blob(value, f"object {ref.key}"))
+    return store.put(ref.key, encode(value, what=f"object {ref.key}"))
 
 
 def patch_object(store: ObjectStore, ref: ObjectRef, delta: object) -> ObjectRef:
     """Append a change, for a deserializer to apply; returns a ref with the new version. Raises NotFound."""
-    return store.patch(ref, _blob(delta, f"patch of object {ref.key}"))
+    return store.patch(ref, encode(delta, what=f"patch of object {ref.key}"))
 
 
 def delete_objects(store: ObjectStore, prefix: str) -> None:
     """Delete one object, a session's (``<app>/<session>``) or an application's (``<app>/*``). Unknown is fine."""
     store.delete(prefix)
-
-
-def _blob(value: object, what: str) -> Blob:
-    return Blob.of(encode(value, what=what))

@@ -6,9 +6,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from flamepy.cache.api import StoredObject
-from flamepy.cache.blob import Blob
+from flamepy.cache.api import StoredObject, Value
+from flamepy.cache.blob import Blob, blob_of
 from flamepy.cache.budget import SegmentBudget
+from flamepy.codec.payload import Payload
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.errors import InvalidArgument, NotFound
 
@@ -28,14 +29,19 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._objects: dict[str, dict[str, dict[str, StoredObject]]] = {}  # application -> session -> object
 
-    def put(self, key: str, blob: Blob) -> ObjectRef:
+    def put(self, key: str, payload: Payload) -> ObjectRef:
         """Store under a full key (a new version, patches dropped) or under a fresh id below ``<app>/<session>``."""
+        return self.put_value(key, Blob.of(payload))
+
+    def put_value(self, key: str, value: Value) -> ObjectRef:
+        """The same memory under a key, not a copy."""
         parsed = _parsed(key)
         if parsed.is_all_sessions():
             raise InvalidArgument(f"cannot put an object into all sessions ({key!r}): name one, '<app>/<session>'.")
         if parsed.object_id is None:
             parsed = parsed.with_generated_id()
         object_id = _object_id(parsed)
+        blob = blob_of(value)
         with self._lock:
             session = self._objects.setdefault(parsed.app_name, {}).setdefault(parsed.session_id, {})
             old = session.get(object_id)
@@ -53,8 +59,9 @@ class MemoryStore:
             raise self._not_found(ref, "")
         return stored
 
-    def patch(self, ref: ObjectRef, blob: Blob) -> ObjectRef:
+    def patch(self, ref: ObjectRef, payload: Payload) -> ObjectRef:
         """Append a change; returns a ref with the new version. Raises NotFound, InvalidArgument."""
+        blob = Blob.of(payload)
         key = _parsed_full(ref.key)
         with self._lock:
             old = self._find(key)
@@ -66,9 +73,10 @@ class MemoryStore:
         self.budget.admit(blob)
         return ObjectRef(self.endpoint, ref.key, new.version)
 
-    def spill(self, blob: Blob) -> None:
-        """See ``cache.api.SpillingStore``."""
-        self.budget.spill(blob)
+    def spill(self, value: Value) -> None:
+        """Move a value to disk; one that has to stay in memory is no error."""
+        if isinstance(value, Blob):
+            self.budget.spill(value)
 
     def delete(self, prefix: str) -> None:
         """Delete ``<app>/<session>/<object>``, all of ``<app>/<session>`` or all of ``<app>/*``. Unknown is fine."""

@@ -54,42 +54,42 @@ class Connection:
 
     def register_application(self, name: str, app_attrs: ApplicationAttributes | Mapping[str, Any]) -> None:
         """``app_attrs`` may be a mapping of the record's fields. Raises AlreadyExists, InvalidArgument."""
-        self._engine.register_application(name, application_attributes(app_attrs))
+        self._engine.applications.register(name, application_attributes(app_attrs))
 
     def unregister_application(self, name: str) -> None:
         """Raises NotFound; InvalidState while sessions are open."""
-        self._engine.unregister_application(name)
+        self._engine.applications.unregister(name)
 
     def get_application(self, name: str) -> Application | None:
         """None when there is no such application."""
-        return self._engine.get_application(name)
+        return self._engine.applications.get(name)
 
     def list_applications(self) -> list[Application]:
-        return self._engine.list_applications()
+        return list(self._engine.applications.list())
 
     def list_executors(self) -> list[WorkerView]:
         """The worker processes as they are now."""
-        return self._engine.workers()
+        return list(self._engine.workers())
 
     def create_session(self, attrs: SessionAttributes) -> Session:
         """Raises NotFound (application), AlreadyExists (session id), InvalidArgument (common data)."""
         session_id = short_name(attrs.application) if attrs.id is None else attrs.id
-        return self._session(self._engine.create_session(session_id, session_spec(attrs)))
+        return self._session(self._engine.sessions.create(session_id, session_spec(attrs)))
 
     def open_session(self, session_id: str, spec: SessionAttributes | None = None) -> Session:
         """The session of that name; with ``spec``, made if there is none. Raises NotFound, InvalidArgument (closed)."""
-        return self._session(self._engine.open_session(session_id, None if spec is None else session_spec(spec)))
+        return self._session(self._engine.sessions.open(session_id, None if spec is None else session_spec(spec)))
 
     def list_sessions(self) -> list[Session]:
-        return [self._session(view) for view in self._engine.list_sessions()]
+        return [self._session(view) for view in self._engine.sessions.list()]
 
     def get_session(self, session_id: str) -> Session:
         """Raises NotFound."""
-        return self._session(self._engine.get_session(session_id))
+        return self._session(self._engine.sessions.get(session_id))
 
     def close_session(self, session_id: str) -> Session:
         """No new tasks in it; waiting ones are cancelled. Idempotent. Raises NotFound."""
-        return self._session(self._engine.close_session(session_id))
+        return self._session(self._engine.sessions.close(session_id))
 
     def _session(self, view: SessionView) -> Session:
         return Session(self, self._engine, view)
@@ -121,20 +121,20 @@ class Session:
 
     def common_data(self) -> bytes | None:
         """What the session was opened with."""
-        return self._engine.session_spec(self.id).common_data
+        return self._engine.sessions.common_data(self.id)
 
     def create_task(self, input: bytes | None) -> Task:  # noqa: A002 - the name of 0.6
         """Start a task, to be found again by its id until the session goes."""
         completion = self._submit(input)
-        self._engine.keep(completion)
-        return self._engine.get_task(self.id, completion.task_id)
+        self._engine.pin(completion)
+        return self._engine.sessions.task(self.id, completion.task_id)
 
     def get_task(self, task_id: str) -> Task:
         """The task as it is now. Raises NotFound."""
-        return self._engine.get_task(self.id, task_id)
+        return self._engine.sessions.task(self.id, task_id)
 
     def list_tasks(self) -> Iterator[Task]:
-        return iter(self._engine.list_tasks(self.id))
+        return iter(self._engine.sessions.tasks(self.id))
 
     def watch_task(self, task_id: str, timeout: float | None = None) -> TaskWatcher:
         """The task at each change of state, up to a terminal one. Raises NotFound; CallTimeout after ``timeout`` s."""
@@ -161,7 +161,7 @@ class Session:
 
     def close(self) -> None:
         """No new tasks; those that wait are cancelled, those that run end by themselves. Idempotent."""
-        self._take(self._engine.close_session(self.id))
+        self._take(self._engine.sessions.close(self.id))
 
     def _submit(self, data: bytes | None) -> Completion:
         if data is not None and not isinstance(data, bytes):

@@ -13,7 +13,7 @@ from flamepy.engine.current import current_engine, engine_at
 
 def put_object(key_prefix: str, obj: Any) -> ObjectRef:
     """Store ``obj`` below ``<app>/<session>``, or under ``<app>/<session>/<object>``."""
-    return objects.put_object(current_engine().cache, key_prefix, obj)
+    return objects.put_object(current_engine().objects, key_prefix, obj)
 
 
 def get_object(ref: ObjectRef, deserializer: objects.Deserializer | None = None) -> Any:
@@ -33,9 +33,9 @@ def patch_object(ref: ObjectRef, delta: Any) -> ObjectRef:
 
 def delete_objects(prefix: str) -> None:
     """Delete ``<app>/<session>/<object>``, all of ``<app>/<session>``, or all of ``<app>/*``."""
-    objects.delete_objects(current_engine().cache, prefix)
+    objects.delete_objects(current_engine().objects, prefix)
 
 
 def _cache_of(ref: ObjectRef) -> ObjectStore:
     """What one engine has in its memory, no other can have: none is started to look there."""
-    return (engine_at(ref.endpoint) if ref.endpoint.startswith("local://") else current_engine()).cache
+    return (engine_at(ref.endpoint) if ref.endpoint.startswith("local://") else current_engine()).objects

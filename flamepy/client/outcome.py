@@ -25,8 +25,8 @@ def error_of(outcome: Outcome, name: str) -> FlameError | None:
         error = copy.copy(outcome.error)
         error.__cause__ = outcome.error.__cause__
         return error
-    if outcome.because is not None:
-        cause = error_of(outcome.because, "the call before it")
+    if outcome.failed_dependency is not None:
+        cause = error_of(outcome.failed_dependency, "the call before it")
         failed = DependencyFailed(name, type(cause).__name__, str(cause))
         failed.__cause__ = cause
         return failed

@@ -10,7 +10,7 @@ from typing import Any
 
 from flamepy.client.outcome import error_of, output_of
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Engine
+from flamepy.engine.api import CancelResult, Engine
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import CallTimeout
 
@@ -38,7 +38,7 @@ class TaskFuture(concurrent.futures.Future["bytes | None"]):
 
     def cancel(self) -> bool:
         """Remove the task if it waits, interrupt it if it runs. False when it had already ended."""
-        return self._engine.cancel(self._completion)
+        return self._engine.cancel(self._completion) is CancelResult.CANCELLED
 
     def cancelled(self) -> bool:
         outcome = self._completion.outcome
@@ -60,17 +60,11 @@ class TaskFuture(concurrent.futures.Future["bytes | None"]):
 
     def _awaited(self, timeout_s: float | None) -> Outcome:
         completion = self._completion
-        if not completion.is_done():
-            self._engine.waiting(True)
-            try:
-                ended = completion.wait(timeout_s)
-            finally:
-                self._engine.waiting(False)
-            if not ended:
-                raise CallTimeout(
-                    f"task {completion.task_id} of session {completion.session_id} is not done after {timeout_s} s: "
-                    "wait longer, or cancel() it."
-                )
+        if not completion.wait(timeout_s):
+            raise CallTimeout(
+                f"task {completion.task_id} of session {completion.session_id} is not done after {timeout_s} s: "
+                "wait longer, or cancel() it."
+            )
         assert completion.outcome is not None
         return completion.outcome
 

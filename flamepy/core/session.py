@@ -39,7 +39,10 @@ class SessionAttributes:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A snapshot of a session. Counters are numbers of tasks in that state."""
+    """A snapshot of a session. Counters are numbers of tasks in that state.
+
+    name: for people; "" = not a service. handle: as it was opened with, for who makes a handle of it.
+    """
 
     id: str
     application: str
@@ -52,3 +55,5 @@ class SessionView:
     failed: int = 0
     cancelled: int = 0
     events: tuple[Event, ...] = ()
+    name: str = ""
+    handle: bytes = b""

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam between those who make calls and those who run them.
 
-An engine moves bytes: values are encoded above it (runner) and decoded in the worker and in
-``ObjectFuture.get``. A second engine is a directory that implements ``Engine``, not a set of ifs.
+An engine moves bytes: values are encoded above it (runner) and decoded in the worker and in ``ObjectFuture.get``. A
+second engine is a directory that implements ``Engine``, not a set of ifs: whoever needs more than every engine has
+looks for a ``Capability``, and says in one sentence what happens without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
 
 from flamepy.cache.api import ObjectStore
 from flamepy.codec.payload import Payload
@@ -20,10 +23,42 @@ from flamepy.core.session import SessionView
 from flamepy.core.task import Task
 from flamepy.engine.completion import Completion
 
+if TYPE_CHECKING:  # loaded when a Runner packages its project, which others need not wait for
+    from flamepy.packaging import PackageOptions, Packager
+
 FORKED = (
     "this process was forked from the one that runs the workers, and cannot use them: "
     "create a Runner of its own in the child."
 )
+
+
+class Capability(Enum):
+    """What an engine may be able to do beyond what every engine does. The value says it in words.
+
+    RESIZE: ``Engine.resize``. LIVE_OUTPUT: ``Engine.output`` tells of a call that runs. CANCEL_RUNNING: ``cancel``
+    ends a call that has begun.
+    """
+
+    RESIZE = "change how many workers run calls"
+    LIVE_OUTPUT = "show what a call prints while it runs"
+    CANCEL_RUNNING = "end a call that has begun"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """kind: the engine's name for people, such as ``embedded``; where: what it is connected to, "" = this machine."""
+
+    kind: str
+    where: str = ""
+    capabilities: frozenset[Capability] = frozenset()
+
+
+class CancelResult(Enum):
+    """What became of the wish to cancel a call."""
+
+    CANCELLED = "it ends as cancelled, at the latest when the grace period is over"
+    ENDED = "it had ended already"
+    CANNOT = "it has begun, and goes on: this engine cannot interrupt it"
 
 
 @dataclass(slots=True)
@@ -49,7 +84,7 @@ class SessionSpec:
     definition: the encoded ``RunnerContext`` (function, class or instance), or common data of a plain session.
     is_stateful: one object, one worker that keeps it, calls in the order in which they were made.
     max_instances: workers at one time, None = as many as there are. warmup: workers to start at once.
-    environ: environment variables of its workers beyond those of the engine.
+    name: for people. handle: what a handle needs that is made of the session's name, in ``SessionView`` as it is here.
     lease: of the Runner that opens it, whose end ends the session; "" = it stays until it is closed.
     """
 
@@ -61,8 +96,8 @@ class SessionSpec:
     warmup: int = 0
     resreq: ResourceRequirement | None = None
     name: str = ""
+    handle: bytes = b""
     common_data: bytes | None = None
-    environ: dict[str, str] = field(default_factory=dict)
     lease: str = ""
 
 
@@ -78,38 +113,18 @@ class WorkerView:
     state: str
 
 
-class Engine(Protocol):
-    """Runs calls somewhere. Knows bytes, never user objects. Safe to use from any thread.
+class Applications(Protocol):
+    """What can be run on an engine, by name."""
 
-    Methods raise FlameError: NotFound for an unknown name (the words "not found"), InvalidState or InvalidArgument
-    for a closed session (the words "is not open"), EngineForked in a forked child.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def is_alive(self) -> bool:
-        """Does it take calls? False after ``close``, and when it had to give up."""
-        ...
-
-    @property
-    def cache(self) -> ObjectStore: ...
-
-    @property
-    def package_store(self) -> str:
-        """A directory of the engine's own for packages of Runners without configured storage."""
-        ...
-
-    def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
+    def register(self, name: str, attributes: ApplicationAttributes) -> Application:
         """Raises AlreadyExists."""
         ...
 
-    def unregister_application(self, name: str) -> None:
+    def unregister(self, name: str) -> None:
         """Remove it and its closed sessions. Raises NotFound; InvalidState while sessions are open."""
         ...
 
-    def lease_application(
+    def lease(
         self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
     ) -> Application:
         """Use an application until ``end_lease``; register it with ``attributes`` when it is not there, in one step.
@@ -127,72 +142,133 @@ class Engine(Protocol):
         """
         ...
 
-    def get_application(self, name: str) -> Application | None: ...
+    def get(self, name: str) -> Application | None: ...
 
-    def list_applications(self) -> list[Application]: ...
+    def list(self) -> Sequence[Application]: ...
 
-    def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
+
+class Sessions(Protocol):
+    """The sessions of an engine. Those that are closed are known until their application goes."""
+
+    def create(self, session_id: str, spec: SessionSpec) -> SessionView:
         """Raises NotFound (application), AlreadyExists (session id)."""
         ...
 
-    def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
+    def create_like(self, session_id: str, new_id: str) -> SessionView:
+        """One more session of the same definition, with an object and a worker of its own, and no name.
+
+        Raises NotFound, InvalidState when that session is not open.
+        """
+        ...
+
+    def open(self, session_id: str, spec: SessionSpec | None) -> SessionView:
         """Get or create. Raises NotFound, InvalidArgument (closed, or another spec)."""
         ...
 
-    def get_session(self, session_id: str) -> SessionView: ...
+    def get(self, session_id: str) -> SessionView: ...
 
-    def list_sessions(self) -> list[SessionView]: ...
+    def list(self) -> Sequence[SessionView]: ...
 
-    def session_spec(self, session_id: str) -> SessionSpec:
-        """What the session was opened with. Raises NotFound."""
-        ...
-
-    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
+    def close(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
         """No new calls. Waiting calls are cancelled; running ones too when ``cancel``, else they end by themselves.
 
         lease: close it for this one only; it goes on while others that joined it are there.
         """
         ...
 
+    def common_data(self, session_id: str) -> bytes | None:
+        """What a plain session was opened with. Raises NotFound."""
+        ...
+
+    def task(self, session_id: str, task_id: str) -> Task:
+        """A snapshot of one task. Raises NotFound."""
+        ...
+
+    def tasks(self, session_id: str) -> Sequence[Task]: ...
+
+
+class Provisioner(Protocol):
+    """How a project reaches the workers of an engine."""
+
+    def check(self, dependencies: Sequence[str] | None, python_version: str | None) -> None:
+        """Raises InvalidArgument for what the workers would not have, where that is known before a call."""
+        ...
+
+    def options(self, excludes: Iterable[str], includes: Iterable[str]) -> PackageOptions:
+        """How a package for these workers is made."""
+        ...
+
+    @property
+    def packager(self) -> Packager:
+        """Packages projects, and knows which of them are unchanged. The same one as long as the engine lives."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs calls somewhere. Knows bytes, never user objects. Safe to use from any thread.
+
+    Methods raise FlameError: NotFound for an unknown name (the words "not found"), InvalidState or InvalidArgument
+    for a closed session (the words "is not open"), EngineForked in a forked child.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Does it take calls? False after ``close``, and when it had to give up."""
+        ...
+
+    @property
+    def objects(self) -> ObjectStore: ...
+
+    @property
+    def applications(self) -> Applications: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def provisioner(self) -> Provisioner: ...
+
     def submit(self, session_id: str, call: Call) -> Completion:
         """Hand over a call; never blocks. Raises NotFound, InvalidArgument (closed session)."""
         ...
 
-    def find(self, session_id: str, task_id: str) -> Completion:
-        """The call of that name, while anybody still holds it. Raises NotFound."""
+    def task(self, session_id: str, task_id: str) -> Completion:
+        """The call of that name, which has not ended or is pinned. Raises NotFound."""
         ...
 
-    def keep(self, completion: Completion) -> None:
-        """Only the name of this call leaves this process: ``find`` must know it until its session goes."""
+    def pin(self, completion: Completion) -> None:
+        """Only the name of this call leaves this process: ``task`` must know it until its session goes."""
         ...
-
-    def get_task(self, session_id: str, task_id: str) -> Task: ...
-
-    def list_tasks(self, session_id: str) -> list[Task]: ...
 
     def watch(self, session_id: str, task_id: str) -> Iterator[Task]:
-        """The task at each change of state; ends with a terminal state, always."""
+        """The task at each change of state, which may skip RUNNING; ends with a terminal state, always."""
         ...
 
-    def cancel(self, completion: Completion) -> bool:
-        """Remove a waiting call, interrupt a running one. False when it had already ended.
-
-        The completion ends as CANCELLED, at the latest when the grace period is over and its worker is killed.
-        """
+    def cancel(self, completion: Completion) -> CancelResult:
+        """Remove a waiting call, interrupt a running one where the engine has CANCEL_RUNNING."""
         ...
 
     def output(self, completion: Completion) -> bytes:
-        """The tail of what the call has printed so far."""
+        """The tail of what the call has printed; while it runs, b"" where the engine has no LIVE_OUTPUT."""
         ...
 
-    def waiting(self, is_waiting: bool) -> None:
-        """This thread begins or ends to wait for calls: a worker that waits does not count against the limit.
-
-        Raises EngineForked in a forked child, where no call ever ends.
-        """
+    def slot_released(self) -> AbstractContextManager[object]:
+        """Around a wait for calls that is not ``Completion.wait``: a worker that waits leaves its place to others."""
         ...
 
-    def workers(self) -> list[WorkerView]: ...
+    def workers(self) -> Sequence[WorkerView]: ...
+
+    @property
+    def worker_limit(self) -> int | None:
+        """How many workers may run calls at one time; None = somebody else decides that."""
+        ...
+
+    def resize(self, workers: int) -> None:
+        """Change ``worker_limit``. Raises InvalidState where the engine has no RESIZE."""
+        ...
 
     def abandon_in_child(self) -> None:
         """In a forked child: close copies of descriptors, touch nothing of the parent's; then raise EngineForked."""
@@ -200,15 +276,4 @@ class Engine(Protocol):
 
     def close(self, *, grace_s: float = 5.0) -> None:
         """Cancel everything, end every process and thread, free all memory. Idempotent."""
-        ...
-
-
-@runtime_checkable
-class Resizable(Protocol):
-    """What an engine can do beyond ``Engine`` when it starts the workers itself."""
-
-    worker_limit: int
-
-    def resize(self, workers: int) -> None:
-        """Change how many workers may run calls at one time."""
         ...

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flamepy.cache.blob import Blob
+from flamepy.cache.api import Value
 from flamepy.clock import monotonic_s
 from flamepy.core.task import TaskState
 from flamepy.errors import FlameError
@@ -21,7 +20,7 @@ class Outcome:
 
     value: the encoded result. failure: an encoded ``protocol.failure.Failure``, the worker's account of an exception of
     the user's code. error: what the engine itself has to say (WorkerLost, StateLost, CallCancelled, ...).
-    because: the outcome of the argument that failed, when the call never ran.
+    failed_dependency: the outcome of the argument that failed, when the call never ran.
     output: the tail of what the call printed. duration_s: how long it ran in the worker.
     warning: something that the caller should be told once (a state that cannot be saved).
     errors: the part of the output that Python code wrote to ``sys.stderr``. importing_s: the part of ``duration_s`` in
@@ -29,10 +28,10 @@ class Outcome:
     """
 
     state: TaskState
-    value: Blob | None = None
-    failure: Blob | None = None
+    value: Value | None = None
+    failure: Value | None = None
     error: FlameError | None = None
-    because: Outcome | None = None
+    failed_dependency: Outcome | None = None
     output: bytes = b""
     duration_s: float = 0.0
     warning: str = ""
@@ -51,24 +50,17 @@ def look_up_at(deadline_s: float | None) -> float:
 
 
 class Completion:
-    """The engine's end of a future: one call, its state, and who waits for it. One engine thread writes it.
+    """The engine's end of a future: one call, its state, and who waits for it. One thread of the engine writes it.
 
     Times are seconds since the epoch; 0.0 = not yet.
     """
 
     __slots__ = (
-        "__weakref__", "_callbacks", "_observers", "_waiter", "_waiters", "created_s", "finished_s", "name", "outcome",
-        "session_id", "started_s", "state", "task_id",
+        "__weakref__", "_callbacks", "_observers", "created_s", "finished_s", "name", "outcome", "session_id",
+        "started_s", "state", "task_id",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        session_id: str,
-        task_id: str,
-        name: str = "",
-        waiter: Callable[[Completion, float | None], bool] | None = None,
-    ) -> None:
-        """waiter: the engine's way to wait, with the meaning of ``block``; None = block."""
+    def __init__(self, session_id: str, task_id: str, name: str = "") -> None:
         self.session_id = session_id
         self.task_id = task_id
         self.name = name
@@ -77,8 +69,6 @@ class Completion:
         self.started_s = 0.0
         self.finished_s = 0.0
         self.outcome: Outcome | None = None
-        self._waiter = waiter
-        self._waiters: list[Callable[[], object]] | None = None
         self._callbacks: list[Callable[[], object]] | None = None
         self._observers: list[Callable[[], object]] | None = None
 
@@ -87,15 +77,13 @@ class Completion:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until the call has ended; False when ``timeout_s`` passed first. Can be interrupted."""
-        if self.outcome is not None:
-            return True
-        return self.block(timeout_s) if self._waiter is None else self._waiter(self, timeout_s)
+        return self.outcome is not None or self.block(timeout_s)
 
     def block(self, timeout_s: float | None) -> bool:
         """Wait for another thread to complete the call."""
         gate = threading.Lock()
         gate.acquire()
-        self.on_done(gate.release, is_ours=True)
+        self._wake_by(gate.release)
         deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
         try:
             while not gate.acquire(True, max(look_up_at(deadline_s) - monotonic_s(), 0.0)):
@@ -103,27 +91,22 @@ class Completion:
                     return False
             return True
         finally:
-            if self.outcome is None and self._waiters:  # it gives up: many short waits must not pile up here
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(gate.release)
+            if self.outcome is None:  # it gives up: many short waits must not pile up here
+                self._forget_waker(gate.release)
 
-    def on_done(self, callback: Callable[[], object], *, is_ours: bool = False) -> None:
-        """Call ``callback`` once the call has ended: at once, or in the engine's thread, where it must not block.
+    def _wake_by(self, wake: Callable[[], object]) -> None:
+        self.on_done(wake)
 
-        is_ours: it is a few instructions of flamepy, and may run in the middle of a turn of the engine.
-        """
-        if is_ours:
-            if self._waiters is None:
-                self._waiters = []
-            self._waiters.append(callback)
-            if self.outcome is not None:
-                _call_all(self._waiters)
-        else:
-            if self._callbacks is None:
-                self._callbacks = []
-            self._callbacks.append(callback)
-            if self.outcome is not None:
-                _call_all(self._callbacks)
+    def _forget_waker(self, wake: Callable[[], object]) -> None:
+        self.remove_callbacks(wake)
+
+    def on_done(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once the call has ended: at once, or in a thread of the engine, where it must not block."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+        if self.outcome is not None:
+            call_all(self._callbacks)
 
     def remove_callbacks(self, callback: Callable[[], object]) -> int:
         """Forget what ``on_done`` was given and equals ``callback``; returns how many there were."""
@@ -137,7 +120,7 @@ class Completion:
         return count
 
     def on_change(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` at each change of state from now on, in the engine's thread, where it must not block."""
+        """Call ``callback`` at each change of state from now on, in a thread of the engine, where it must not block."""
         if self._observers is None:
             self._observers = []
         self._observers.append(callback)
@@ -145,40 +128,35 @@ class Completion:
     def enter(self, state: TaskState) -> None:
         """For the engine: the call runs now, or waits again."""
         self.state = state
-        if self._observers:
-            for observer in self._observers:
-                observer()
+        self._tell_observers()
 
-    def complete(self, outcome: Outcome, call_back: Callable[[Callable[[], object]], object] | None = None) -> None:
-        """For the engine: store the outcome, then wake everybody. A second outcome is ignored.
+    def complete(self, outcome: Outcome) -> None:
+        """For the engine: store the outcome, then wake all that wait. A second outcome is ignored."""
+        self._end(outcome)
+        if self._callbacks:
+            call_all(self._callbacks)
 
-        call_back: takes callbacks that are not ours, to be called after the turn; None = call them here.
-        """
+    def _end(self, outcome: Outcome) -> None:
         if self.outcome is None:
             self.finished_s = time.time()
             self.state = outcome.state
             self.outcome = outcome
-            if self._observers:
-                for observer in self._observers:
-                    observer()
-        if self._waiters:
-            _call_all(self._waiters)
-        if self._callbacks:
-            callbacks = self._callbacks
-            if call_back is None:
-                _call_all(callbacks)
-            else:  # one by one: what one raises must not keep the others from being called
-                for _ in range(len(callbacks)):
-                    call_back(lambda: _call_next(callbacks))
+            self._tell_observers()
+
+    def _tell_observers(self) -> None:
+        if self._observers:
+            for observer in self._observers:
+                observer()
 
 
-def _call_all(callbacks: list[Callable[[], object]]) -> None:
+def call_all(callbacks: list[Callable[[], object]]) -> None:
     """Call each once, whichever thread else does so at the same time."""
     while callbacks:
-        _call_next(callbacks)
+        call_next(callbacks)
 
 
-def _call_next(callbacks: list[Callable[[], object]]) -> None:
+def call_next(callbacks: list[Callable[[], object]]) -> None:
+    """Take the oldest out of the list, and call it."""
     try:
         callback = callbacks.pop(0)  # one step: no two threads get the same
     except IndexError:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which engine a configuration means (design decision 21), and how it is started."""
+"""Which engine a configuration means, and how it is started: a table with one row for each kind of address."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from flamepy.config import ContextFields
 from flamepy.engine.api import Engine
 from flamepy.errors import InvalidArgument
 
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
+HERE = ""  # what is connected to without an endpoint: this machine, or in a call the engine that runs it
 
 
 def is_inside_worker(environ: Mapping[str, str]) -> bool:
@@ -17,17 +19,22 @@ def is_inside_worker(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(UPLINK_VARIABLE))
 
 
-def select_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
-    """Start the engine. In a worker: the one that runs it; no endpoint: the embedded one. Raises InvalidArgument."""
+def target_of(context: ContextFields) -> str:
+    """What the configuration connects to: contexts with the same target share an engine."""
+    return context.endpoint or HERE
+
+
+def start_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
+    """Start the engine of this configuration. Raises InvalidArgument."""
+    return _STARTERS[urlsplit(target_of(context)).scheme](context, environ)
+
+
+def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
+    """In a worker: the engine that runs it; elsewhere the embedded one."""
     if is_inside_worker(environ):
         from flamepy.engine.uplink.client import UplinkEngine
 
         return UplinkEngine(environ[UPLINK_VARIABLE])
-    if context.endpoint is not None:
-        cure = f"remove 'endpoint' from {context.source}" if context.source else "unset FLAME_ENDPOINT"
-        if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
-            cure = "unset FLAME_ENDPOINT"
-        raise no_cluster(context.endpoint, cure)
     from flamepy.engine.local.workers.startup import Ignition
 
     ignition = Ignition()
@@ -36,8 +43,23 @@ def select_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
     return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, ignition=ignition)
 
 
+def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine:
+    assert context.endpoint is not None
+    cure = f"remove 'endpoint' from {context.source}" if context.source else "unset FLAME_ENDPOINT"
+    if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
+        cure = "unset FLAME_ENDPOINT"
+    raise no_cluster(context.endpoint, cure)
+
+
+_STARTERS: Mapping[str, Callable[[ContextFields, Mapping[str, str]], Engine]] = {
+    HERE: _start_here,
+    "http": _start_cluster,
+    "https": _start_cluster,
+}
+
+
 def no_cluster(endpoint: str, cure: str) -> InvalidArgument:
-    """The error to raise when somebody wants the cluster at ``endpoint``."""
+    """The error to raise where the cluster at ``endpoint`` is wanted."""
     return InvalidArgument(
         f"cannot use the cluster at {endpoint}: this release runs calls on this machine only. "
         f"To use the embedded engine, {cure}."

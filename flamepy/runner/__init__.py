@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flamepy.runner.deploy.environment import EnvironmentWarning as EnvironmentWarning
+    from flamepy.engine.environment import EnvironmentWarning as EnvironmentWarning
     from flamepy.runner.runner import Runner as Runner
     from flamepy.runner.runner import StaleCodeWarning as StaleCodeWarning
     from flamepy.runner.service.attaching import OpenService as OpenService
@@ -40,7 +40,7 @@ _HOMES = {
     "ConstructorNeedsArguments": "service.interface",
     "UnknownMethod": "service.interface",
     "unknown_attribute": "service.interface",
-    "EnvironmentWarning": "deploy.environment",
+    "EnvironmentWarning": "flamepy.engine.environment",
     "ObjectFuture": "waiting.object_future",
     "ObjectFutureIterator": "waiting.iterators",
     "ObjectStream": "service.object_stream",
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    value = getattr(importlib.import_module(home if home.startswith("flamepy.") else f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

@@ -19,14 +19,13 @@ from flamepy.config import ContextFields, FlameContext
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
-from flamepy.engine.api import Engine, Resizable, SessionSpec
-from flamepy.engine.current import current_engine
-from flamepy.engine.select import is_inside_worker, select_engine
-from flamepy.errors import CallTimeout, FlameError, InvalidArgument, InvalidState, RunnerClosed
+from flamepy.engine.api import Engine, SessionSpec
+from flamepy.engine.current import engine_for, warn_of_differences
+from flamepy.engine.select import is_inside_worker
+from flamepy.errors import CallTimeout, FlameError, InvalidArgument, RunnerClosed
 from flamepy.runner.deploy.closing import count_unfinished, finish_sessions, unfinished_calls
 from flamepy.runner.deploy.deployment import ProjectRequest, application_around, changed_paths, deploy
-from flamepy.runner.deploy.environment import check_environment
-from flamepy.runner.service.handle import RESERVED_NAMES, RunnerService, service_of
+from flamepy.runner.service.handle import RESERVED_NAMES, RunnerService, description_of, service_of
 from flamepy.runner.service.interface import check_constructor, interface_of
 from flamepy.runner.service.service_link import ServiceLink, ServiceView
 from flamepy.runner.service.signatures import checks_of, shown_in_help
@@ -79,17 +78,18 @@ class Runner:
         self._is_closed = False  # to new services
         self._is_ending = False  # somebody sees to the end, or has done so
         is_nested = is_inside_worker(os.environ)
+        is_chosen = context is not None
         if context is None:
             # in a worker, whatever configuration file lies around has no say
             context = ContextFields() if is_nested else FlameContext()
         settings = context.required_package()  # before anything is started (design decision 21)
         directory = _absolute(root)
-        check_environment(dependencies, python_version)
         if engine is None:
-            if context.endpoint is not None and not is_nested:
-                select_engine(context, os.environ)  # raises: names the cluster and the cure
-            engine = current_engine(context)
+            engine = engine_for(context)
+            if is_chosen:
+                warn_of_differences(context, engine)
         self._engine = engine
+        engine.provisioner.check(dependencies, python_version)
         self._project = ProjectRequest(
             name=name,
             root=directory,
@@ -150,21 +150,22 @@ class Runner:
             warmup=warmup,
             resreq=ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq,
             name=interface.name,
+            handle=description_of(interface, is_stateful=bool(context.stateful), retries=retries),
             lease=self._deployment.lease_id,
         )
         chosen_id = _chosen_session_id(execution_object)
         session_id = chosen_id or short_name(application)
         if chosen_id:
-            self._engine.open_session(session_id, spec)  # joins a session that is open under this id
+            self._engine.sessions.open(session_id, spec)  # joins a session that is open under this id
         else:
-            self._engine.create_session(session_id, spec)
+            self._engine.sessions.create(session_id, spec)
         link = ServiceLink(
             self._engine,
             application,
             session_id,
             interface,
+            is_stateful=bool(context.stateful),
             retries=retries,
-            definition=None if context.stateful or not interface.streams else definition,
             checks=checks_of(execution_object, interface.kind, interface.methods, is_callable=interface.is_callable),
             original=shown_in_help(execution_object, interface.kind),
             lease=spec.lease,
@@ -174,7 +175,7 @@ class Runner:
             if not self._is_closed:
                 self._links.append(link)
                 return service_of(link)
-        self._engine.close_session(
+        self._engine.sessions.close(
             session_id, cancel=True, lease=spec.lease
         )  # another thread has closed this Runner meanwhile
         self.check_open("open a service")
@@ -243,7 +244,9 @@ class Runner:
         """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""
         self.check_open("put an object")
         # below the first application: it stays until the end, whatever is packaged meanwhile
-        return put_object(self._engine.cache, ObjectKey.for_shared(self._first_deployment.application).to_prefix(), obj)
+        return put_object(
+            self._engine.objects, ObjectKey.for_shared(self._first_deployment.application).to_prefix(), obj
+        )
 
     # -- the deployment
 
@@ -266,18 +269,13 @@ class Runner:
     @property
     def worker_limit(self) -> int | None:
         """How many workers of the embedded engine run calls at one time; None where another process decides that."""
-        return self._engine.worker_limit if isinstance(self._engine, Resizable) else None
+        return self._engine.worker_limit
 
     def resize(self, workers: int) -> None:
         """Change the limit of workers, for all Runners of the engine. Raises InvalidArgument, InvalidState."""
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise InvalidArgument(f"workers must be a whole number from 1 on, got {workers!r}.")
         self.check_open("change its workers")
-        if not isinstance(self._engine, Resizable):
-            raise InvalidState(
-                f"the engine {self._engine.name!r} of the Runner {self.name!r} cannot be resized from here: "
-                "set the number of workers in the program that started it (FLAME_WORKERS)."
-            )
         self._engine.resize(workers)
 
     # -- the end
@@ -331,7 +329,7 @@ class Runner:
             state = f"open, {len(self.services())} services"
         else:
             state = "its engine has ended"
-        return f"<Runner {self.name} ({state}) on {self._engine.name}>"
+        return f"<Runner {self.name} ({state}) on {self._engine.info.kind}>"
 
     def check_open(self, what: str) -> None:
         """Raise why it takes no calls any more, and what to do, when it does not.
@@ -342,7 +340,7 @@ class Runner:
         if self._is_closed:
             raise RunnerClosed(f"cannot {what}: {self._closed_because()}")
         if not self._engine.is_alive:
-            self._engine.list_applications()  # raises
+            self._engine.applications.list()  # raises
 
     def _closed_because(self) -> str:
         return f"the Runner {self.name!r} is closed. Open a new one: Runner({self.name!r})."

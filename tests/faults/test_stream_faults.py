@@ -192,10 +192,10 @@ def test_a_part_that_is_cancelled_from_outside_ends_the_stream_as_cancelled(
         stream = runner.service(resist)(str(tmp_path / "begun"))
         next(stream)
         until_exists(tmp_path / "begun")
-        for session in embedded.list_sessions():
-            for task in embedded.list_tasks(session.id):
+        for session in embedded.sessions.list():
+            for task in embedded.sessions.tasks(session.id):
                 if not task.state.is_terminal():
-                    embedded.cancel(embedded.find(session.id, task.id))
+                    embedded.cancel(embedded.task(session.id, task.id))
         assert reached(lambda: stream.state == "closed")
         with pytest.raises(flamepy.CallCancelled):
             next(stream)

@@ -64,7 +64,7 @@ BIG = "%%flame_service big --quiet\ndef big(n):\n    return bytes([n % 256]) * 1
 HELD = """
 import sys, time
 from flamepy.engine.current import current_engine
-budget, deadline = current_engine().cache.budget, time.monotonic() + 60
+budget, deadline = current_engine().objects.budget, time.monotonic() + 60
 while budget.in_memory_bytes > {limit} and time.monotonic() < deadline:
     time.sleep(0.05)
 print(budget.in_memory_bytes)

@@ -6,10 +6,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
 import threading
-from collections.abc import Iterator
-from datetime import datetime, timezone
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cloudpickle
@@ -17,18 +15,15 @@ import numpy as np
 import pytest
 
 import flamepy
-from flamepy.cache.api import ObjectStore
 from flamepy.cache.blob import Blob
-from flamepy.cache.store import MemoryStore
 from flamepy.client.attributes import application_attributes, session_spec
 from flamepy.client.connection import Connection, Session
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode
-from flamepy.core.application import Application, ApplicationAttributes, ApplicationSchema, ApplicationState, Shim
-from flamepy.core.session import SessionAttributes, SessionState, SessionView
+from flamepy.core.application import ApplicationAttributes, ApplicationSchema, Shim
+from flamepy.core.session import SessionAttributes, SessionState
 from flamepy.core.task import Task, TaskState
-from flamepy.engine import current
-from flamepy.engine.api import Call, Engine, SessionSpec, WorkerView
+from flamepy.engine.api import Call, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import (
     CallCancelled,
@@ -43,131 +38,39 @@ from flamepy.errors import (
 )
 from flamepy.protocol.failure import Failure
 from flamepy.runner.types import RunnerContext
+from flamepy.testing import HandDrivenEngine, use_engine
+from flamepy.testing.registries import HeldCall
 
-NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
-
-class HandEngine:
-    """Holds tasks until ``end`` is called; keeps what it was given where tests can look."""
-
-    name = "hand"
-    is_alive = True
+class HandEngine(HandDrivenEngine):
+    """Tasks by their ids, and a word when there is one."""
 
     def __init__(self) -> None:
-        self.cache: ObjectStore = MemoryStore("test://", memory_limit_bytes=None, spill_directory=None)
-        self.package_store = ""
-        self.applications: dict[str, Application] = {}
-        self.sessions: dict[str, SessionSpec] = {}
-        self.closed: set[str] = set()
-        self.calls: dict[str, tuple[Call, Completion]] = {}
-        self.numbers = itertools.count(1)
-        self.kept: set[str] = set()
-        self.now_waiting = 0
+        super().__init__()
+        self.applications.register("app", ApplicationAttributes())
         self.submitted = threading.Event()
 
-    def end(self, task_id: str, outcome: Outcome) -> None:
-        self.calls[task_id][1].complete(outcome)
-
-    def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
-        self.applications[name] = Application(name, name, ApplicationState.ENABLED, NOW, schema=attributes.schema)
-        return self.applications[name]
-
-    def unregister_application(self, name: str) -> None:
-        del self.applications[name]
-
-    def lease_application(
-        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
-    ) -> Application:
-        raise NotImplementedError("for Runners")
-
-    def end_lease(self, lease_id: str) -> bool:
-        raise NotImplementedError("for Runners")
-
-    def get_application(self, name: str) -> Application | None:
-        return self.applications.get(name)
-
-    def list_applications(self) -> list[Application]:
-        return list(self.applications.values())
-
-    def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
-        self.sessions[session_id] = spec
-        return self.get_session(session_id)
-
-    def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
-        if spec is not None:
-            self.sessions.setdefault(session_id, spec)
-        return self.get_session(session_id)
-
-    def get_session(self, session_id: str) -> SessionView:
-        if session_id not in self.sessions:
-            raise NotFound(f"session {session_id!r} not found")
-        state = SessionState.CLOSED if session_id in self.closed else SessionState.OPEN
-        pending = sum(not completion.is_done() for _, completion in self.calls.values())
-        return SessionView(session_id, self.sessions[session_id].application, state, NOW, pending=pending)
-
-    def list_sessions(self) -> list[SessionView]:
-        return [self.get_session(session_id) for session_id in self.sessions]
-
-    def session_spec(self, session_id: str) -> SessionSpec:
-        return self.sessions[session_id]
-
-    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
-        self.closed.add(session_id)
-        return self.get_session(session_id)
-
     def submit(self, session_id: str, call: Call) -> Completion:
-        completion = Completion(session_id, str(next(self.numbers)), call.name)
-        self.calls[completion.task_id] = (call, completion)
-        self.submitted.set()
-        return completion
+        try:
+            return super().submit(session_id, call)
+        finally:
+            self.submitted.set()
 
-    def find(self, session_id: str, task_id: str) -> Completion:
-        return self.calls[task_id][1]
-
-    def keep(self, completion: Completion) -> None:
-        self.kept.add(completion.task_id)
-
-    def get_task(self, session_id: str, task_id: str) -> Task:
-        call, completion = self.calls[task_id]
-        return Task(task_id, session_id, completion.state, NOW, input=call.input)
-
-    def list_tasks(self, session_id: str) -> list[Task]:
-        return [self.get_task(session_id, task_id) for task_id in self.calls]
-
-    def watch(self, session_id: str, task_id: str) -> Iterator[Task]:
-        completion = self.find(session_id, task_id)
-        yield self.get_task(session_id, task_id)
-        if not completion.is_done():
-            completion.wait()
-            yield self.get_task(session_id, task_id)
-
-    def cancel(self, completion: Completion) -> bool:
-        had_ended = completion.is_done()
-        completion.complete(Outcome(TaskState.CANCELLED))
-        return not had_ended
-
-    def output(self, completion: Completion) -> bytes:
-        return b""
-
-    def waiting(self, is_waiting: bool) -> None:
-        self.now_waiting += 1 if is_waiting else -1
-
-    def workers(self) -> list[WorkerView]:
+    def workers(self) -> Sequence[WorkerView]:
         return [WorkerView(1, 4711, "app", None, None, "idle")]
 
-    def abandon_in_child(self) -> None:
-        """Nothing here belongs to a process."""
+    def held(self, task_id: str) -> HeldCall:
+        (found,) = [each.calls[task_id] for each in self.sessions.records.values() if task_id in each.calls]
+        return found
 
-    def close(self, *, grace_s: float = 5.0) -> None:
-        for _, completion in self.calls.values():
-            completion.complete(Outcome(TaskState.CANCELLED))
+    def end_task(self, task_id: str, outcome: Outcome) -> None:
+        self.end_with(self.held(task_id).completion, outcome)
 
 
 @pytest.fixture
 def hand() -> Iterator[HandEngine]:
     engine = HandEngine()
-    as_engine: Engine = engine  # the type checker sees to it that the double keeps to the protocol
-    with current.use_engine(as_engine):
+    with use_engine(engine):
         yield engine
     engine.close()
 
@@ -189,9 +92,10 @@ def failure(type_name: str = "ValueError", message: str = "no") -> Outcome:
 def test_a_session_is_made_and_found_again(hand: HandEngine) -> None:
     made = flamepy.create_session("app", b"common", min_instances=1, max_instances=2)
     assert made.id.startswith("app-")
-    assert (made.application, made.state, made.creation_time, made.pending) == ("app", SessionState.OPEN, NOW, 0)
+    assert (made.application, made.state, made.pending) == ("app", SessionState.OPEN, 0)
     assert made.common_data() == b"common"
-    assert (hand.sessions[made.id].min_instances, hand.sessions[made.id].max_instances) == (1, 2)
+    spec = hand.sessions.record(made.id).spec
+    assert (spec.min_instances, spec.max_instances) == (1, 2)
     assert flamepy.get_session(made.id).id == made.id
     assert flamepy.open_session(made.id).common_data() == b"common"
     assert [one.id for one in flamepy.list_sessions()] == [made.id]
@@ -219,10 +123,10 @@ def test_a_closed_session_says_so(hand: HandEngine, session: Session) -> None:
 
 def test_bytes_go_in_and_bytes_come_out(hand: HandEngine, session: Session) -> None:
     future = session.run(b"in")
-    call, _ = hand.calls["1"]
+    call = hand.held("1").call
     assert (call.request.data, call.input, call.name) == (b"in", b"in", "app")
     assert not future.done()
-    hand.end("1", success(b"out"))
+    hand.end_task("1", success(b"out"))
     assert future.done()
     assert future.result(0) == b"out"
     assert future.exception() is None
@@ -230,7 +134,7 @@ def test_bytes_go_in_and_bytes_come_out(hand: HandEngine, session: Session) -> N
 
 def test_a_service_may_return_nothing(hand: HandEngine, session: Session) -> None:
     future = session.run(None)
-    hand.end("1", success(None))
+    hand.end_task("1", success(None))
     assert future.result() is None
 
 
@@ -244,7 +148,7 @@ def test_an_output_with_buffers_becomes_one_pickle(hand: HandEngine, session: Se
     encoded = encode(value)
     assert encoded.buffers
     future = session.run(b"")
-    hand.end("1", Outcome(TaskState.SUCCEED, value=Blob.of(encoded)))
+    hand.end_task("1", Outcome(TaskState.SUCCEED, value=Blob.of(encoded)))
     output = future.result()
     assert output is not None
     assert np.array_equal(cloudpickle.loads(output), value)
@@ -252,7 +156,7 @@ def test_an_output_with_buffers_becomes_one_pickle(hand: HandEngine, session: Se
 
 def test_a_failed_task_raises_its_message(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
-    hand.end("1", failure())
+    hand.end_task("1", failure())
     with pytest.raises(TaskFailed, match="app raised ValueError: no") as caught:
         future.result()
     assert caught.value.flame_traceback == "Traceback ..."
@@ -263,26 +167,25 @@ def test_a_failed_task_raises_its_message(hand: HandEngine, session: Session) ->
 
 def test_the_errors_of_the_engine_are_raised_as_they_are(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
-    hand.end("1", Outcome(TaskState.FAILED, error=WorkerLost("app", 4711, -9)))
+    hand.end_task("1", Outcome(TaskState.FAILED, error=WorkerLost("app", 4711, -9)))
     with pytest.raises(WorkerLost, match="worker 4711 ended"):
         future.result()
 
 
 def test_a_task_that_never_ran_names_the_one_before_it(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
-    hand.end("1", Outcome(TaskState.FAILED, because=failure("KeyError", "'k'")))
+    hand.end_task("1", Outcome(TaskState.FAILED, failed_dependency=failure("KeyError", "'k'")))
     with pytest.raises(DependencyFailed, match="did not run") as caught:
         future.result()
     assert isinstance(caught.value.__cause__, TaskFailed)
 
 
-def test_waiting_for_a_task_is_bounded_and_reported_to_the_engine(hand: HandEngine, session: Session) -> None:
+def test_waiting_for_a_task_is_bounded(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
     with pytest.raises(CallTimeout, match=r"task 1 of session app-.* is not done after 0 s"):
         future.result(0)
     with pytest.raises(TimeoutError):
         future.exception(timeout=0)
-    assert hand.now_waiting == 0
 
 
 def test_a_task_can_be_cancelled_once(session: Session) -> None:
@@ -299,9 +202,9 @@ def test_a_task_can_be_cancelled_once(session: Session) -> None:
 def test_running_follows_the_task(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
     assert not future.running()
-    hand.calls["1"][1].enter(TaskState.RUNNING)
+    hand.held("1").completion.enter(TaskState.RUNNING)
     assert future.running()
-    hand.end("1", success(b""))
+    hand.end_task("1", success(b""))
     assert not future.running()
 
 
@@ -309,14 +212,14 @@ def test_callbacks_may_wait_for_other_tasks(hand: HandEngine, session: Session) 
     first, second = session.run(b"1"), session.run(b"2")
     seen: concurrent.futures.Future[Any] = concurrent.futures.Future()
     first.add_done_callback(lambda _: seen.set_result(second.result(30)))
-    hand.end("1", success(b"one"))  # would hang here if the callback ran in this thread
-    hand.end("2", success(b"two"))
+    hand.end_task("1", success(b"one"))  # would hang here if the callback ran in this thread
+    hand.end_task("2", success(b"two"))
     assert seen.result(30) == b"two"
 
 
 def test_a_callback_on_a_finished_task_runs_at_once(hand: HandEngine, session: Session) -> None:
     future = session.run(b"")
-    hand.end("1", success(b"out"))
+    hand.end_task("1", success(b"out"))
     seen: list[bytes | None] = []
     future.add_done_callback(lambda done: seen.append(done.result()))
     assert seen == [b"out"]
@@ -324,13 +227,13 @@ def test_a_callback_on_a_finished_task_runs_at_once(hand: HandEngine, session: S
 
 def test_the_standard_library_takes_the_futures(hand: HandEngine, session: Session) -> None:
     futures = [session.run(b""), session.run(b"")]
-    hand.end("2", success(b"b"))
+    hand.end_task("2", success(b"b"))
     done, waiting = concurrent.futures.wait(futures, timeout=30, return_when=concurrent.futures.FIRST_COMPLETED)
     assert (done, waiting) == ({futures[1]}, {futures[0]})
 
     async def together() -> list[bytes | None]:
         wrapped = [asyncio.wrap_future(future) for future in futures]
-        hand.end("1", success(b"a"))
+        hand.end_task("1", success(b"a"))
         return await asyncio.wait_for(asyncio.gather(*wrapped), 30)
 
     assert asyncio.run(together()) == [b"a", b"b"]
@@ -338,11 +241,11 @@ def test_the_standard_library_takes_the_futures(hand: HandEngine, session: Sessi
 
 def test_a_created_task_can_be_watched_to_its_end(hand: HandEngine, session: Session) -> None:
     task = session.create_task(b"in")
-    assert hand.kept == {"1"}
+    assert hand.sessions.record(session.id).pinned == {"1"}
     assert (task.id, task.state, task.input) == ("1", TaskState.PENDING, b"in")
     watcher = session.watch_task(task.id, timeout=30)
     assert next(watcher).state is TaskState.PENDING
-    hand.end("1", success(b"out"))
+    hand.end_task("1", success(b"out"))
     assert [change.state for change in watcher] == [TaskState.SUCCEED]
     assert next(watcher, None) is None
     assert session.get_task(task.id).state is TaskState.SUCCEED
@@ -392,7 +295,7 @@ def test_an_informer_hears_every_state(
 
     def end() -> None:
         hand.submitted.wait(30)
-        hand.end("1", outcome)
+        hand.end_task("1", outcome)
 
     ender = threading.Thread(target=end)
     ender.start()
@@ -405,7 +308,7 @@ def test_an_informer_hears_every_state(
 def test_applications_are_registered_from_a_record_or_a_mapping(hand: HandEngine) -> None:
     flamepy.register_application("one", ApplicationAttributes(command="true"))
     flamepy.register_application("two", {"command": "true", "schema": {"input": "{}", "output": " "}})
-    assert [application.name for application in flamepy.list_applications()] == ["one", "two"]
+    assert [application.name for application in flamepy.list_applications()] == ["flmrun", "app", "one", "two"]
     two = flamepy.get_application("two")
     assert two is not None
     assert two.schema == ApplicationSchema(input="{}")
@@ -460,7 +363,7 @@ def test_the_engine_is_told_whether_a_service_has_state(common_data: bytes | Non
 
 def test_objects_go_to_the_cache_of_the_current_engine(hand: HandEngine) -> None:
     ref = flamepy.put_object("app/session", {"a": 1})
-    assert ref.endpoint == "test://"
+    assert ref.endpoint == hand.objects.endpoint
     assert flamepy.get_object(ref) == {"a": 1}
     ref = flamepy.patch_object(flamepy.update_object(ref, [1]), 2)
     assert ref.version == 3

@@ -9,20 +9,20 @@ import sys
 import pytest
 
 from flamepy.config import ContextFields
-from flamepy.engine.select import select_engine
+from flamepy.engine.select import start_engine
 from flamepy.errors import InvalidArgument
 
 # What a fresh interpreter runs: an engine that only counts how often it is closed, made by no configuration.
 # From Python 3.12 on, fork warns in a process with threads; forking one is what some of these programs are about.
 SETTING = """
-import os, threading, warnings
+import os, threading, types, warnings
 from flamepy.engine import current
 
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 class Counted:
     is_alive = True
-    name = "counted"
+    info = types.SimpleNamespace(kind="counted")
     closed = 0
     def close(self, *, grace_s=5.0):
         self.closed += 1
@@ -44,27 +44,28 @@ def run(program: str) -> list[str]:
 
 
 def test_the_engine_is_closed_when_the_interpreter_ends() -> None:
-    assert run("current._current.engine = engine; print('last line')") == ["last line", "closed in parent"]
+    assert run("used = current.use_engine(engine); used.__enter__(); print('last line')") == ["last line", "closed in parent"]
 
 
 def test_shutdown_closes_once() -> None:
-    program = "current._current.engine = engine; current.shutdown(); current.shutdown(); print('end')"
+    program = "used = current.use_engine(engine); used.__enter__(); current.shutdown(); current.shutdown(); print('end')"
     assert run(program) == ["closed in parent", "end"]
 
 
 def test_an_engine_in_use_for_a_while_is_given_back() -> None:
     program = (
-        "with current.use_engine(engine): print(current.current_engine() is engine)\nprint(current._current.engine)"
+        "with current.use_engine(engine): print(current.current_engine() is engine)\nprint(current.existing_engines())"
     )
-    assert run(program) == ["True", "None"]
+    assert run(program) == ["True", "[]"]
 
 
 def test_a_forked_child_forgets_the_engine_even_while_another_thread_holds_the_lock() -> None:
     program = """
-current._current.engine = engine
+used = current.use_engine(engine)
+used.__enter__()
 held, release = threading.Event(), threading.Event()
 def hold():
-    with current._current.lock:
+    with current._engines.lock:
         held.set()
         release.wait(30)
 thread = threading.Thread(target=hold)
@@ -72,15 +73,15 @@ thread.start()
 held.wait(30)
 child = os.fork()
 if child == 0:
-    print("child has", current._current.engine, flush=True)
+    print("child has", current.existing_engines(), flush=True)
     current.shutdown()
     os._exit(0)
 os.waitpid(child, 0)
 release.set()
 thread.join()
-print("parent has", current.current_engine().name, flush=True)
+print("parent has", current.current_engine() is engine, flush=True)
 """
-    assert run(program) == ["abandoned in child", "child has None", "parent has counted", "closed in parent"]
+    assert run(program) == ["abandoned in child", "child has []", "parent has True", "closed in parent"]
 
 
 @pytest.mark.parametrize(
@@ -93,4 +94,4 @@ print("parent has", current.current_engine().name, flush=True)
 )
 def test_a_cluster_is_refused_with_the_way_back(context: ContextFields, environ: dict[str, str], cure: str) -> None:
     with pytest.raises(InvalidArgument, match=f"cannot use the cluster at http://h:1: this release .*{cure}"):
-        select_engine(context, environ)
+        start_engine(context, environ)

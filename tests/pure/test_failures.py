@@ -180,8 +180,8 @@ def test_a_plain_traceback_shows_the_workers_traceback_exactly_once() -> None:
 
 def test_a_call_that_never_ran_has_the_first_failure_as_its_cause() -> None:
     first = outcome_of(ValueError("first"))
-    middle = Outcome(TaskState.FAILED, because=first)
-    error = error_of(Outcome(TaskState.FAILED, because=middle), "last")
+    middle = Outcome(TaskState.FAILED, failed_dependency=first)
+    error = error_of(Outcome(TaskState.FAILED, failed_dependency=middle), "last")
     assert type(error) is DependencyFailed
     assert isinstance(error.__cause__, ValueError)
     assert "first" in str(error)

@@ -16,7 +16,8 @@ from flamepy.core.application import Application, ApplicationState
 from flamepy.engine.api import SessionSpec
 from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
-from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.apps.registry import Installed
+from flamepy.engine.local.completion import LocalCompletion
 from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
@@ -44,7 +45,9 @@ class Desk:
 
     def call(self, session: SessionRecord) -> CallRecord:
         number = next(self._numbers)
-        record = CallRecord(Completion(session.id, str(number)), session, Blob((0,)), [], 0, None)
+        record = CallRecord(
+            LocalCompletion(session.id, str(number), "", Completion.block), session, Blob((0,)), [], 0, None
+        )
         record.number = number
         return record
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flamepy.engine.local.applications.installer import KEPT_DIRECTORIES, Installer
+from flamepy.engine.local.apps.installer import KEPT_DIRECTORIES, Installer
 from flamepy.errors import InvalidArgument, NotFound
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flamepy.cache.api import ObjectStore
-from flamepy.cache.blob import Blob
+from flamepy.cache.blob import Blob, blob_of
 from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.eviction import to_spill
 from flamepy.cache.objects import delete_objects, get_object, patch_object, put_object, update_object
@@ -65,11 +65,11 @@ def test_patches_are_applied_in_order_by_the_deserializer_and_dropped_by_an_upda
 
 
 def test_putting_under_a_full_key_creates_or_replaces(store: ObjectStore) -> None:
-    blob = Blob.of(encode("x"))
-    assert store.put("app/s/o", blob) == ObjectRef(ENDPOINT, "app/s/o", 1)
-    assert store.put("app/s/o", blob).version == 2
+    payload = encode("x")
+    assert store.put("app/s/o", payload) == ObjectRef(ENDPOINT, "app/s/o", 1)
+    assert store.put("app/s/o", payload).version == 2
     store.delete("app/s/o")
-    assert store.put("app/s/o", blob).version == 1
+    assert store.put("app/s/o", payload).version == 1
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_putting_under_a_full_key_creates_or_replaces(store: ObjectStore) -> Non
 def test_deletion_takes_an_object_a_session_or_an_application(store: ObjectStore, prefix: str, left: set[str]) -> None:
     keys = ["app/s/o", "app/s/p", "app/t/o", "apple/s/o"]
     for key in keys:
-        store.put(key, Blob.of(encode(key)))
+        store.put(key, encode(key))
     delete_objects(store, prefix)
     found = set()
     for key in keys:
@@ -109,11 +109,11 @@ def test_an_unknown_object_is_not_found_and_the_error_says_what_to_do(store: Obj
 
 @pytest.mark.parametrize("key", ["", "app", "app/s/o/x", "app//o", "../s", "*/s", "app/*/o"])
 def test_malformed_keys_are_refused_everywhere(store: ObjectStore, key: str) -> None:
-    blob = Blob.of(encode(1))
+    payload = encode(1)
     for action in (
-        lambda: store.put(key, blob),
+        lambda: store.put(key, payload),
         lambda: store.get(ObjectRef(ENDPOINT, key)),
-        lambda: store.patch(ObjectRef(ENDPOINT, key), blob),
+        lambda: store.patch(ObjectRef(ENDPOINT, key), payload),
         lambda: store.delete(key),
     ):
         with pytest.raises(InvalidArgument):
@@ -173,7 +173,7 @@ def test_over_the_limit_the_oldest_values_move_to_disk_and_none_is_lost(tmp_path
 
 
 def blobs_of(store: MemoryStore, refs: list[ObjectRef]) -> list[Blob]:
-    return [store.get(ref).base for ref in refs]
+    return [blob_of(store.get(ref).base) for ref in refs]
 
 
 def test_a_deleted_value_counts_no_more() -> None:

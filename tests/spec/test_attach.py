@@ -15,8 +15,8 @@ import pytest
 
 import flamepy
 from flamepy import Runner, errors
+from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.engine.uplink.client import UplinkEngine
 from flamepy.runner import attach, open_services
 
 
@@ -30,6 +30,10 @@ class Counter:
 
     def up_to(self, end: int) -> Iterator[int]:
         yield from range(end)
+
+
+def up_to(end: int) -> Iterator[int]:
+    yield from range(end)
 
 
 def double(number: int) -> int:
@@ -59,29 +63,27 @@ def test_an_open_service_is_attached_by_its_name_or_its_session(embedded: Embedd
         attach("Counter")
 
 
-def test_inside_a_call_the_handle_is_passed_instead(embedded: EmbeddedEngine) -> None:
-    from flamepy.engine.current import use_engine
+def _attach_and_call(name: str) -> list[int]:
+    return [attach(name)(4).get(), *(each.get() for each in attach("up_to")(2))]
 
-    uplink = UplinkEngine(embedded.uplink_address)
-    try:
-        with Runner("serving") as runner:
-            runner.service(double)
-            with use_engine(uplink), pytest.raises(errors.InvalidState, match="pass its handle to the call"):
-                attach("double")
-    finally:
-        uplink.close()
+
+def test_a_call_can_attach_to_what_its_engine_serves(engine: Engine) -> None:
+    with Runner("serving") as runner:
+        runner.service(double)
+        runner.service(up_to)
+        assert runner.service(_attach_and_call)("double").get() == [8, 0, 1]
 
 
 # What another process does with names that it got: of a service, of its methods, of a call, of an object.
 ELSEWHERE = """
 import pickle, sys
 import flamepy
-from flamepy.engine.current import existing_engine
+from flamepy.engine.current import existing_engines
 
 if "own" in sys.argv:
     own = flamepy.Runner("own")
     assert own.service(abs)(-1).get(60) == 1
-was = existing_engine()
+was = existing_engines()
 function, counter, method, future, ref = names = pickle.load(sys.stdin.buffer)
 uses = [
     lambda: function(1), lambda: counter.add(1), lambda: method(1), lambda: list(counter.up_to(2)),
@@ -93,7 +95,7 @@ for use in uses:
         use()
     except flamepy.FlameError as error:
         print(type(error).__name__, error, file=sys.stderr)
-assert existing_engine() is was
+assert existing_engines() == was
 counter.close()
 sys.stdout.buffer.write(pickle.dumps(names))
 """

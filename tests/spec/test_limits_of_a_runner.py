@@ -30,7 +30,7 @@ def test_inside_a_worker_the_limit_is_that_of_the_program_outside(embedded: Embe
     try:
         with Runner("inside", engine=uplink) as runner:
             assert runner.worker_limit is None
-            with pytest.raises(InvalidState, match=r"cannot be resized from here: .*FLAME_WORKERS"):
+            with pytest.raises(InvalidState, match=r"cannot be resized from inside a call: .*FLAME_WORKERS"):
                 runner.resize(3)
     finally:
         uplink.close()

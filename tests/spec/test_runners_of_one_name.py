@@ -74,7 +74,7 @@ class Joined:
 def open_sessions(engine: Engine, application: str) -> list[str]:
     return [
         view.id
-        for view in engine.list_sessions()
+        for view in engine.sessions.list()
         if view.application == application and view.state is SessionState.OPEN
     ]
 
@@ -94,8 +94,8 @@ def test_three_levels_of_runners_of_one_name_do_not_end_each_other(engine: Engin
         for _ in range(2):
             assert runner.get([service("step", 2, 3) for _ in range(3)]) == [9, 9, 9]
         if top != "step":
-            assert engine.get_application("step") is None
-    assert engine.get_application("step") is None
+            assert engine.applications.get("step") is None
+    assert engine.applications.get("step") is None
 
 
 def test_runners_that_open_and_close_in_many_threads_at_once_do_not_end_each_other(engine: Engine) -> None:
@@ -105,7 +105,7 @@ def test_runners_that_open_and_close_in_many_threads_at_once_do_not_end_each_oth
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(use, range(60))) == list(range(60))
-    assert engine.get_application("threads") is None
+    assert engine.applications.get("threads") is None
 
 
 def test_the_last_runner_of_two_processes_takes_the_application_away(two_ways: tuple[Engine, Engine]) -> None:
@@ -117,8 +117,8 @@ def test_the_last_runner_of_two_processes_takes_the_application_away(two_ways: t
         first.close()
         assert service(kept).get(BOUND_S) == "kept"
         last.close()
-        assert last_engine.get_application("shared") is None
-        assert first_engine.list_sessions() == []
+        assert last_engine.applications.get("shared") is None
+        assert first_engine.sessions.list() == []
 
 
 def test_other_content_in_another_process_gets_an_application_beside(
@@ -138,8 +138,8 @@ def test_other_content_in_another_process_gets_an_application_beside(
             services = [one.service(read), two.service(read)]
             assert [service().get(BOUND_S) for service in services] == ["one", "two"]
         assert services[0]().get(BOUND_S) == "one"
-    assert two_ways[0].list_applications() == two_ways[1].list_applications()
-    assert len(two_ways[0].list_applications()) == 1  # the built-in template
+    assert two_ways[0].applications.list() == two_ways[1].applications.list()
+    assert len(two_ways[0].applications.list()) == 1  # the built-in template
 
 
 def test_of_many_that_want_a_name_for_themselves_one_gets_it(engine: Engine) -> None:
@@ -158,7 +158,7 @@ def test_of_many_that_want_a_name_for_themselves_one_gets_it(engine: Engine) -> 
     assert all("rename yours" in str(each) for each in claims if each is not winner)
     assert winner.service(echo)(1).get(BOUND_S) == 1
     winner.close()
-    assert engine.get_application("claimed") is None
+    assert engine.applications.get("claimed") is None
 
 
 def test_a_session_that_two_runners_have_joined_ends_with_the_last(two_ways: tuple[Engine, Engine]) -> None:
@@ -171,15 +171,15 @@ def test_a_session_that_two_runners_have_joined_ends_with_the_last(two_ways: tup
     assert second.add().get(BOUND_S) == 3
     two.close()
     with pytest.raises(NotFound):
-        two_ways[0].get_session("meeting")
+        two_ways[0].sessions.get("meeting")
 
 
 def test_a_session_that_no_runner_opened_keeps_the_application_until_it_ends(embedded: EmbeddedEngine) -> None:
     with Runner("theirs"):
         session = flamepy.create_session(application="theirs")
-    assert embedded.get_application("theirs") is not None
+    assert embedded.applications.get("theirs") is not None
     session.close()
-    assert embedded.get_application("theirs") is None
+    assert embedded.applications.get("theirs") is None
 
 
 def test_a_worker_that_is_killed_in_a_call_gives_back_what_its_runners_had(engine: Engine, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_worker_that_is_killed_in_a_call_gives_back_what_its_runners_had(engin
             runner.service(open_and_die)("inner", str(tmp_path / "never")).get(BOUND_S)
         with pytest.raises(flamepy.WorkerLost):
             runner.service(open_and_die)("outer", str(tmp_path / "never")).get(BOUND_S)
-        assert reached(lambda: engine.get_application("inner") is None)
+        assert reached(lambda: engine.applications.get("inner") is None)
         assert reached(lambda: len(open_sessions(engine, "outer")) == 2)
 
 
@@ -205,8 +205,8 @@ def test_a_handle_that_a_call_returned_outlives_the_worker_of_that_call(
             other.service(echo)(1).get(BOUND_S)
         assert reached(lambda: not pids & {worker.pid for worker in embedded.workers()})
         assert [handle(str(gate)).get(BOUND_S) for handle in handles] == [str(gate)] * 2
-    assert reached(lambda: len(embedded.list_applications()) == 1)
-    assert embedded.list_sessions() == []
+    assert reached(lambda: len(embedded.applications.list()) == 1)
+    assert embedded.sessions.list() == []
 
 
 def test_a_process_that_is_killed_gives_back_its_leases_and_one_that_ends_as_well(
@@ -234,7 +234,7 @@ def test_a_process_that_is_killed_gives_back_its_leases_and_one_that_ends_as_wel
                 end(process)
             assert reached(lambda: len(open_sessions(embedded, "shared")) == 1)
         assert service(3).get(BOUND_S) == 3
-    assert embedded.get_application("shared") is None
+    assert embedded.applications.get("shared") is None
 
 
 def test_two_programs_that_share_a_storage_leave_each_other_the_package(
@@ -271,7 +271,7 @@ def test_two_programs_that_share_a_storage_leave_each_other_the_package(
 def test_whoever_asks_for_what_has_gone_is_told_in_one_line(two_ways: tuple[Engine, Engine]) -> None:
     with Runner("gone", engine=two_ways[0]) as runner:
         service = runner.service(echo)
-        two_ways[1].close_session(open_sessions(two_ways[0], "gone")[0])
+        two_ways[1].sessions.close(open_sessions(two_ways[0], "gone")[0])
         with pytest.raises(
             FlameError, match=r"^cannot call echo: its session gone-\S+ was closed\. Create the service"
         ):

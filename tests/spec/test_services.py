@@ -335,7 +335,7 @@ def test_a_lost_worker_with_a_runner_inside_does_not_keep_the_application(engine
 
     with Runner("lost") as runner, pytest.raises(WorkerLost):
         runner.service(vanish)().get(BOUND_S)
-    assert flamepy.get_application("lost") is None
+    assert reached(lambda: flamepy.get_application("lost") is None)
 
 
 # --- the life of a Runner

@@ -11,14 +11,15 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from flamepy.cache.blob import Blob
+from flamepy.cache.blob import Blob, blob_of
 from flamepy.clock import monotonic_s
 from flamepy.codec.pickling import decode
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
-from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.apps.registry import Installed
+from flamepy.engine.local.completion import LocalCompletion
 from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.errors import FlameError
 from flamepy.protocol.failure import Failure
@@ -43,10 +44,10 @@ class CallRecord:
 
     def __init__(
         self,
-        completion: Completion,
+        completion: LocalCompletion,
         session: SessionRecord,
         request: Blob,
-        dependencies: list[Completion | Blob],
+        dependencies: list[LocalCompletion | Blob],
         retries: int,
         task_input: bytes | None,
     ) -> None:
@@ -78,13 +79,13 @@ class CallRecord:
         return [_value_of(dependency) for dependency in self.dependencies]
 
 
-def _value_of(dependency: Completion | Blob) -> Blob:
+def _value_of(dependency: LocalCompletion | Blob) -> Blob:
     if isinstance(dependency, Blob):
         return dependency
     outcome = dependency.outcome
     if outcome is None or outcome.value is None:
         raise AssertionError(f"task {dependency.task_id} of {dependency.session_id} has no value yet")
-    return outcome.value
+    return blob_of(outcome.value)
 
 
 class SessionRecord:
@@ -147,6 +148,8 @@ class SessionRecord:
             succeed=self.ended[TaskState.SUCCEED],
             failed=self.ended[TaskState.FAILED],
             cancelled=self.ended[TaskState.CANCELLED],
+            name=self.spec.name,
+            handle=self.spec.handle,
         )
 
 
@@ -270,8 +273,8 @@ def _reason(outcome: Outcome | None) -> str:
         return ""
     if outcome.error is not None:
         return str(outcome.error)
-    if outcome.because is not None:
-        return f"did not run, because a task that it depends on failed: {_reason(outcome.because)}"
+    if outcome.failed_dependency is not None:
+        return f"did not run, because a task that it depends on failed: {_reason(outcome.failed_dependency)}"
     if outcome.failure is None:
         return ""
     # an account in plain words, which loads nothing of the user's: the exception in it stays bytes

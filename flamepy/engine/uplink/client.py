@@ -12,20 +12,20 @@ import socket
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from flamepy.cache.api import StoredObject
 from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
-from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
-from flamepy.core.session import SessionView
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import FORKED, Call, SessionSpec, WorkerView
+from flamepy.engine.api import FORKED, Call, CancelResult, WorkerView
 from flamepy.engine.completion import Completion, Outcome
-from flamepy.engine.uplink.importing import refuse_in_import
+from flamepy.engine.deferring import DeferringCompletion
+from flamepy.engine.provisioner import MachineProvisioner
+from flamepy.engine.uplink.asking import Answer
+from flamepy.engine.uplink.parts import UplinkApplications, UplinkSessions, UplinkStore
 from flamepy.engine.uplink.wire import FIRST_REQUEST, receive_message, send_message, short_address, with_blobs
 from flamepy.errors import EngineForked, FlameError, InvalidState
 
@@ -35,38 +35,26 @@ _LAST_WORDS_S = 1.0  # how long to look for the reason why the host has closed t
 _GONE = "the engine that runs this call is gone: nothing can be called from here any more."
 
 
-class _Answer:
-    """A place for one answer, and a gate that opens when it is there."""
+class UplinkCompletion(DeferringCompletion):
+    """A thread that waits for it leaves the worker's place to others."""
 
-    def __init__(self) -> None:
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        self.error: FlameError | None = None
-        self.value: Any = None
-        self.blobs: list[Blob] = []
+    __slots__ = ("_slot_released",)
 
+    def __init__(
+        self,
+        session_id: str,
+        task_id: str,
+        name: str,
+        slot_released: Callable[[], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        super().__init__(session_id, task_id, name)
+        self._slot_released = slot_released
 
-class UplinkStore:
-    """Implements ``ObjectStore`` with the host's cache."""
-
-    def __init__(self, engine: UplinkEngine, endpoint: str) -> None:
-        self.endpoint = endpoint
-        self._engine = engine
-
-    def put(self, key: str, blob: Blob) -> ObjectRef:
-        ref: ObjectRef = self._engine.ask("cache_put", key, blobs=[blob]).value
-        return ref
-
-    def get(self, ref: ObjectRef) -> StoredObject:
-        answer = self._engine.ask("cache_get", ref)
-        return StoredObject(answer.value, answer.blobs[0], tuple(answer.blobs[1:]))
-
-    def patch(self, ref: ObjectRef, blob: Blob) -> ObjectRef:
-        new_ref: ObjectRef = self._engine.ask("cache_patch", ref, blobs=[blob]).value
-        return new_ref
-
-    def delete(self, prefix: str) -> None:
-        self._engine.ask("cache_delete", prefix)
+    def wait(self, timeout_s: float | None = None) -> bool:
+        if self.outcome is not None:
+            return True
+        with self._slot_released():
+            return self.block(timeout_s)
 
 
 class UplinkEngine:
@@ -76,10 +64,12 @@ class UplinkEngine:
         self._socket = _connected(address)
         self._sending = threading.Lock()
         self._ids = itertools.count(FIRST_REQUEST)
-        self._answers: dict[int, _Answer] = {}
-        self._completions: weakref.WeakValueDictionary[tuple[str, str], Completion] = weakref.WeakValueDictionary()
+        self._answers: dict[int, Answer] = {}
+        self._completions: weakref.WeakValueDictionary[tuple[str, str], UplinkCompletion] = (
+            weakref.WeakValueDictionary()
+        )
         # somebody may have left a callback and nothing else: until its end a call lives without anybody's future
-        self._unfinished: dict[tuple[str, str], Completion] = {}
+        self._unfinished: dict[tuple[str, str], UplinkCompletion] = {}
         self._early: dict[tuple[str, str], tuple[Outcome | TaskState, tuple[float, float, float], list[Blob]]] = {}
         self._naming = threading.Lock()
         self._released: deque[tuple[str, str]] = deque()
@@ -87,12 +77,17 @@ class UplinkEngine:
         self._caller: threading.Thread | None = None
         self._is_closed = False
         self._is_forked = False  # is this a copy in a forked child?
+        self._counting = threading.Lock()
+        self._waiting_threads = 0  # of this process
         self._turned_away: FlameError | None = None  # what the host said when it did not take the connection
         self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
         self._reader.start()
         worker_id = int(os.environ.get("FLAME_WORKER_ID", "0"))
-        self.name, endpoint, self.package_store = self.ask("hello", worker_id, os.getpid()).value
-        self.cache = UplinkStore(self, endpoint)
+        self.info, endpoint, packages = self.ask("hello", worker_id, os.getpid()).value
+        self.objects = UplinkStore(self.ask, endpoint)
+        self.applications = UplinkApplications(self.ask)
+        self.sessions = UplinkSessions(self.ask)
+        self.provisioner = MachineProvisioner(Path(packages))
 
     @property
     def is_alive(self) -> bool:
@@ -100,9 +95,9 @@ class UplinkEngine:
 
     # --- requests and answers --------------------------------------------------------------------------------------
 
-    def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> _Answer:
+    def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> Answer:
         """Ask the host and wait for the answer. Raises the FlameError that the host raised."""
-        request_id, answer = next(self._ids), _Answer()
+        request_id, answer = next(self._ids), Answer()
         self._answers[request_id] = answer
         try:
             try:
@@ -168,7 +163,11 @@ class UplinkEngine:
         self._apply(completion, news, times, blobs)
 
     def _apply(
-        self, completion: Completion, news: Outcome | TaskState, times: tuple[float, float, float], blobs: list[Blob]
+        self,
+        completion: UplinkCompletion,
+        news: Outcome | TaskState,
+        times: tuple[float, float, float],
+        blobs: list[Blob],
     ) -> None:
         completion.created_s, completion.started_s, _ = times
         if isinstance(news, Outcome):
@@ -191,76 +190,21 @@ class UplinkEngine:
             except BaseException:
                 logger.exception("done callback failed callback=%r", callback)
 
-    def _hold(self, session_id: str, task_id: str, name: str) -> Completion:
+    def _hold(self, session_id: str, task_id: str, name: str) -> UplinkCompletion:
         key = (session_id, task_id)
         with self._naming:
             known = self._completions.get(key)
             if known is not None:
                 return known
-            completion = self._completions[key] = self._unfinished[key] = Completion(session_id, task_id, name)
+            completion = UplinkCompletion(session_id, task_id, name, self.slot_released)
+            self._completions[key] = self._unfinished[key] = completion
             early = self._early.pop(key, None)
         weakref.finalize(completion, self._released.append, key).atexit = False
         if early is not None:
             self._apply(completion, *early)
         return completion
 
-    def _records(self, method: str, *arguments: Any) -> Any:
-        return self.ask("engine", method, *arguments).value
-
     # --- Engine ----------------------------------------------------------------------------------------------------
-
-    def register_application(self, name: str, attributes: ApplicationAttributes) -> Application:
-        application: Application = self._records("register_application", name, attributes)
-        return application
-
-    def unregister_application(self, name: str) -> None:
-        self._records("unregister_application", name)
-
-    def lease_application(
-        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
-    ) -> Application:
-        application: Application = self.ask("lease_application", lease_id, name, attributes, must_be_new).value
-        return application
-
-    def end_lease(self, lease_id: str) -> bool:
-        is_removed: bool = self.ask("end_lease", lease_id).value
-        return is_removed
-
-    def get_application(self, name: str) -> Application | None:
-        application: Application | None = self._records("get_application", name)
-        return application
-
-    def list_applications(self) -> list[Application]:
-        applications: list[Application] = self._records("list_applications")
-        return applications
-
-    def create_session(self, session_id: str, spec: SessionSpec) -> SessionView:
-        refuse_in_import()
-        packed, blobs = _packed(spec)
-        view: SessionView = self.ask("create_session", session_id, packed, blobs=blobs).value
-        return view
-
-    def open_session(self, session_id: str, spec: SessionSpec | None) -> SessionView:
-        refuse_in_import()
-        packed, blobs = (None, []) if spec is None else _packed(spec)
-        view: SessionView = self.ask("open_session", session_id, packed, blobs=blobs).value
-        return view
-
-    def get_session(self, session_id: str) -> SessionView:
-        view: SessionView = self._records("get_session", session_id)
-        return view
-
-    def list_sessions(self) -> list[SessionView]:
-        views: list[SessionView] = self._records("list_sessions")
-        return views
-
-    def session_spec(self, session_id: str) -> SessionSpec:
-        spec: SessionSpec = self.ask("session_spec", session_id).value
-        return spec
-
-    def close_session(self, session_id: str, *, cancel: bool = False, lease: str = "") -> SessionView:
-        view: SessionView = self.ask("close_session", session_id, cancel, lease).value
-        return view
 
     def submit(self, session_id: str, call: Call) -> Completion:
         dependencies = [
@@ -272,32 +216,24 @@ class UplinkEngine:
         ).value
         return self._hold(session_id, task_id, call.name or session_id)
 
-    def find(self, session_id: str, task_id: str) -> Completion:
-        return self._hold(session_id, task_id, self.ask("find", session_id, task_id).value)
+    def task(self, session_id: str, task_id: str) -> Completion:
+        return self._hold(session_id, task_id, self.ask("task", session_id, task_id).value)
 
-    def keep(self, completion: Completion) -> None:
-        self.ask("keep", completion.session_id, completion.task_id)
-
-    def get_task(self, session_id: str, task_id: str) -> Task:
-        task: Task = self._records("get_task", session_id, task_id)
-        return task
-
-    def list_tasks(self, session_id: str) -> list[Task]:
-        tasks: list[Task] = self._records("list_tasks", session_id)
-        return tasks
+    def pin(self, completion: Completion) -> None:
+        self.ask("pin", completion.session_id, completion.task_id)
 
     def watch(self, session_id: str, task_id: str) -> Iterator[Task]:
-        completion = self.find(session_id, task_id)
-        task = self.get_task(session_id, task_id)
+        completion = self.task(session_id, task_id)
+        task = self.sessions.task(session_id, task_id)
         if not task.state.is_terminal():
             yield task
             completion.wait()
-            task = self.get_task(session_id, task_id)
+            task = self.sessions.task(session_id, task_id)
         yield task
 
-    def cancel(self, completion: Completion) -> bool:
-        is_cancelled: bool = self.ask("cancel", completion.session_id, completion.task_id).value
-        return is_cancelled
+    def cancel(self, completion: Completion) -> CancelResult:
+        result: CancelResult = self.ask("cancel", completion.session_id, completion.task_id).value
+        return result
 
     def output(self, completion: Completion) -> bytes:
         if completion.outcome is not None:
@@ -305,17 +241,40 @@ class UplinkEngine:
         output: bytes = self.ask("output", completion.session_id, completion.task_id).value
         return output
 
-    def waiting(self, is_waiting: bool) -> None:
+    @contextlib.contextmanager
+    def slot_released(self) -> Iterator[None]:
+        """The host starts another worker in place of this one, as long as a thread of this process waits."""
+        self._count_waiting(1)
         try:
-            self._tell(0, "waiting", (is_waiting,), [])
-        except InvalidState:
-            if self._is_forked:
-                raise
-            # else the host is gone: it lends no worker any more, and what is waited for ends with the reason
+            yield
+        finally:
+            self._count_waiting(-1)
 
-    def workers(self) -> list[WorkerView]:
-        views: list[WorkerView] = self._records("workers")
+    def _count_waiting(self, step: int) -> None:
+        with self._counting:
+            before, self._waiting_threads = self._waiting_threads, self._waiting_threads + step
+            if bool(before) == bool(self._waiting_threads):
+                return
+            try:
+                self._tell(0, "waiting", (bool(self._waiting_threads),), [])
+            except InvalidState:
+                if self._is_forked:
+                    raise
+                # else the host is gone: it lends no worker any more, and what is waited for ends with the reason
+
+    def workers(self) -> Sequence[WorkerView]:
+        views: Sequence[WorkerView] = self.ask("call", "workers").value
         return views
+
+    @property
+    def worker_limit(self) -> None:
+        """The process decides that has started the workers."""
+
+    def resize(self, workers: int) -> None:
+        raise InvalidState(
+            "the workers of this engine cannot be resized from inside a call: "
+            "set their number in the program that started it (FLAME_WORKERS)."
+        )
 
     def close(self, *, grace_s: float = 5.0) -> None:
         """Close the connection. The host engine goes on."""
@@ -331,6 +290,7 @@ class UplinkEngine:
     def abandon_in_child(self) -> None:
         """In a forked child: the connection is the parent's."""
         self._is_closed = self._is_forked = True
+        self._counting = threading.Lock()  # a thread that is not here may hold it
         self._socket.close()
 
 
@@ -352,9 +312,3 @@ def _connected(address: str) -> socket.socket:
             raise InvalidState(_GONE) from error
         undo.pop_all()
     return connection
-
-
-def _packed(spec: SessionSpec) -> tuple[SessionSpec, list[Blob]]:
-    if spec.definition is None:
-        return spec, []
-    return replace(spec, definition=None), [Blob.of(spec.definition)]

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 import os
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
-from flamepy.cache.api import StoredObject
-from flamepy.cache.blob import Blob
+from flamepy.cache.blob import Blob, blob_of
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Call, Engine, SessionSpec
+from flamepy.engine.api import Call, CancelResult, Capability, Engine, EngineInfo, SessionSpec
 from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.uplink.wire import FIRST_REQUEST, receive_message, send_message, short_address, without_blobs
 from flamepy.errors import FlameError, FlameErrorCode
 
@@ -34,13 +36,15 @@ _Message = tuple[tuple[Any, ...], list[Blob]]
 
 
 class HostEngine(Engine, Protocol):
-    """An engine that starts the workers itself."""
+    """An engine that starts the workers itself. package_directory: for packages without configured storage."""
+
+    package_directory: Path
 
     def set_worker_waiting(self, worker_id: int, is_waiting: bool) -> None:
         """A worker's call begins or ends to wait for other calls."""
         ...
 
-    def end_leases_of(self, worker_id: int, pid: int, leases: list[str]) -> None:
+    def end_leases_of(self, worker_id: int, pid: int, leases: Sequence[str]) -> None:
         """The process that had these leases has ended."""
         ...
 
@@ -205,15 +209,17 @@ class _Connection:
 
     # --- requests: (blobs in, blobs out, arguments) -> answer ------------------------------------------------------
 
-    def _do_hello(self, _in: list[Blob], _out: list[Blob], worker_id: int, pid: int) -> tuple[str, str, str]:
+    def _do_hello(self, _in: list[Blob], _out: list[Blob], worker_id: int, pid: int) -> tuple[EngineInfo, str, str]:
         self._worker_id, self._pid = worker_id, pid
-        return self._engine.name, self._engine.cache.endpoint, self._engine.package_store
+        info = self._engine.info
+        as_seen = replace(info, capabilities=info.capabilities - {Capability.RESIZE})
+        return as_seen, self._engine.objects.endpoint, str(self._engine.package_directory)
 
-    def _do_engine(self, _in: list[Blob], _out: list[Blob], method: str, *arguments: Any) -> Any:
+    def _do_call(self, _in: list[Blob], _out: list[Blob], method: str, *arguments: Any) -> Any:
         """The methods that take and give plain records."""
-        return getattr(self._engine, method)(*arguments)
+        return _PLAIN_METHODS[method](self._engine)(*arguments)
 
-    def _do_lease_application(
+    def _do_lease(
         self,
         _in: list[Blob],
         _out: list[Blob],
@@ -222,25 +228,22 @@ class _Connection:
         attributes: ApplicationAttributes | None,
         must_be_new: bool,
     ) -> Application:
-        application = self._engine.lease_application(lease_id, name, attributes, must_be_new=must_be_new)
+        application = self._engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         self._leases.add(lease_id)
         return application
 
     def _do_end_lease(self, _in: list[Blob], _out: list[Blob], lease_id: str) -> bool:
         self._leases.discard(lease_id)
-        return self._engine.end_lease(lease_id)
-
-    def _do_session_spec(self, _in: list[Blob], _out: list[Blob], session_id: str) -> SessionSpec:
-        return replace(self._engine.session_spec(session_id), definition=None)
+        return self._engine.applications.end_lease(lease_id)
 
     def _do_create_session(self, blobs: list[Blob], _out: list[Blob], session_id: str, spec: SessionSpec) -> Any:
-        return self._engine.create_session(session_id, _with_definition(spec, blobs))
+        return self._engine.sessions.create(session_id, _with_definition(spec, blobs))
 
     def _do_open_session(self, blobs: list[Blob], _out: list[Blob], session_id: str, spec: SessionSpec | None) -> Any:
-        return self._engine.open_session(session_id, None if spec is None else _with_definition(spec, blobs))
+        return self._engine.sessions.open(session_id, None if spec is None else _with_definition(spec, blobs))
 
     def _do_close_session(self, _in: list[Blob], _out: list[Blob], session_id: str, cancel: bool, lease: str) -> Any:
-        return self._engine.close_session(session_id, cancel=cancel, lease=lease)
+        return self._engine.sessions.close(session_id, cancel=cancel, lease=lease)
 
     def _do_submit(
         self,
@@ -259,7 +262,7 @@ class _Connection:
         call = Call(blobs[0].payload(), resolved, name, retries, task_input)
         return self._hold(self._engine.submit(session_id, call))
 
-    def _do_find(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> str:
+    def _do_task(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> str:
         completion = self._completion(session_id, task_id)
         self._hold(completion)
         return completion.name
@@ -268,10 +271,10 @@ class _Connection:
         for name in names:
             self._held.pop(name, None)
 
-    def _do_keep(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> None:
-        self._engine.keep(self._completion(session_id, task_id))
+    def _do_pin(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> None:
+        self._engine.pin(self._completion(session_id, task_id))
 
-    def _do_cancel(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> bool:
+    def _do_cancel(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> CancelResult:
         return self._engine.cancel(self._completion(session_id, task_id))
 
     def _do_output(self, _in: list[Blob], _out: list[Blob], session_id: str, task_id: str) -> bytes:
@@ -280,18 +283,18 @@ class _Connection:
     def _do_waiting(self, _in: list[Blob], _out: list[Blob], is_waiting: bool) -> None:
         self._engine.set_worker_waiting(self._worker_id, is_waiting)
 
-    def _do_cache_put(self, blobs: list[Blob], _out: list[Blob], key: str) -> ObjectRef:
-        return self._engine.cache.put(key, blobs[0])
+    def _do_put(self, blobs: list[Blob], _out: list[Blob], key: str) -> ObjectRef:
+        return self._engine.objects.put_value(key, blobs[0])
 
-    def _do_cache_patch(self, blobs: list[Blob], _out: list[Blob], ref: ObjectRef) -> ObjectRef:
-        return self._engine.cache.patch(ref, blobs[0])
+    def _do_patch(self, blobs: list[Blob], _out: list[Blob], ref: ObjectRef) -> ObjectRef:
+        return self._engine.objects.patch(ref, blobs[0].payload())
 
-    def _do_cache_delete(self, _in: list[Blob], _out: list[Blob], prefix: str) -> None:
-        self._engine.cache.delete(prefix)
+    def _do_delete(self, _in: list[Blob], _out: list[Blob], prefix: str) -> None:
+        self._engine.objects.delete(prefix)
 
-    def _do_cache_get(self, _in: list[Blob], out: list[Blob], ref: ObjectRef) -> int:
-        stored: StoredObject = self._engine.cache.get(ref)
-        out += [stored.base, *stored.patches]
+    def _do_get_object(self, _in: list[Blob], out: list[Blob], ref: ObjectRef) -> int:
+        stored = self._engine.objects.get(ref)
+        out += [blob_of(each) for each in (stored.base, *stored.patches)]
         return stored.version
 
     # --- futures of the other end ----------------------------------------------------------------------------------
@@ -300,12 +303,12 @@ class _Connection:
         self._held[completion.session_id, completion.task_id] = completion
         completion.on_change(lambda: self._tell_state(completion))
         self._tell_state(completion)
-        completion.on_done(lambda: self._tell_end(completion), is_ours=True)
+        _at_once(completion, lambda: self._tell_end(completion))
         return completion.task_id
 
     def _completion(self, session_id: str, task_id: str) -> Completion:
         held = self._held.get((session_id, task_id))
-        return self._engine.find(session_id, task_id) if held is None else held
+        return self._engine.task(session_id, task_id) if held is None else held
 
     def _tell_state(self, completion: Completion) -> None:
         if completion.outcome is None:
@@ -319,6 +322,24 @@ class _Connection:
         outcome = without_blobs(completion.outcome, blobs)
         times = (completion.created_s, completion.started_s, completion.finished_s)
         self._outbox.put(((0, (completion.session_id, completion.task_id), (outcome, times)), blobs))
+
+
+# What a call may ask of the engine besides: by name, so that nothing else of it can be reached.
+_PLAIN_METHODS: dict[str, Callable[[Engine], Callable[..., Any]]] = {
+    name: operator.attrgetter(name)
+    for name in (
+        "applications.register", "applications.unregister", "applications.get", "applications.list",
+        "sessions.get", "sessions.list", "sessions.create_like", "sessions.common_data", "sessions.task",
+        "sessions.tasks", "workers",
+    )
+}  # fmt: skip
+
+
+def _at_once(completion: Completion, callback: Callable[[], object]) -> None:
+    if isinstance(completion, DeferringCompletion):
+        completion.on_done_at_once(callback)
+    else:
+        completion.on_done(callback)
 
 
 def _instead(content: tuple[Any, ...], error: FlameError) -> tuple[Any, ...]:

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from flamepy.cache.blob import Blob
+from flamepy.cache.api import Value
+from flamepy.cache.blob import Blob, blob_of
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.engine.completion import Outcome
@@ -114,14 +115,16 @@ class _BlobAt:
 def without_blobs(outcome: Outcome, blobs: list[Blob]) -> Outcome:
     """The outcome with its blobs moved to ``blobs``, also those of the outcome that it failed because of."""
 
-    def moved(blob: Blob | None) -> Any:
-        if blob is None:
+    def moved(value: Value | None) -> Any:
+        if value is None:
             return None
-        blobs.append(blob)
+        blobs.append(blob_of(value))
         return _BlobAt(len(blobs) - 1)
 
-    because = None if outcome.because is None else without_blobs(outcome.because, blobs)
-    return replace(outcome, value=moved(outcome.value), failure=moved(outcome.failure), because=because)
+    failed_dependency = None if outcome.failed_dependency is None else without_blobs(outcome.failed_dependency, blobs)
+    return replace(
+        outcome, value=moved(outcome.value), failure=moved(outcome.failure), failed_dependency=failed_dependency
+    )
 
 
 def with_blobs(outcome: Outcome, blobs: Sequence[Blob]) -> Outcome:
@@ -130,5 +133,7 @@ def with_blobs(outcome: Outcome, blobs: Sequence[Blob]) -> Outcome:
     def back(place: Any) -> Blob | None:
         return blobs[place.index] if isinstance(place, _BlobAt) else None
 
-    because = None if outcome.because is None else with_blobs(outcome.because, blobs)
-    return replace(outcome, value=back(outcome.value), failure=back(outcome.failure), because=because)
+    failed_dependency = None if outcome.failed_dependency is None else with_blobs(outcome.failed_dependency, blobs)
+    return replace(
+        outcome, value=back(outcome.value), failure=back(outcome.failure), failed_dependency=failed_dependency
+    )

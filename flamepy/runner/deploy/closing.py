@@ -91,20 +91,20 @@ def _close_all(engine: Engine, leases: Mapping[str, str], closed: set[str], *, w
 def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
     """The calls of a session that have not ended; none when the session is gone."""
     try:
-        view = engine.get_session(session_id)
-        tasks = engine.list_tasks(session_id) if view.pending + view.running else []
+        view = engine.sessions.get(session_id)
+        tasks = engine.sessions.tasks(session_id) if view.pending + view.running else []
     except (NotFound, InvalidState):  # its Runner, or the engine itself, has ended
         return
     for task in tasks:
         if not task.state.is_terminal():
             with contextlib.suppress(NotFound):  # it has ended, and nobody holds it any more
-                yield engine.find(session_id, task.id)
+                yield engine.task(session_id, task.id)
 
 
 def count_unfinished(engine: Engine, session_id: str) -> int:
     """How many they are."""
     try:
-        view = engine.get_session(session_id)
+        view = engine.sessions.get(session_id)
     except (NotFound, InvalidState):
         return 0
     return view.pending + view.running
@@ -124,19 +124,16 @@ def _wait_for_calls(engine: Engine, session_ids: Sequence[str], timeout_s: float
 def _wait_for_all(engine: Engine, calls: Sequence[Completion], deadline_s: float | None) -> bool:
     if all(each.is_done() for each in calls):
         return True
-    engine.waiting(True)
-    try:
+    with engine.slot_released():
         return all(each.wait(None if deadline_s is None else deadline_s - monotonic_s()) for each in calls)
-    finally:
-        engine.waiting(False)
 
 
 def _close_session(engine: Engine, session_id: str, lease: str, cancel: bool) -> bool:
     """Close it for this lease; is it closed now?"""
     try:
-        view = engine.get_session(session_id)
+        view = engine.sessions.get(session_id)
         if view.state is SessionState.OPEN:
-            view = engine.close_session(session_id, cancel=cancel, lease=lease)
+            view = engine.sessions.close(session_id, cancel=cancel, lease=lease)
     except (NotFound, InvalidState, InvalidArgument) as error:
         # closed by hand, or the engine itself has ended: what was wanted is so
         logger.debug("session close skipped session=%s reason=%s", session_id, error)

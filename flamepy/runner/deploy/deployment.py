@@ -3,27 +3,25 @@
 
 Runners of one name and the same content share an application; other content gets ``NAME.<sha8>`` beside it. They may
 live in any number of processes, so who uses an application is known to its engine: each Runner has a lease of it
-(design decision 37). Kept here per engine is the packager, which knows which directories are unchanged.
+("leases" in engine/api.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flamepy.config import ContextFields, FlamePackage
 from flamepy.core.application import PROJECT_VARIABLE, Application, ApplicationAttributes
 from flamepy.core.names import short_name
-from flamepy.engine.api import Engine
+from flamepy.engine.api import Engine, Provisioner
 from flamepy.errors import AlreadyExists, InvalidState, NotFound
 
 if TYPE_CHECKING:  # loaded when it is needed: the workers' parent process starts meanwhile
-    from flamepy.packaging import Package, Packager, Storage
+    from flamepy.packaging import Package, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +67,6 @@ class Deployment:
     package: Package | None
 
 
-_packagers: weakref.WeakKeyDictionary[Engine, Packager] = weakref.WeakKeyDictionary()
-
-
 def deploy(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, fail_if_exists: bool = False
 ) -> Deployment:
@@ -79,14 +74,14 @@ def deploy(
 
     Raises AlreadyExists (only with ``fail_if_exists``), PackageError, InvalidConfig, NotFound (no such template).
     """
-    known = engine.get_application(project.around or project.name)
+    known = engine.applications.get(project.around or project.name)
     if known is not None and fail_if_exists:
         raise _already_exists(project.name)
     if known is not None and (project.around is not None or PACKAGE_VARIABLE not in known.environments):
         lease_id = short_name(known.name)  # our own code already, or an application that no Runner registered
         undo.callback(_end_lease, engine, lease_id)
         with contextlib.suppress(NotFound):  # it went in this instant
-            engine.lease_application(lease_id, known.name, None)
+            engine.applications.lease(lease_id, known.name, None)
             return Deployment(known.name, lease_id, None)
     for attempt in reversed(range(_PACKAGE_ATTEMPTS)):
         with contextlib.ExitStack() as undo_attempt:
@@ -106,8 +101,8 @@ def _packaged_and_leased(
 ) -> Deployment:
     template = _template(engine, project.context)
     storage = _storage_of(project.settings)
-    packager = _packager_of(engine)
-    package = _packaged(packager, project, storage)
+    packager = engine.provisioner.packager
+    package = _packaged(engine.provisioner, project, storage)
     if storage is not None:
         undo.callback(storage.delete, package.url)
     for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
@@ -115,13 +110,13 @@ def _packaged_and_leased(
         undo.callback(_end_lease, engine, lease_id, lambda: packager.discard(package))
         attributes = _attributes(project, name, template, package)
         try:
-            application = engine.lease_application(lease_id, name, attributes, must_be_new=must_be_new)
+            application = engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         except AlreadyExists as error:
             raise _already_exists(project.name) from error
         if application.environments.get(PACKAGE_VARIABLE) == package.sha:
             logger.debug("application leased name=%s url=%s files=%d", name, package.url, package.files)
             return Deployment(name, lease_id, package)
-        engine.end_lease(lease_id)  # Runners with other content have the name
+        engine.applications.end_lease(lease_id)  # Runners with other content have the name
     raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
 
 
@@ -132,7 +127,7 @@ def _already_exists(name: str) -> AlreadyExists:
 def _end_lease(engine: Engine, lease_id: str, then: Callable[[], object] = lambda: None) -> None:
     """One Runner less. then: what the last one has to do besides."""
     with contextlib.suppress(InvalidState):  # the engine has ended, or is that of the process which forked this one
-        if engine.end_lease(lease_id):
+        if engine.applications.end_lease(lease_id):
             then()
 
 
@@ -142,20 +137,11 @@ def changed_paths(engine: Engine, project: ProjectRequest, deployment: Deploymen
         return []
     before, now = deployment.package.extra, project.extra()
     extra = [path for path in before.keys() | now.keys() if before.get(path) != now.get(path)]
-    return sorted([*extra, *_packager_of(engine).drift(deployment.package)])
-
-
-def _packager_of(engine: Engine) -> Packager:
-    packager = _packagers.get(engine)
-    if packager is None:
-        from flamepy.packaging import Packager
-
-        packager = _packagers.setdefault(engine, Packager(Path(engine.package_store)))
-    return packager
+    return sorted([*extra, *engine.provisioner.packager.drift(deployment.package)])
 
 
 def _template(engine: Engine, context: ContextFields) -> Application:
-    template = engine.get_application(context.runner.template)
+    template = engine.applications.get(context.runner.template)
     if template is None:
         raise NotFound(
             f"template application {context.runner.template!r} not found: register it, "
@@ -172,13 +158,11 @@ def _storage_of(settings: FlamePackage) -> Storage | None:
     return open_storage(settings.storage)
 
 
-def _packaged(packager: Packager, project: ProjectRequest, storage: Storage | None) -> Package:
-    from flamepy.packaging import PackageOptions
-
-    options = PackageOptions.for_this_machine((*project.settings.excludes, *project.excludes), project.includes)
+def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storage | None) -> Package:
+    options = provisioner.options((*project.settings.excludes, *project.excludes), project.includes)
     if project.max_bytes is not None:
         options = replace(options, max_bytes=project.max_bytes)
-    return packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
+    return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
 
 
 def _attributes(project: ProjectRequest, name: str, template: Application, package: Package) -> ApplicationAttributes:

@@ -9,15 +9,11 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
-from flamepy.codec.reading import decode_or_explain
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Engine
-from flamepy.engine.current import current_engine, existing_engine
-from flamepy.errors import InvalidArgument, InvalidState, NotFound
-from flamepy.runner.service.handle import RESERVED_NAMES, RunnerService
-from flamepy.runner.service.interface import interface_of
-from flamepy.runner.service.service_link import ServiceLink
-from flamepy.runner.types import RunnerContext
+from flamepy.engine.current import current_engine, existing_engines
+from flamepy.errors import InvalidArgument, NotFound
+from flamepy.runner.service.handle import RunnerService, handle_of
 
 
 class OpenService(NamedTuple):
@@ -30,38 +26,34 @@ class OpenService(NamedTuple):
 
 def open_services() -> list[OpenService]:
     """The open services, oldest first; those with private names left out. Where there is no engine, none is started."""
-    engine = existing_engine()
-    return [] if engine is None else [each for each in _services_of(engine) if not each.name.startswith("_")]
+    found = [each for engine in existing_engines() for each in _services_of(engine)]
+    return [each for each in found if not each.name.startswith("_")]
 
 
 def attach(name: str) -> RunnerService:
     """A handle of the open service of that name, or of that session id.
 
-    Raises NotFound, InvalidArgument (several services have the name), InvalidState (inside a worker).
+    Raises NotFound, InvalidArgument (several services have the name).
     """
-    engine = current_engine()
-    services = _services_of(engine)
-    found = [each for each in services if name in (each.name, each.session_id)]
+    current = current_engine()
+    engines = [current, *(each for each in existing_engines() if each is not current)]
+    services = [(engine, each) for engine in engines for each in _services_of(engine)]
+    found = [each for each in services if name in (each[1].name, each[1].session_id)]
     if not found:
-        raise NotFound(f"no open service is called {name!r}. {_cure(name, services)}")
+        raise NotFound(f"no open service is called {name!r}. {_cure(name, [each for _, each in services])}")
     if len(found) > 1:
-        ids = ", ".join(each.session_id for each in found)
+        ids = ", ".join(each.session_id for _, each in found)
         raise InvalidArgument(f"{len(found)} open services are called {name!r}: give one of their sessions, {ids}.")
-    _, session_id, application = found[0]
-    definition = engine.session_spec(session_id).definition
-    if definition is None:
-        raise InvalidState(f"{name!r} cannot be attached to from inside a call: pass its handle to the call instead.")
-    context = decode_or_explain(definition, f"the service {name!r}")
-    assert isinstance(context, RunnerContext)
-    interface = interface_of(context.execution_object, reserved=RESERVED_NAMES, name=found[0].name)
-    return RunnerService(ServiceLink(engine, application, session_id, interface))
+    engine, service = found[0]
+    description = engine.sessions.get(service.session_id).handle
+    return handle_of(engine, service.application, service.session_id, description)
 
 
 def _services_of(engine: Engine) -> list[OpenService]:
     return [
-        OpenService(name, view.id, view.application)
-        for view in engine.list_sessions()
-        if view.state is SessionState.OPEN and (name := engine.session_spec(view.id).name)
+        OpenService(view.name, view.id, view.application)
+        for view in engine.sessions.list()
+        if view.state is SessionState.OPEN and view.name
     ]
 
 

@@ -6,10 +6,11 @@ Handles travel as names.
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from typing import Any
 
-from flamepy.core.cache import ObjectRef
+from flamepy.engine.api import Engine
 from flamepy.runner.deploy.closing import finish_sessions
 from flamepy.runner.service.interface import Interface, unknown_attribute
 from flamepy.runner.service.service_link import ServiceLink, ServiceView
@@ -105,11 +106,8 @@ class RunnerService:
 
     def __reduce__(self) -> tuple[Any, ...]:
         link = self._link
-        shape = link.interface
-        return _attached, (
-            link.application, link.session_id, replace(shape, methods=dict(shape.methods)), link.retries,
-            link.shared_definition(), link.engine.cache.endpoint,
-        )  # fmt: skip
+        described = description_of(link.interface, is_stateful=link.is_stateful, retries=link.retries)
+        return _attached, (link.application, link.session_id, described, link.engine.objects.endpoint)
 
 
 def service_of(link: ServiceLink) -> RunnerService:
@@ -128,13 +126,21 @@ def view_of(service: RunnerService) -> ServiceView:
 RESERVED_NAMES = frozenset(name for name in vars(RunnerService) if not name.startswith("_"))
 
 
-def _attached(
-    application: str, session_id: str, interface: Interface, retries: int, definition: ObjectRef | None, endpoint: str
-) -> RunnerService:
+def description_of(interface: Interface, *, is_stateful: bool, retries: int) -> bytes:
+    """What a handle is made of besides the name of its session. Read by ``handle_of``."""
+    return pickle.dumps((replace(interface, methods=dict(interface.methods)), is_stateful, retries))
+
+
+def handle_of(engine: Engine, application: str, session_id: str, description: bytes) -> RunnerService:
+    """The handle of a session that another handle, or another process, has opened."""
+    interface, is_stateful, retries = pickle.loads(description)
+    return RunnerService(
+        ServiceLink(engine, application, session_id, interface, is_stateful=is_stateful, retries=retries)
+    )
+
+
+def _attached(application: str, session_id: str, description: bytes, endpoint: str) -> RunnerService:
     """A handle that travelled: the same session, as this process reaches it."""
     from flamepy.engine.current import engine_at
 
-    engine = engine_at(endpoint)
-    return RunnerService(
-        ServiceLink(engine, application, session_id, interface, retries=retries, definition=definition)
-    )
+    return handle_of(engine_at(endpoint), application, session_id, description)

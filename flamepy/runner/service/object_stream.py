@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flamepy.cache.blob import Blob
+from flamepy.cache.api import Value
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode
 from flamepy.codec.reading import decode_or_explain
@@ -75,7 +75,7 @@ class StreamLine:
         self.is_over = True
         if self._has_own_session():
             with contextlib.suppress(FlameError):  # closed already, with its service or with the engine
-                self.link.engine.close_session(self._session_id)
+                self.link.engine.sessions.close(self._session_id)
             self.link.stream_sessions.discard(self._session_id)
 
     def close(self, *, wait: bool = False) -> None:
@@ -294,9 +294,9 @@ class ObjectStream(Iterator[ObjectFuture]):
             observer()
 
 
-def _returned(blob: Blob) -> Payload | None:
+def _returned(value: Value) -> Payload | None:
     """The payload of what the generator returned, when this is the result of its last step."""
-    payload = blob.payload()
+    payload = value.payload()
     if bytes(payload.data[: len(END_TAG)]) != END_TAG:
         return None
     return Payload(payload.data[len(END_TAG) :], payload.buffers)
@@ -311,6 +311,6 @@ def _loss(outcome: Outcome, name: str) -> FlameError | None:
         lost = StreamLost(name, str(error))
         lost.__cause__ = error
         return lost
-    if outcome.failure is not None or outcome.because is not None:
+    if outcome.failure is not None or outcome.failed_dependency is not None:
         return None
     return error

@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from flamepy.cache.blob import Blob
-from flamepy.codec.payload import Payload
-from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.names import short_name
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Call, Engine
 from flamepy.engine.completion import Completion
-from flamepy.errors import InvalidArgument, NotFound, RunnerClosed
+from flamepy.errors import InvalidArgument, InvalidState, NotFound, RunnerClosed
 from flamepy.runner.service.arguments import dependencies_of, encoded_call
 from flamepy.runner.service.interface import Interface
 from flamepy.runner.service.object_stream import ObjectStream, StreamLine
@@ -39,8 +36,8 @@ class ServiceLink:
     """Where the calls of one service go. Shared by its handle and its methods; closed once."""
 
     __slots__ = (
-        "__weakref__", "_checks", "_definition", "_notices", "application", "closed_because", "engine", "interface",
-        "lease", "original", "retries", "session_id", "stream_sessions",
+        "__weakref__", "_checks", "_notices", "application", "closed_because", "engine", "interface",
+        "is_stateful", "lease", "original", "retries", "session_id", "stream_sessions",
     )  # fmt: skip
 
     def __init__(
@@ -50,13 +47,13 @@ class ServiceLink:
         session_id: str,
         interface: Interface,
         *,
+        is_stateful: bool,
         retries: int = 0,
-        definition: Payload | ObjectRef | None = None,
         checks: Mapping[str | None, Check] = MappingProxyType({}),
         original: Any = None,
         lease: str = "",
     ) -> None:
-        """definition: what the session was opened with; None where the engine tells it.
+        """is_stateful: does one object take all calls, in order?
 
         checks: of the arguments of each method, where its signature is known. original: the function, or the class of
         the object, for help; None where it is not known. lease: of the Runner that has opened it, which closes its
@@ -66,11 +63,11 @@ class ServiceLink:
         self.application = application
         self.session_id = session_id
         self.interface = interface
+        self.is_stateful = is_stateful
         self.retries = retries
         self.lease = lease
         self.closed_because = ""  # what the next call is told; "" = open
         self.stream_sessions: set[str] = set()  # of streams that have one of their own
-        self._definition = definition
         self._checks = checks
         self.original = original
         self._notices = Notices()
@@ -111,28 +108,15 @@ class ServiceLink:
 
     def _session_for_stream(self) -> str:
         """The object that keeps state keeps its generators too; any other gets a worker for as long as one runs."""
-        try:
-            spec = self.engine.session_spec(self.session_id)
-        except NotFound as error:
-            raise RunnerClosed(_closed_elsewhere(self.interface.name, self.session_id)) from error
-        if spec.is_stateful:
+        if self.is_stateful:
             return self.session_id
-        if not self._is_open(self.session_id):
-            raise RunnerClosed(_closed_elsewhere(self.interface.name, self.session_id))
-        definition = self._definition
-        if isinstance(definition, ObjectRef):
-            definition = self.engine.cache.get(definition).base.payload()
-        own = replace(
-            spec,
-            definition=spec.definition or definition,
-            is_stateful=True,  # one worker, which keeps the generator, and steps in order
-            min_instances=0,
-            max_instances=1,
-            warmup=0,
-            name="",  # no service that one could attach to
-        )
         session_id = short_name(self.application)
-        self.engine.create_session(session_id, own)
+        try:
+            self.engine.sessions.create_like(self.session_id, session_id)
+        except (NotFound, InvalidState) as error:
+            if isinstance(error, NotFound) or not self._is_open(self.session_id):
+                raise RunnerClosed(_closed_elsewhere(self.interface.name, self.session_id)) from error
+            raise
         self.stream_sessions.add(session_id)
         return session_id
 
@@ -148,17 +132,9 @@ class ServiceLink:
     def _is_open(self, session_id: str) -> bool:
         """Another handle, or another process, may have closed the session."""
         try:
-            return self.engine.get_session(session_id).state is SessionState.OPEN
+            return self.engine.sessions.get(session_id).state is SessionState.OPEN
         except NotFound:
             return False
-
-    def shared_definition(self) -> ObjectRef | None:
-        """Where others find the definition, for their streams: the engine tells it to this process only."""
-        definition = self._definition
-        if isinstance(definition, Payload):
-            prefix = ObjectKey(self.application, self.session_id).to_prefix()
-            definition = self._definition = self.engine.cache.put(prefix, Blob.of(definition))
-        return definition if isinstance(definition, ObjectRef) else None
 
     def check_open(self, name: str) -> None:
         """Raises RunnerClosed."""

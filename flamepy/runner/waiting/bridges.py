@@ -142,10 +142,7 @@ class LoopEvent:
 
     async def wait_until(self, is_so: Callable[[], bool], engine: Engine) -> None:
         """Return when ``is_so()``, which is asked when the event is set, and at each heartbeat."""
-        engine.waiting(True)
-        try:
+        with engine.slot_released():
             while not is_so():
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._event.wait(), HEARTBEAT_S)
-        finally:
-            engine.waiting(False)

@@ -31,12 +31,8 @@ class ObjectFutureIterator(Iterator[ObjectFuture]):
         try:
             future = self._ended.get_nowait()
         except queue.Empty:
-            self._engine.waiting(True)
-            try:
-                with waiting_for(self._awaited.values()):
-                    future = self._next_ended()
-            finally:
-                self._engine.waiting(False)
+            with self._engine.slot_released(), waiting_for(self._awaited.values()):
+                future = self._next_ended()
         return self._given(future)
 
     def _next_ended(self) -> ObjectFuture:

@@ -16,12 +16,11 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from flamepy.cache.api import SpillingStore
 from flamepy.codec.pickling import decode, placeholder
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.shown import short_repr
 from flamepy.core.task import TaskState
-from flamepy.engine.api import Engine
+from flamepy.engine.api import CancelResult, Engine
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import CallTimeout, FlameError, InvalidState, NotFound, RunnerClosed
 from flamepy.runner.waiting.hooks import waiting_for
@@ -119,14 +118,14 @@ class ObjectFuture(concurrent.futures.Future[Any]):
             raise error_of(outcome, self.name)
         if self._ref is None:
             try:
-                application = self._engine.session_spec(self.session_id).application
+                application = self._engine.sessions.get(self.session_id).application
             except NotFound as error:
                 raise RunnerClosed(
                     f"the Runner of {self.name} is closed and its part of the object cache is gone: "
                     "take the value with get(), or call ref() before the Runner closes."
                 ) from error
             prefix = ObjectKey(application, self.session_id).to_prefix()
-            self._ref = self._engine.cache.put(prefix, outcome.value)  # the same memory under a key, not a copy
+            self._ref = self._engine.objects.put_value(prefix, outcome.value)
         return self._ref
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> ObjectFuture:
@@ -141,8 +140,8 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     def spill(self) -> None:
         """Move a big value that will hardly be read soon from memory to disk: ``get()`` gives it as before."""
         value = None if self._completion.outcome is None else self._completion.outcome.value
-        if value is not None and isinstance(self._engine.cache, SpillingStore):
-            self._engine.cache.spill(value)
+        if value is not None:
+            self._engine.objects.spill(value)
 
     # -- waiting and watching
 
@@ -151,12 +150,8 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         completion = self._completion
         if completion.outcome is not None:
             return True
-        self._engine.waiting(True)
-        try:
-            with waiting_for((self,)):
-                return completion.wait(timeout)
-        finally:
-            self._engine.waiting(False)
+        with waiting_for((self,)):
+            return completion.wait(timeout)
 
     def done(self) -> bool:
         """Has the call ended, with a value, an error or by cancel?"""
@@ -170,7 +165,9 @@ class ObjectFuture(concurrent.futures.Future[Any]):
 
     def cancel(self) -> bool:
         """Remove the call when it has not begun, interrupt it when it runs. False when it had already ended."""
-        return self._completion.outcome is None and self._engine.cancel(self._completion)
+        if self._completion.outcome is not None:
+            return False
+        return self._engine.cancel(self._completion) is CancelResult.CANCELLED
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn(future)`` when the call has ended: at once, or in the engine's thread, where it must not block.
@@ -338,8 +335,8 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         as_argument = placeholder(self)
         if as_argument is not None:
             return as_argument
-        self._engine.keep(self._completion)
-        return _found, (self.session_id, self.task_id, self._engine.cache.endpoint)
+        self._engine.pin(self._completion)
+        return _found, (self.session_id, self.task_id, self._engine.objects.endpoint)
 
     # -- inside
 
@@ -436,4 +433,4 @@ def _found(session_id: str, task_id: str, endpoint: str) -> ObjectFuture:
     from flamepy.engine.current import engine_at
 
     engine = engine_at(endpoint)
-    return ObjectFuture(engine, engine.find(session_id, task_id))
+    return ObjectFuture(engine, engine.task(session_id, task_id))

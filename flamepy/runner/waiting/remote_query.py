@@ -34,10 +34,10 @@ def ask_where_it_is(
     for it.
     """
     try:
-        application = engine.session_spec(call.session_id).application
+        application = engine.sessions.get(call.session_id).application
         session_id = f"{application}-queries"
         definition = encode(RunnerContext(Reader()), what="the reader of results")
-        engine.open_session(session_id, SessionSpec(application, definition, is_stateful=True, max_instances=1))
+        engine.sessions.open(session_id, SessionSpec(application, definition, is_stateful=True, max_instances=1))
     except NotFound as error:
         raise RunnerClosed(
             f"the Runner of {call.name} is closed, so no worker can read its result: take it with get()."

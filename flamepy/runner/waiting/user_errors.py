@@ -43,8 +43,8 @@ _NO_DEBUGGER = (
 
 def error_of(outcome: Outcome, call: str) -> FlameError:
     """The error of a call that has ended without a value; a fresh one each time, so that tracebacks never mix."""
-    if outcome.because is not None:
-        return _dependency_failed(outcome.because, call)
+    if outcome.failed_dependency is not None:
+        return _dependency_failed(outcome.failed_dependency, call)
     if outcome.failure is not None:
         return error_of_failure(_read_failure(outcome), call)
     if outcome.error is not None:
@@ -225,8 +225,8 @@ def _user_type(cls: type) -> Any:
 
 def _dependency_failed(outcome: Outcome, call: str) -> DependencyFailed:
     """The call never ran. Its cause is the first failure in the chain of calls, not the nearest."""
-    while outcome.because is not None:
-        outcome = outcome.because
+    while outcome.failed_dependency is not None:
+        outcome = outcome.failed_dependency
     frames: tuple[FrameInfo, ...] = ()
     if outcome.failure is not None:
         failure = _read_failure(outcome)

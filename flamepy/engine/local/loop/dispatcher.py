@@ -12,13 +12,15 @@ import time
 from collections import deque
 from itertools import islice
 
+from flamepy.cache.blob import blob_of
 from flamepy.cache.budget import SegmentBudget
 from flamepy.clock import monotonic_s
 from flamepy.core.session import SessionState
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local import schedule
-from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.apps.registry import Installed
+from flamepy.engine.local.completion import LocalCompletion
 from flamepy.engine.local.loop.completions import Endings, cancelled, failed, state_lost, too_many_stateful
 from flamepy.engine.local.loop.containment import Containment
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
@@ -63,10 +65,10 @@ class Dispatcher:
             self._endings.finish(record, state_lost(session))
             return
         for dependency in record.dependencies:
-            if isinstance(dependency, Completion) and not dependency.is_done():
+            if isinstance(dependency, LocalCompletion) and not dependency.is_done():
                 record.unresolved += 1
                 # through a queue: a long chain of failures must not become a deep recursion
-                dependency.on_done(lambda: self._resolved.append(record), is_ours=True)
+                dependency.on_done_at_once(lambda: self._resolved.append(record))
         if session.spec.is_stateful:
             session.waiting.append(record)  # later calls wait behind one that waits for its arguments
         if record.unresolved == 0:
@@ -88,11 +90,11 @@ class Dispatcher:
 
     def _have_arguments(self, record: CallRecord) -> None:
         for dependency in record.dependencies:
-            if isinstance(dependency, Completion) and dependency.outcome is not None:
+            if isinstance(dependency, LocalCompletion) and dependency.outcome is not None:
                 if dependency.outcome.value is None:
-                    self._endings.give_up(record, Outcome(TaskState.FAILED, because=dependency.outcome))
+                    self._endings.give_up(record, Outcome(TaskState.FAILED, failed_dependency=dependency.outcome))
                     return
-                self._budget.admit(dependency.outcome.value)  # used just now
+                self._budget.admit(blob_of(dependency.outcome.value))  # used just now
         if not record.session.spec.is_stateful:
             record.session.waiting.append(record)
         self._make_ready(record.session)
@@ -364,7 +366,7 @@ class Dispatcher:
 
     def _counts_arguments(self, record: CallRecord) -> int:
         """How many arguments are not there yet, or have not been seen to be there; counted anew."""
-        awaited = sum(isinstance(each, Completion) and not each.is_done() for each in record.dependencies)
+        awaited = sum(isinstance(each, LocalCompletion) and not each.is_done() for each in record.dependencies)
         record.unresolved = awaited + self._resolved.count(record)
         return record.unresolved
 

@@ -10,7 +10,7 @@ from flamepy.cache.budget import SegmentBudget
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
-from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.worker_link import Report
 from flamepy.engine.local.loop.completions import Endings, cancelled, failed, state_lost
 from flamepy.engine.local.loop.containment import Containment

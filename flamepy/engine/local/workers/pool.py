@@ -18,8 +18,8 @@ from pathlib import Path
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.clock import monotonic_s
 from flamepy.engine.local import schedule
-from flamepy.engine.local.applications.installer import unpack_again
-from flamepy.engine.local.applications.registry import Installed
+from flamepy.engine.local.apps.installer import unpack_again
+from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.import_path import ImportPath, hidden_modules, import_path_of_caller
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at

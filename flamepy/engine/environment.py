@@ -62,5 +62,5 @@ def _check_distribution(requirement: str) -> None:
             f"dependency {requirement!r}: the embedded engine installs nothing and does not check versions; "
             f"its workers use the {name} {version} that is installed here.",
             EnvironmentWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

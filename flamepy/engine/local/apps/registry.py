@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 
@@ -100,7 +101,7 @@ class Registry:
         with self._lock:
             return name in self._by_lease and name not in self._leases.values()
 
-    def leave_behind(self, application: str, leases: list[str]) -> None:
+    def leave_behind(self, application: str, leases: Sequence[str]) -> None:
         """A worker of the application has retired: what its calls opened, and did not close, goes on until
         the application goes, because they may have returned handles of it.
         """
