@@ -256,7 +256,10 @@ class Engine(Protocol):
         ...
 
     def slot_released(self) -> AbstractContextManager[object]:
-        """Around a wait for calls that is not ``Completion.wait``: a worker that waits leaves its place to others."""
+        """Around a wait for calls that is not ``Completion.wait``: a worker that waits leaves its place to others.
+
+        Raises EngineForked in a forked child, where no call ever ends.
+        """
         ...
 
     def workers(self) -> Sequence[WorkerView]: ...

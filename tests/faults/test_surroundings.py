@@ -404,14 +404,14 @@ def test_a_program_in_the_place_of_python_that_neither_ends_nor_answers_is_ended
     silent.chmod(0o755)
     body = f"""
     from flamepy.clock import monotonic_s
-    from flamepy.engine.current import existing_engine
+    from flamepy.engine.current import existing_engines
     from flamepy.engine.local.workers.pool import START_S
 
     sys.executable = {str(silent)!r}
     try:
         with Runner("silent") as runner:
             future = runner.service(same)(1)
-            loop = existing_engine()._loop
+            loop = existing_engines()[0]._loop
             while {way_out!r} == "wait" and not future.done():  # the time is over, as far as the pool knows
                 loop.post(lambda: loop.pool.tend(monotonic_s() + START_S))
                 future.wait(0.05)

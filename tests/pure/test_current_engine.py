@@ -44,11 +44,14 @@ def run(program: str) -> list[str]:
 
 
 def test_the_engine_is_closed_when_the_interpreter_ends() -> None:
-    assert run("used = current.use_engine(engine); used.__enter__(); print('last line')") == ["last line", "closed in parent"]
+    program = "used = current.use_engine(engine); used.__enter__(); print('last line')"
+    assert run(program) == ["last line", "closed in parent"]
 
 
 def test_shutdown_closes_once() -> None:
-    program = "used = current.use_engine(engine); used.__enter__(); current.shutdown(); current.shutdown(); print('end')"
+    program = (
+        "used = current.use_engine(engine); used.__enter__()\ncurrent.shutdown(); current.shutdown(); print('end')"
+    )
     assert run(program) == ["closed in parent", "end"]
 
 

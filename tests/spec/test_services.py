@@ -28,6 +28,7 @@ from flamepy.runner import (
     UnsavedStateWarning,
     view_of,
 )
+from tests.signs import reached
 
 BOUND_S = 20.0
 

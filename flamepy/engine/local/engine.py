@@ -159,7 +159,9 @@ class EmbeddedEngine:
         return self._loop.pool.output_tail(worker) if worker is not None and is_running else b""
 
     def slot_released(self) -> contextlib.AbstractContextManager[object]:
-        """The caller's own process is no worker: nothing to release."""
+        """The caller's own process is no worker: nothing to release. Raises EngineForked in a forked child."""
+        if self._core.is_forked:
+            self._core.check()
         return contextlib.nullcontext()
 
     def end_leases_of(self, worker_id: int, pid: int, leases: Sequence[str]) -> None:

@@ -26,9 +26,7 @@ _getsignal = _signal.getsignal
 _setsignal = _signal.signal
 _SIGINT = int(signal.SIGINT)
 _MAIN_THREAD = threading.main_thread().ident
-_OTHER_SIGNALS = sorted(int(each) for each in signal.valid_signals() - {signal.SIGINT})
-_STANDARD_SIGNALS = tuple(each for each in _OTHER_SIGNALS if each < signal.SIGRTMIN)
-_REALTIME_SIGNALS = tuple(each for each in _OTHER_SIGNALS if each >= signal.SIGRTMIN)
+_OTHER_SIGNALS = tuple(sorted(int(each) for each in signal.valid_signals() - {signal.SIGINT}))
 _LOOKED_RECENTLY_S = 0.02
 
 
@@ -161,7 +159,7 @@ class HeldBackInterrupt:
 class _Handlers:
     """What was found when the signals of this process were looked at last."""
 
-    dispositions: tuple[object, ...] = ()  # of the standard signals, when no handler was among them
+    dispositions: tuple[object, ...] = ()
     are_none = False
     looked_at_s = 0.0
 
@@ -169,23 +167,18 @@ class _Handlers:
 def may_lead(*, for_a_step: bool = False) -> bool:
     """Can nothing but an interrupt break into this thread? Python runs other signals' handlers in the main thread.
 
-    for_a_step: for some microseconds only; then what was found a moment ago is good enough. Looking at all signals
-    takes as long as three system calls, twice for each call. A handler that was set since, and raises in that step,
-    costs one call (``containment``).
+    for_a_step: for some microseconds only; then what was found a moment ago is good enough, because looking at all
+    signals takes as long as a system call. A handler that was set since, and raises in that step, costs one call
+    (``containment``).
     """
     if threading.get_ident() != _MAIN_THREAD:
         return True
     now_s = monotonic_s()
-    has_looked = now_s - _Handlers.looked_at_s < _LOOKED_RECENTLY_S
-    if has_looked and for_a_step:
+    if for_a_step and now_s - _Handlers.looked_at_s < _LOOKED_RECENTLY_S:
         return _Handlers.are_none
-    if not has_looked:
-        _Handlers.are_none = not any(map(callable, map(_getsignal, _REALTIME_SIGNALS)))
-        _Handlers.looked_at_s = now_s
-    dispositions = tuple(map(_getsignal, _STANDARD_SIGNALS))
+    dispositions = tuple(map(_getsignal, _OTHER_SIGNALS))  # a loop would take four times as long
     if dispositions != _Handlers.dispositions:
-        if any(map(callable, dispositions)):
-            _Handlers.are_none = False
-            return False
+        _Handlers.are_none = not any(map(callable, dispositions))
         _Handlers.dispositions = dispositions
+    _Handlers.looked_at_s = now_s
     return _Handlers.are_none
