@@ -3,12 +3,12 @@
 
 ``InlineEngine`` runs each call at once, in the thread that makes it. ``HandDrivenEngine`` holds calls until the test
 says how they end. ``FaultyStore`` loses objects, ``ManualClock`` goes by hand, and ``check_engine`` says whether an
-engine keeps the rules of all engines.
+engine keeps the rules of all engines. ``use_engine`` makes any engine the one of this process for a while.
 
 Example:
     >>> from flamepy import Runner
-    >>> from flamepy.testing import InlineEngine, use_engine
-    >>> with use_engine(InlineEngine()), Runner("docs") as runner:
+    >>> from flamepy.testing import InlineEngine
+    >>> with InlineEngine(), Runner("docs") as runner:
     ...     runner.service(len)("four").get()
     4
 """

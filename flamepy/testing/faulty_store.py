@@ -13,11 +13,15 @@ class FaultyStore:
     """Passes everything on to ``store``; while ``error`` is set, each use raises it instead.
 
     Example:
-        >>> from flamepy import NotFound
-        >>> engine = InlineEngine()
-        >>> engine.objects = store = FaultyStore(engine.objects)
-        >>> store.error = NotFound("object app/s/o not found: the cache has lost it.")
-        >>> engine.close()
+        >>> import flamepy
+        >>> from flamepy.testing import FaultyStore, InlineEngine
+        >>> with InlineEngine() as engine:
+        ...     engine.objects = store = FaultyStore(engine.objects)
+        ...     ref = flamepy.put_object("app/session", 1)
+        ...     store.error = flamepy.NotFound("object app/session/1 not found: the cache has lost it.")
+        ...     flamepy.get_object(ref)
+        Traceback (most recent call last):
+        flamepy.errors.NotFound: object app/session/1 not found: the cache has lost it.
     """
 
     def __init__(self, store: ObjectStore) -> None:

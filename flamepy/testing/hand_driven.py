@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flamepy.cache.api import ObjectStore
 from flamepy.cache.blob import Blob
@@ -17,10 +18,14 @@ from flamepy.codec.pickling import encode
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, CancelResult, Capability, EngineInfo, WorkerView
 from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.current import use_engine
 from flamepy.engine.provisioner import MachineProvisioner
 from flamepy.errors import InvalidState, NotFound
 from flamepy.testing.registries import HeldCall, PlainApplications, PlainSessions, cancelled
 from flamepy.worker.outcome import failed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _numbers = itertools.count(1)
 
@@ -28,17 +33,17 @@ _numbers = itertools.count(1)
 class HandDrivenEngine:
     """Implements ``engine.api.Engine``. Calls stay where they are until ``begin`` and ``end``.
 
+    ``with`` it, it is the engine of this process, and closed at the end.
+
     Example:
         >>> from flamepy import Runner
-        >>> from flamepy.testing import HandDrivenEngine, use_engine
-        >>> engine = HandDrivenEngine()
-        >>> with use_engine(engine), Runner("docs") as runner:
+        >>> from flamepy.testing import HandDrivenEngine
+        >>> with HandDrivenEngine() as engine, Runner("docs") as runner:
         ...     future = runner.service(len)("four")
         ...     before = future.state
         ...     engine.end(engine.calls()[0], 4)
         ...     (before, future.state, future.get())
         ('queued', 'succeeded', 4)
-        >>> engine.close()
     """
 
     info = EngineInfo("hand-driven", capabilities=frozenset({Capability.CANCEL_RUNNING}))
@@ -53,9 +58,18 @@ class HandDrivenEngine:
         self.sessions = PlainSessions()
         self.applications = PlainApplications(self.sessions, self._forget_objects)
         self._is_closed = False
+        self._in_use = contextlib.ExitStack()
 
     def _forget_objects(self, prefix: str) -> None:
         self.objects.delete(prefix)  # the store may have been exchanged
+
+    def __enter__(self) -> Self:
+        self._in_use.enter_context(use_engine(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in_use.close()
+        self.close()
 
     # --- what the test does
 

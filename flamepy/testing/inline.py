@@ -29,13 +29,13 @@ class InlineEngine(HandDrivenEngine):
 
     Example:
         >>> from flamepy import Runner
-        >>> from flamepy.testing import InlineEngine, use_engine
+        >>> from flamepy.testing import InlineEngine
         >>> class Counter:
         ...     total = 0
         ...     def add(self, number):
         ...         self.total += number
         ...         return self.total
-        >>> with use_engine(InlineEngine()), Runner("docs") as runner:
+        >>> with InlineEngine(), Runner("docs") as runner:
         ...     counter = runner.service(Counter())
         ...     [counter.add(2).get(), counter.add(3).get()]
         [2, 5]

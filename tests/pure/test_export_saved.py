@@ -55,6 +55,23 @@ def test_the_running_notebook_is_no_sibling_of_its_own(tmp_path: Path) -> None:
     assert modules(tmp_path, tmp_path / "gone.ipynb").keys() == {"model_cells"}
 
 
+def test_a_sibling_that_is_half_written_gives_nothing_and_the_others_do(tmp_path: Path) -> None:
+    save(tmp_path / "whole.ipynb", ["#| export\nx = 1"])
+    torn = save(tmp_path / "torn.ipynb", ["#| export\ny = 1"])
+    whole = torn.read_bytes()
+    siblings = Siblings()
+    for end in range(len(whole) - 2):  # the last bytes are a brace and a newline
+        torn.write_bytes(whole[:end])
+        found = siblings.read(tmp_path, None)
+        assert list(found[tmp_path / "whole.ipynb"].modules) == ["whole_cells"]
+        assert found[torn].modules == {}
+        says = found[torn].problem
+        assert not says or says.startswith("the exported cells of torn.ipynb are not shipped: ")
+    assert says
+    torn.write_bytes(whole)
+    assert list(siblings.read(tmp_path, None)[torn].modules) == ["torn_cells"]
+
+
 def test_a_sibling_that_was_saved_again_is_read_again(tmp_path: Path) -> None:
     siblings = Siblings()
     path = save(tmp_path / "model.ipynb", ["#| export\nx = 1"])
