@@ -127,6 +127,11 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _SUBMODULES = ("errors", "rl", "runner", "util")
 
 
+if sys.version_info < (3, 11):
+    # "All other data types are ignored during import", says the documentation of sys.path; this version fails at bytes.
+    sys.path[:] = [each for each in sys.path if not isinstance(each, bytes)]
+
+
 def __getattr__(name: str) -> Any:
     value: Any
     if name in _HOME_OF:
