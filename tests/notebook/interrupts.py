@@ -38,7 +38,7 @@ def stuck():
     threading.Event().wait()"""
 
 # What a cell waits with -> the place where the main thread is then, and the cell.
-BLOCKED, AWAITING = "engine/completion.py:wait", "selectors.py:select"
+BLOCKED, AWAITING = "engine/local/completion.py:wait", "selectors.py:select"
 CELLS = {
     "get": (BLOCKED, "call.get()"),
     "wait": (BLOCKED, "call.wait()"),
