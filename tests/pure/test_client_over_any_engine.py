@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import flamepy
+from flamepy import Runner
 from flamepy.cache.blob import Blob
 from flamepy.client.attributes import application_attributes, session_spec
 from flamepy.client.connection import Connection, Session
@@ -390,3 +391,24 @@ def test_a_closed_connection_says_how_to_get_another(hand: HandEngine) -> None:
 def test_an_address_needs_a_cluster(hand: HandEngine) -> None:
     with pytest.raises(InvalidArgument, match=r"cannot use the cluster at http://h:1.*this release"):
         flamepy.connect("http://h:1")
+
+
+class _EndsMeanwhile(HandDrivenEngine):
+    """It ends while its calls are looked for."""
+
+    def task(self, session_id: str, task_id: str) -> Completion:
+        self.close()
+        raise InvalidState("flamepy was shut down, and all Runners and services with it.")
+
+
+def test_a_runner_that_closes_behind_an_engine_that_ends_is_closed(project: None, nothing_is_left: None) -> None:
+    with _EndsMeanwhile() as engine:
+        runner = Runner("behind")
+        future = runner.service(len)("four")
+        runner.close(wait=False)
+        assert future.wait(20)
+        assert future.cancelled()
+        for thread in threading.enumerate():
+            if thread.name == "flame-close":
+                thread.join(20)  # what it raises fails this test
+    assert not engine.is_alive

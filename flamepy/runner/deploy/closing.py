@@ -6,7 +6,6 @@ Which calls are out is asked of the engine, so that making a call costs nothing 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from flamepy.clock import monotonic_s
 from flamepy.core.session import SessionState
 from flamepy.engine.api import Engine
 from flamepy.engine.completion import Completion
-from flamepy.errors import InvalidArgument, InvalidState, NotFound
+from flamepy.errors import FlameError, InvalidArgument, InvalidState, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +46,17 @@ def finish_sessions(
             if closed >= leases.keys():  # else an interrupt came too early
                 then()
 
+    def finish_behind() -> None:
+        try:
+            finish()
+        except FlameError as error:  # the engine has ended meanwhile, and all calls with it
+            logger.debug("close behind skipped sessions=%s reason=%s", list(leases), error)
+
     if wait or cancel:
         finish()
     else:
         # a daemon: at the interpreter's exit the engine cancels what is left
-        threading.Thread(target=finish, name="flame-close", daemon=True).start()
+        threading.Thread(target=finish_behind, name="flame-close", daemon=True).start()
 
 
 def close_sessions(
@@ -97,8 +102,11 @@ def unfinished_calls(engine: Engine, session_id: str) -> Iterator[Completion]:
         return
     for task in tasks:
         if not task.state.is_terminal():
-            with contextlib.suppress(NotFound):  # it has ended, and nobody holds it any more
-                yield engine.task(session_id, task.id)
+            try:
+                call = engine.task(session_id, task.id)
+            except (NotFound, InvalidState):  # it has ended since, and is not pinned; or the engine has ended
+                continue
+            yield call
 
 
 def count_unfinished(engine: Engine, session_id: str) -> int:
