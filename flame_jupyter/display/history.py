@@ -54,7 +54,9 @@ class History:
         if not isinstance(outputs, Mapping) or any(names.get(name) is future for name in _RECENT):
             return 0
         cells = [cell for cell, output in outputs.items() if output is future]
-        return len(cells) + sum(where.get(f"_{cell}") is future for cell in cells for where in (names, hidden))
+        named = sum(names.get(f"_{cell}") is future for cell in cells)
+        # what IPython drops from the history, after a thousand results, it keeps here
+        return len(cells) + named + sum(each is future for each in hidden.values())
 
 
 def _references(reference: weakref.ref[Any]) -> int:

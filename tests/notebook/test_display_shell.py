@@ -87,6 +87,21 @@ def test_big_results_that_only_the_history_holds_are_found(shell: InteractiveShe
     assert [found.id for found in history.left()] == [3]
 
 
+def test_big_results_that_ipython_has_dropped_from_its_history_are_found_too(shell: InteractiveShell) -> None:
+    history = History(shell)
+    for number in range(5):
+        future = HandFuture(id=number)
+        future.end(nbytes=10_000_000)
+        history.add(future)
+        shell.execution_count = number + 1
+        shell.displayhook.update_user_ns(future)
+    del future
+    with pytest.warns(UserWarning, match="Output cache limit"):  # as after a thousand results
+        shell.displayhook.cull_cache()
+    assert len(shell.user_ns["Out"]) < 5
+    assert [found.id for found in history.left()] == [0, 1]
+
+
 def test_an_object_future_is_what_ipython_shows(shell: InteractiveShell) -> None:
     from flamepy import ObjectFuture
 
