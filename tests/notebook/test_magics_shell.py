@@ -572,12 +572,12 @@ def test_an_error_of_flamepy_itself_shows_the_users_line_and_the_cure(shell: She
     assert "---->   1 f().get()" in printed
     assert "exit code 3" in printed
     assert "raise an exception instead" in printed
-    assert "futures.py" not in printed
+    assert "object_future.py" not in printed
 
 
 def test_full_tracebacks_show_everything(shell: Shell) -> None:
     shell.run("%config FlameMagics.full_tracebacks = True")
     shell.run(COUNTER)
     printed = shell.run_any("Counter.add(-1).get()").printed
-    assert "futures.py" in printed
+    assert "object_future.py" in printed
     assert "a is negative" in printed
