@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 SLOW_TICK_S = 0.5  # while calls run and nothing changes
+PULSE_S = 4.0  # one live view is drawn anew: pages that hear nothing for longer stop their clocks (script.py)
 REFRESH_S = 1.0  # of a static output that shows elapsed time
 
 
@@ -56,12 +57,14 @@ class Desk:
         self._ticked_s = float("-inf")
         self._next_s = float("-inf")
         self._pause_s = TICK_S
+        self._pulsed_s = float("-inf")
 
     # -- events
 
     def add(self, view: View, *, messages: int) -> None:
         """From now on ``view`` is kept up to date. ``messages``: what showing it has cost already."""
-        self._bucket.spend(messages, now_s=self._clock.now())
+        now_s = self._pulsed_s = self._clock.now()
+        self._bucket.spend(messages, now_s=now_s)
         self._views.append(view)
         self.wake()
 
@@ -146,6 +149,7 @@ class Desk:
                 view.let_go()
                 view.is_settled.set()  # the others go on
         self._tell_news(now_s)
+        self._give_pulse(now_s)
         self._views = [view for view in self._views if not view.is_settled.is_set()]
         self._pause_s = TICK_S if is_busy else min(self._pause_s * 1.5, SLOW_TICK_S)
         self._next_s = now_s + self._pause_s
@@ -202,6 +206,14 @@ class Desk:
                 view.told_s = now_s
             self._say((about or live)[-1], text)
 
+    def _give_pulse(self, now_s: float) -> None:
+        """Let the page know that the kernel lives, by one view for all."""
+        live = [view for view in self._views if view.live is not None and not view.is_settled.is_set()]
+        if live and now_s - self._pulsed_s >= PULSE_S and self._bucket.take(1, now_s=now_s):
+            pending = [view for view in live if not view.future.done()]
+            if pending:
+                self._draw(pending[-1], self._snapshot(pending[-1]))
+
     def _say(self, view: View, text: str) -> None:
         if view.live is None:
             return
@@ -215,6 +227,7 @@ class Desk:
             try:
                 can_copy = self._settings().settle == "keep-widget"  # another view is gone before it can be used
                 view.live.draw(snapshot, is_cancelling=view.is_cancelling, body=body, can_copy=can_copy)
+                self._pulsed_s = self._clock.now()
             except Exception:
                 logger.debug("live view lost, static from now on display_id=%s", view.display_id, exc_info=True)
                 view.live, view.mode = None, Mode.UPDATED

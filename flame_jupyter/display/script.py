@@ -2,9 +2,10 @@
 """The browser's half of the live view. It travels with every widget: the script stays below 6 KB, the style below 4.
 
 The script only draws what the kernel says; time is the one thing that it counts by itself, so that a running call
-costs no messages. A page that was loaded again gets a state of long ago: until the kernel draws anew, both clocks are
-taken to be equal. Text nodes are updated in place: focus and selection survive. What is announced is a text of its own,
-which the kernel writes: a page with fifty views must not speak fifty times at once.
+costs no messages. One view of a notebook is drawn anew now and then (desk.py): where that stays away, the kernel has
+stopped, and no view counts on. A page that was loaded again gets a state of long ago: until the kernel draws anew, both
+clocks are taken to be equal. Text nodes are updated in place: focus and selection survive. What is announced is a text
+of its own, which the kernel writes: a page with fifty views must not speak fifty times at once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ SCRIPT = squeezed(
 const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? Math.floor(s) + " s"
   : s < 3600 ? Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s"
   : Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
+const QUIET_S = 10, SILENT = "and no word from the kernel since then";
 const LOST = { tone: "warn", icon: "!", state: "gone", word: "The kernel has gone", facts: "" };
 export default { initialize, render({ model, el }) {
   const root = make(el, "div", "view", { role: "group" });
@@ -39,7 +41,10 @@ export default { initialize, render({ model, el }) {
   let view = {}, skew = 0, wanted = false, sent = "";
   const passed = (now) => span(Math.max(0, now - skew - view.since));
   const tick = () => {
-    if (view.ticks && !view.gone && !document.hidden) write(time, passed(Date.now() / 1000));
+    if (!view.ticks || view.gone || document.hidden) return;
+    const now = Date.now() / 1000, last = heard.get(source(model)) ?? now, silent = now - last > QUIET_S;
+    write(time, passed(silent ? last : now));
+    write(facts, silent ? SILENT : view.facts);
   };
   const draw = () => {
     view = { ...model.get("view"), gone: model.get("gone") };
@@ -56,7 +61,7 @@ export default { initialize, render({ model, el }) {
     if (!view.ticks) write(time, view.time);
     write(arrow, view.value ? "→" : "");
     write(value, view.value);
-    write(facts, view.facts);
+    if (!view.ticks) write(facts, view.facts);
     write(error, view.error);
     cancel.hidden = !view.ticks;
     cancel.disabled = off;
@@ -73,6 +78,7 @@ export default { initialize, render({ model, el }) {
   const news = () => {
     const { now } = model.get("view");
     skew = Date.now() / 1000 - now;
+    hear(model);
     draw();
   };
   const print = () => {
@@ -96,6 +102,7 @@ export default { initialize, render({ model, el }) {
   if (Math.abs(Date.now() / 1000 - now) < 2) news();
   else { draw(); if (ticks && !view.gone) send(model, "draw"); }
   fill();
+  if (!heard.has(source(model))) hear(model);
   const timer = setInterval(tick, 200);
   return () => { clearInterval(timer); leave(); };
 } };

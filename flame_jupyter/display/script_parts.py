@@ -7,6 +7,7 @@ from __future__ import annotations
 # ``gone`` is when that was, in seconds, and ``shown`` how many views a model has here. Both are set by the page alone.
 # A model that is over is closed where nothing shows it. ``send`` returns the press of a button: until ``heard`` has it,
 # what comes from the kernel does not know of it.
+# ``hear`` notes that the kernel has said something, for all views of its notebook.
 # ``copy`` works without a secure context too (a notebook server that is reached by plain http), where browsers hide
 # their clipboard: there a selection is copied.
 COMMON = """
@@ -27,6 +28,9 @@ const initialize = ({ model }) => {
   model.on("change:over", async () => model.get("shown") || (await manager?.get_model(model.get("over")))?.close(true));
   return () => { kernel?.statusChanged?.disconnect(follow); kernel?.disposed?.disconnect(go); };
 };
+const heard = globalThis.flameHeard ||= new WeakMap();
+const source = (model) => model.widget_manager ?? globalThis;
+const hear = (model) => heard.set(source(model), Date.now() / 1000);
 const watch = (model, events) => {
   const count = (step) => model.set("shown", (model.get("shown") || 0) + step);
   for (const name in events) model.on("change:" + name, events[name]);

@@ -38,6 +38,8 @@ class FutureLike(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def ran_s(self) -> float | None: ...
+    @property
     def importing_s(self) -> float: ...
     @property
     def nbytes(self) -> int | None: ...
@@ -104,7 +106,8 @@ class Snapshot:
     waits_for: the calls whose results this one takes as arguments and that have not ended. reference: a line of code
     that fetches the result, "" until somebody has asked for it (reference.py). is_folded: one of many failures of its
     cell, shown without its traceback; summary: what is said of all of them (cell_failures.py). importing_s: the part of
-    its time in which its worker imported modules.
+    its time in which its worker imported modules. ran_s: how long it ran by the clock of its worker,
+    when that is known: this process may have been stopped meanwhile.
     """
 
     id: int
@@ -126,6 +129,7 @@ class Snapshot:
     is_folded: bool = False
     summary: str = ""
     importing_s: float = 0.0
+    ran_s: float | None = None
 
     @property
     def look(self) -> Look:
@@ -153,6 +157,8 @@ class Snapshot:
     @property
     def elapsed_s(self) -> float:
         """How long it ran; for a call that never ran, how long it waited. The clock may step back: never negative."""
+        if self.ran_s is not None:
+            return self.ran_s
         return max((self.finished_s or self.taken_s) - self.since_s, 0.0)
 
     def gone(self) -> Snapshot:
@@ -187,6 +193,7 @@ def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, re
         waits_for=tuple(future.waits_for) if state == "waiting" else (),
         reference=reference,
         importing_s=future.importing_s,
+        ran_s=future.ran_s if is_terminal else None,
     )
 
 

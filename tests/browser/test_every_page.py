@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import time
+
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -70,6 +75,37 @@ def test_a_view_inside_an_output_or_captured_shows_the_end(lab: Lab, notebook: N
     shown = lab.page.locator(".jp-CodeCell").nth(4)
     expect(shown.locator(".flame-word")).to_have_text("Done")
     expect(shown.locator(".flame-pending")).to_be_hidden()
+
+
+def test_no_view_counts_on_while_the_kernel_is_stopped_and_a_call_took_what_its_worker_says(
+    lab: Lab, notebook: Notebook
+) -> None:
+    """As with the lid of a laptop: the worker goes on here, which makes the difference seen."""
+    notebook.open("stopped.ipynb", "import os; os.getpid()", "train(0.1)", "train(0.2)")
+    for index in range(5):
+        lab.run_cell(index)
+    pid = int(lab.outputs(2).first.inner_text())
+    first, second = view_of(lab, 1), view_of(lab, 2)
+    expect(first).to_contain_text("Output, 3 lines")
+    notebook.release(0.1)
+    began_s = time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for view in (first, second):
+            expect(view.locator(".flame-facts")).to_have_text("and no word from the kernel since then", timeout=30_000)
+        times = [view.locator(".flame-time").inner_text() for view in (first, second)]
+        lab.page.wait_for_timeout(1500)  # a clock that went on would show another second
+        assert [view.locator(".flame-time").inner_text() for view in (first, second)] == times
+        stopped_s = time.monotonic() - began_s
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    expect(second.locator(".flame-facts")).to_be_hidden()
+    notebook.release(0.2)
+    for view in (first, second):
+        expect(view.locator(".flame-word")).to_have_text("Done")
+    took = re.search(r"in ([\d.]+) (m?s)\b", " ".join(first.inner_text().split()))
+    assert took, first.inner_text()
+    assert float(took[1]) / (1000 if took[2] == "ms" else 1) < stopped_s
 
 
 @pytest.mark.parametrize("way", ["restart", "shutdown", "kill"])

@@ -27,6 +27,7 @@ class HandFuture:
     output: str = ""
     nbytes: int | None = None
     importing_s: float = 0.0
+    ran_s: float | None = None
     session_id: str = "counter-a1b2"
     task_id: str = "7"
     value: Any = 28

@@ -14,7 +14,7 @@ import pytest
 from flame_jupyter.display.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
 from flame_jupyter.display.cell_failures import CellFailures
 from flame_jupyter.display.clock import Clock
-from flame_jupyter.display.desk import Desk
+from flame_jupyter.display.desk import PULSE_S, Desk
 from flame_jupyter.display.mode import Facts, Mode, Settings, choose, is_scripted
 from flame_jupyter.display.views import SHELF_CHARS, SHELF_VIEWS, Shelf, View
 from flame_jupyter.display.wire import Wire
@@ -74,11 +74,13 @@ def test_a_desk_with_nothing_displayed_sleeps(room: Room) -> None:
     assert room.desk.tick() is None
 
 
-def test_a_running_call_costs_no_messages(room: Room) -> None:
-    live = live_of(room.show(Mode.LIVE, is_live=True))
+def test_running_calls_cost_one_message_now_and_then_for_all_of_them(room: Room) -> None:
+    """Pages that hear nothing for ten seconds take the kernel for stopped."""
+    views = [live_of(room.show(Mode.LIVE, is_live=True)) for _ in range(3)]
     room.pass_time(60)
-    assert live.drawn == []
-    assert room.page.sent == []
+    drawn = [len(each.drawn) for each in views]
+    assert sorted(drawn)[:2] == [0, 0]
+    assert 60 / 10 < sum(drawn) <= 60 / PULSE_S + 1
 
 
 def test_a_burst_of_changes_is_one_message(room: Room) -> None:

@@ -285,8 +285,19 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         return tuple(f"{each.name} #{number}" for each, number in awaited if each is not None and each.outcome is None)
 
     @property
+    def ran_s(self) -> float | None:
+        """How long the call ran, in seconds, as its worker measured it; None until it has ended, and when it never ran.
+
+        It is less than the time between ``started_s`` and ``finished_s`` when this process was stopped meanwhile.
+        """
+        outcome = self._completion.outcome
+        return None if outcome is None else outcome.duration_s or None
+
+    @property
     def elapsed_s(self) -> float:
         """How long the call has run, or ran, or has been waiting for a worker."""
+        if self.ran_s is not None:
+            return self.ran_s
         began = self.started_s or self.created_s
         return max((self.finished_s or time.time()) - began, 0.0)
 
