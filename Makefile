@@ -25,7 +25,7 @@ demo: $(READY) ## run notebooks/quickstart.ipynb, print its results and where th
 
 test: $(READY) ## run every test; ARGS="-k counter" chooses
 	@sh scripts/ensure_chromium.sh
-	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest $(ARGS)
 
 check: $(READY) ## format, lint, types, import arrows, links
 	@sh scripts/check.sh $(VENV)
