@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,9 +35,11 @@ class Program:
     """A script that lies in ``bin`` and runs in ``work``, with a temporary directory of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.bin, self.work, self.scratch = directory / "bin", directory / "work", directory / "scratch"
-        for each in (self.bin, self.work, self.scratch):
+        self.bin, self.work = directory / "bin", directory / "work"
+        for each in (self.bin, self.work):
             each.mkdir()
+        # Its path is short: sockets of multiprocessing lie in it, whose paths may have 107 characters.
+        self.scratch = Path(tempfile.mkdtemp())
 
     def run(self, body: str, *options: str, preamble: str = PREAMBLE, **environ: str) -> str:
         """What the program prints; standard error where it prints nothing else."""
@@ -234,7 +237,7 @@ def test_workers_have_the_flamepy_of_the_program_also_from_its_working_directory
     def look():
         import flamepy
         return flamepy.__file__
-    with Runner("own", root=os.path.dirname(os.getcwd()) + "/scratch") as runner:
+    with Runner("own", root=os.path.dirname(os.getcwd()) + "/bin") as runner:
         print(runner.service(look)().get(60) == flamepy.__file__, os.getcwd() in flamepy.__file__)
     """
     assert program.run_command([sys.executable, "-c", PREAMBLE + textwrap.dedent(body)]) == "True True"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import collections
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,10 @@ from tests.signs import BOUND_S, until_exists
 CALLS = 2_000
 
 
-def note(path: str, number: int, work_s: float = 0.0) -> int:
+def note(path: str, number: int, not_before: str = "") -> int:
     """Append is one step for lines as short as these, whoever writes."""
-    end_s = time.perf_counter() + work_s
-    while time.perf_counter() < end_s:
-        pass
+    if not_before:
+        until_exists(Path(not_before))
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(fd, f"{number}\n".encode())
     os.close(fd)
@@ -71,9 +69,12 @@ def test_what_was_cancelled_before_it_ran_never_runs_and_the_others_run_once(eng
     with Runner("small") as runner:
         service = runner.service(note)
         runner.get([service(str(tmp_path / "first"), number) for number in range(20)])  # now they are known as short
-        futures = [service(str(tmp_path / "log"), number, 0.0005) for number in range(CALLS)]
+        futures = [service(str(tmp_path / "log"), number, str(tmp_path / "go")) for number in range(CALLS)]
         for future in futures[::-3]:
             future.cancel()
+        (tmp_path / "go").touch()
+        for future in futures[-2::-3]:
+            future.cancel()  # while the others run
         assert all(future.wait(BOUND_S) for future in futures)
         never = {
             number
@@ -82,7 +83,7 @@ def test_what_was_cancelled_before_it_ran_never_runs_and_the_others_run_once(eng
         }
         interrupted = {number for number, future in enumerate(futures) if future.cancelled()} - never
     ran = noted(tmp_path / "log")
-    assert never, "no call was cancelled in time: make more of them"
+    assert len(never) > CALLS / 4
     assert not never & ran.keys()
     assert set(ran.values()) == {1}
     assert ran.keys() | interrupted == set(range(CALLS)) - never | interrupted
