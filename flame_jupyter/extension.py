@@ -15,15 +15,15 @@ from weakref import WeakKeyDictionary
 from IPython.core.error import UsageError
 from IPython.core.extensions import ExtensionManager
 
-from flame_jupyter.advice import say
-from flame_jupyter.completion import matcher_for
-from flame_jupyter.errors import install_renderer, short_interrupts, shorten
-from flame_jupyter.hints import hint_for
-from flame_jupyter.location import working_directory
-from flame_jupyter.magics import FlameMagics
+from flame_jupyter.calls.interrupts import CellWaits
+from flame_jupyter.magics.complete import matcher_for
+from flame_jupyter.magics.ipython import FlameMagics
 from flame_jupyter.notebook import Notebook
-from flame_jupyter.preferences import prefer
-from flame_jupyter.waiting import CellWaits
+from flame_jupyter.output import say
+from flame_jupyter.project.location import working_directory
+from flame_jupyter.settings.preferences import prefer
+from flame_jupyter.tracebacks.collect import install_renderer, short_interrupts, shorten
+from flame_jupyter.tracebacks.hints import hint_for
 from flamepy.runner import show_progress_with
 from flamepy.tools.hiding import NEEDED, hiding_files
 from flamepy.tools.installation import kernel_problem
@@ -195,7 +195,7 @@ def show_runner(magics: FlameMagics, runner: Any) -> None:
     from IPython.display import display
 
     from flame_jupyter.display import show_panel
-    from flame_jupyter.statuspanel import panel_of
+    from flame_jupyter.reports.status_panel import panel_of
 
     if runner is magics.notebook.runner:
         show_panel(magics.shell, panel_of(magics.notebook))

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from flame_jupyter.advice import say
-from flame_jupyter.arguments import RunnerLine
-from flame_jupyter.dependencies import dependencies_of
-from flame_jupyter.drift import DriftWatch
-from flame_jupyter.echo import Echo
+from flame_jupyter.calls.echo import Echo
 from flame_jupyter.export.capture import Capture
 from flame_jupyter.export.exports import Exports
-from flame_jupyter.location import (
+from flame_jupyter.lines import RunnerLine
+from flame_jupyter.output import say
+from flame_jupyter.project.dry_run import PackagePlan, limit_of
+from flame_jupyter.project.jupyter_server import path_from_server
+from flame_jupyter.project.location import (
     MAX_UNASKED_FILES,
     NotebookPlace,
     ProjectRoot,
@@ -32,17 +32,17 @@ from flame_jupyter.location import (
     runner_name,
     working_directory,
 )
-from flame_jupyter.plan import PackagePlan, limit_of
-from flame_jupyter.runners import different_option, runner_called, with_defaults
-from flame_jupyter.server import path_from_server
-from flame_jupyter.services import Services
-from flame_jupyter.status import Status, status_of
+from flame_jupyter.project.named_runners import different_option, runner_called, with_defaults
+from flame_jupyter.project.requirements import dependencies_of
+from flame_jupyter.reports.status import Status, status_of
+from flame_jupyter.service.registry import Services
+from flame_jupyter.service.staleness import DriftWatch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from flame_jupyter.config import FlameTraits
-    from flame_jupyter.contexts import ContextTable
+    from flame_jupyter.project.contexts import ContextTable
+    from flame_jupyter.settings.traits import FlameTraits
     from flamepy import FlameContext, ObjectFuture
     from flamepy.packaging import PackageOptions, Packager
     from flamepy.runner import Runner, RunnerService
@@ -195,7 +195,7 @@ class Notebook:
 
     def contexts(self) -> ContextTable:
         """The contexts of the configuration file, and which of them answer. Raises InvalidConfig."""
-        from flame_jupyter.contexts import context_table
+        from flame_jupyter.project.contexts import context_table
         from flamepy import FlameContext
 
         contexts = FlameContext.all()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from flame_jupyter.display.snapshot import Snapshot
 from flame_jupyter.display.words import counted, head
-from flame_jupyter.failures import summary
+from flame_jupyter.tracebacks.render import summary
 
 IN_FULL = 3
 MAX_CELLS = 50  # that are remembered: a cell that was run so long ago fails no more

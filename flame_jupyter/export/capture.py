@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from flame_jupyter.advice import say
 from flame_jupyter.export.cells import ExportedCell, exported_cell
 from flame_jupyter.export.directive import Directive, directive_of
 from flame_jupyter.export.exports import Exports
 from flame_jupyter.export.module import DEFAULT_MODULE, check_module_name
+from flame_jupyter.output import say
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell

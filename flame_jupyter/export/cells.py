@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import TransformerManager
 
-from flame_jupyter.source import awaits_at_top_level, definitions_of
+from flame_jupyter.cells.definitions import awaits_at_top_level, definitions_of
 
 SHORT_HASH_CHARS = 8
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from IPython.core.error import UsageError
 
-from flame_jupyter.advice import warn_user
 from flame_jupyter.export.cells import ExportedCell, with_cell, without_cell
 from flame_jupyter.export.module import DEFAULT_MODULE, MARK, alias_of, assembled, own_module
 from flame_jupyter.export.saved import grouped, module_file
 from flame_jupyter.export.siblings import Siblings
 from flame_jupyter.export.table import CellTable
 from flame_jupyter.export.undefined import undefined_names
+from flame_jupyter.output import warn_user
 
 
 class ExportWarning(UserWarning):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flame_jupyter.export.cells import ExportedCell
 from flame_jupyter.export.module import DEFAULT_MODULE
-from flame_jupyter.status import table_html, table_text
+from flame_jupyter.tables import table_html, table_text
 
 _COLUMNS = ("", "module", "defines", "cell", "sha")
 _NONE = "Flame: no exported cells. '#| export' in the first line of a cell makes one, when it runs."

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.arguments import options_of
-from flame_jupyter.grammar import SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.magics.options import SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.magics.parse import options_of
 from scripts.markdown import code_blocks
 from scripts.run_doc_examples import ROOT, ExampleFailed, examples, is_shown, run, runnable_pages
 

@@ -15,7 +15,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from flame_jupyter.failures import MAX_FRAMES, ShownFrame, causes_in, library_of, shortened, summary
+from flame_jupyter.tracebacks.render import MAX_FRAMES, ShownFrame, causes_in, library_of, shortened, summary
 from tests.notebook.shells import Shell
 
 SERVICES = """%%flame_service check

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.waiting import cancelled
+from flame_jupyter.calls.interrupts import cancelled
 from tests.notebook.interrupts import AWAITING, BLOCKED, interrupted, prepare
 from tests.notebook.kernels import Kernel
 

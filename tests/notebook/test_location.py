@@ -11,8 +11,8 @@ import pytest
 from IPython.core.error import UsageError
 
 import flame_jupyter
-from flame_jupyter.location import NotebookPlace, notebook_place, own_checkouts, project_root, runner_name
-from flame_jupyter.server import path_from_server
+from flame_jupyter.project.jupyter_server import path_from_server
+from flame_jupyter.project.location import NotebookPlace, notebook_place, own_checkouts, project_root, runner_name
 from tests.notebook.shells import Shell
 
 VSCODE = "__vsc_ipynb_file__"

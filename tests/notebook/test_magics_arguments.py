@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 from IPython.core.error import UsageError
 
-from flame_jupyter.arguments import RunnerLine, ServiceLine, expanded, parse_runner, parse_service
+from flame_jupyter.lines import RunnerLine, ServiceLine
+from flame_jupyter.magics.parse import expanded, parse_runner, parse_service
 from flamepy.tools.installation import kernel_problem
 
 

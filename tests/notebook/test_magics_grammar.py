@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.arguments import options_of, parse_runner
-from flame_jupyter.commands import _Commands
-from flame_jupyter.contexts import reachable
-from flame_jupyter.dependencies import read_requirements
-from flame_jupyter.grammar import EVERYWHERE, SUBCOMMANDS, runner_options
+from flame_jupyter.magics.commands import _Commands
+from flame_jupyter.magics.options import EVERYWHERE, SUBCOMMANDS, runner_options
+from flame_jupyter.magics.parse import options_of, parse_runner
+from flame_jupyter.project.contexts import reachable
+from flame_jupyter.project.requirements import read_requirements
 from tests.notebook.shells import Shell
 
 WAIT_S = 30.0

@@ -98,7 +98,7 @@ def test_loading_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(done.stdout.split())
-    assert "flame_jupyter.magics" in loaded
+    assert "flame_jupyter.magics.ipython" in loaded
     heavy = {"numpy", "pandas", "cloudpickle", "yaml", "ipywidgets", "anywidget", "flame_jupyter.display"}
     assert not loaded & (heavy | {"flamepy.runner.runner", "flamepy.engine"})
 

@@ -10,8 +10,8 @@ import traceback
 import pytest
 from IPython.core.error import UsageError
 
-from flame_jupyter.codeindex import CodeIndex
-from flame_jupyter.source import awaits_at_top_level, definitions_of, fingerprint, resolved_target
+from flame_jupyter.cells.definitions import awaits_at_top_level, definitions_of, fingerprint, resolved_target
+from flame_jupyter.tracebacks.cell_index import CodeIndex
 
 
 def defined_by(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

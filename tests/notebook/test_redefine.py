@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from IPython.utils.capture import capture_output
 
-from flame_jupyter.drift import LOOK_EVERY_S, DriftWatch
-from flame_jupyter.weight import HeavyServiceWarning
+from flame_jupyter.cells.captured_data import HeavyServiceWarning
+from flame_jupyter.service.staleness import LOOK_EVERY_S, DriftWatch
 from tests.notebook.shells import Shell
 
 USE = "%%flame_service use\ndef use(x):\n    return helper(x)"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.arguments import options_of
-from flame_jupyter.config import FlameTraits
-from flame_jupyter.grammar import SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.magics.options import SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.magics.parse import options_of
+from flame_jupyter.settings.traits import FlameTraits
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = Path(__file__).with_name("ROWS.md")

@@ -14,8 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import flame_jupyter
-from flame_jupyter.config import FlameTraits
-from flame_jupyter.settings_sources import SettingsSources, SettingsWarning
+from flame_jupyter.settings.sources import SettingsSources, SettingsWarning
+from flame_jupyter.settings.traits import FlameTraits
 from tests.notebook.shells import Shell
 
 

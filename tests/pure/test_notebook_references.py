@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flame_jupyter.references import References, references_of
+from flame_jupyter.cells.references import References, references_of
+from flame_jupyter.service.handle import serial_of
 
 _numbers = itertools.count()
 
@@ -22,7 +23,7 @@ def after(*cells: str) -> dict[str, Any]:
 
 
 def found(code: str, *cells: str, own: tuple[str, ...] = ()) -> References:
-    return references_of(compile(code, "<service>", "exec", dont_inherit=True), own, after(*cells))
+    return references_of(compile(code, "<service>", "exec", dont_inherit=True), own, after(*cells), serial_of)
 
 
 FUNCTION = "def helper(x):\n    return x + offset"
@@ -97,9 +98,9 @@ def test_names_of_its_own_attributes_and_unknown_ones_are_no_references() -> Non
 def test_what_cannot_be_pickled_is_the_same_while_it_is_the_same_object() -> None:
     code = compile("lock", "<service>", "exec")
     variables = after("import threading\nlock = threading.Lock()")
-    assert references_of(code, (), variables).values == references_of(code, (), variables).values
+    assert references_of(code, (), variables, serial_of).values == references_of(code, (), variables, serial_of).values
     other = after("import threading\nlock = threading.Lock()")
-    assert references_of(code, (), variables).values != references_of(code, (), other).values
+    assert references_of(code, (), variables, serial_of).values != references_of(code, (), other, serial_of).values
 
 
 def test_functions_and_classes_of_modules_count_by_name() -> None:

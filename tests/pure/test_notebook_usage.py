@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.usage import used_paths
+from flame_jupyter.cells.used_files import used_paths
 
 FILES = {
     "one.py": "import two\n",
