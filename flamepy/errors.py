@@ -38,7 +38,7 @@ __all__ = [
 
 
 class FlameErrorCode(IntEnum):
-    """The coarse kind of an error, as 0.6 numbers it (protocol dossier, section 8.2)."""
+    """The coarse kind of an error, as 0.6 numbers it."""
 
     INVALID_CONFIG = 0
     INVALID_STATE = 1

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """Talks to one engine. Closing it leaves the engine, and what runs there, alone (design decision 26)."""
+    """Talks to one engine. Closing it leaves the engine, and what runs there, alone."""
 
     def __init__(self, engine: Engine) -> None:
         self._open_engine: Engine | None = engine

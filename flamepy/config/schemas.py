@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both schemas of ``flame.yaml`` and the environment -> ContextFields (protocol dossier, sections 7.1 and 7.3)."""
+"""Both schemas of ``flame.yaml`` and the environment -> ContextFields."""
 
 from __future__ import annotations
 

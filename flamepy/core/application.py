@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
-DEFAULT_MAX_INSTANCES = 1_000_000  # what the reference server fills in (protocol dossier, section 2.4)
+DEFAULT_MAX_INSTANCES = 1_000_000  # what the reference server fills in
 DEFAULT_DELAY_RELEASE_S = 60
 # Among the environments of a Runner's application: the directory that its package was made of, for tracebacks.
 PROJECT_VARIABLE = "FLAME_PROJECT_ROOT"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of objects in the cache. Pinned: 0.6 pickles ``flamepy.core.cache.ObjectRef`` under this path.
 
-Standard library only. The encoded form of a reference is a BSON document of three fields (protocol dossier,
-section 5.8); a reader and a writer for that one shape are shorter than a driver.
+Standard library only. The encoded form of a reference is a BSON document of three fields; a reader and a
+writer for that one shape are shorter than a driver.
 """
 
 from __future__ import annotations

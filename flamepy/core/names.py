@@ -9,7 +9,7 @@ import string
 
 from flamepy.errors import InvalidArgument
 
-MAX_APPLICATION_NAME_BYTES = 253  # the reference server's limit (protocol dossier, section 2.4)
+MAX_APPLICATION_NAME_BYTES = 253  # the reference server's limit
 SCRATCH_MARK = ".flame-scratch"  # the file in an engine's scratch directory that tells what it is, and of which machine
 _ALPHABET = string.ascii_letters + string.digits
 _APPLICATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")

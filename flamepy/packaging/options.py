@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 from flamepy.packaging.pyproject import ProjectMetadata
 
-MAX_PACKAGE_BYTES = (
-    100 * 1024 * 1024
-)  # design decision 30: beyond it there is data in it, which travels better otherwise
+MAX_PACKAGE_BYTES = 100 * 1024 * 1024  # beyond it there is data in it, which travels better otherwise
 MAX_PACKAGE_FILES = 100_000  # about 10 s of packing; more is a data set, or a home directory by mistake
-LINK_OVER_BYTES = 20 * 1024 * 1024  # design decision 30: copying it would cost more than a start may
+LINK_OVER_BYTES = 20 * 1024 * 1024  # copying it would cost more than a start may
 
 
 @dataclass(frozen=True)

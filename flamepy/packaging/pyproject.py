@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pyproject.toml that a cluster's installer asks for, when the project has none (protocol dossier, section 6.7)."""
+"""The pyproject.toml that a cluster's installer asks for, when the project has none."""
 
 from __future__ import annotations
 

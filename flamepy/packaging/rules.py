@@ -15,7 +15,7 @@ from typing import Protocol
 
 GITIGNORE, FLAMEIGNORE = ".gitignore", ".flameignore"
 DEFAULT_EXCLUDES = (
-    # as 0.6 (protocol dossier, section 6.7)
+    # as 0.6 does
     *(".venv", "venv", "__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "*.egg-info", ".git", ".tox"),
     *("node_modules", "*.pyc", "*.pyo", ".DS_Store"),
     # a notebook's cells travel as code, and its saved outputs would make a new package at every save
@@ -88,7 +88,7 @@ class Rules:
         self._includes = Patterns(includes)
         self._excludes = Patterns(excludes)
         self._defaults = Patterns(DEFAULT_EXCLUDES)
-        # a cluster's workers must run their own flamepy, and the package comes first on their path (design decision 12)
+        # a cluster's workers must run their own flamepy, and the package comes first on their path
         self._top_level = TOP_LEVEL_EXCLUDES | ({"flamepy"} if is_for_cluster else set())
 
     def decide(

@@ -82,7 +82,7 @@ class Runner:
         if context is None:
             # in a worker, whatever configuration file lies around has no say
             context = ContextFields() if is_nested else FlameContext()
-        settings = context.required_package()  # before anything is started (design decision 21)
+        settings = context.required_package()  # before anything is started
         directory = _absolute(root)
         if engine is None:
             engine = engine_for(context)

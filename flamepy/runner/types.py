@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a Runner's session is opened with, and what each call sends. Pinned: 0.6 pickles these under this path.
 
-Standard library only. The order of the fields is the order of the pickled state (protocol dossier, section 6.1).
+Standard library only. The order of the fields is the order of the pickled state.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_SESSION_ID_CHARS = 128  # 0.6's limit (protocol dossier, section 6.3)
+MAX_SESSION_ID_CHARS = 128  # 0.6's limit
 
 
 @dataclass
 class RunnerContext:
     """The definition of a service. ``stateful`` and ``autoscale`` are stored resolved.
 
-    Raises ValueError for a combination that has no meaning (design decision 2).
+    Raises ValueError for a combination that has no meaning.
     """
 
     execution_object: Any
@@ -90,7 +90,7 @@ class SessionContext:
 
 
 def kind_of(execution_object: Any) -> str:
-    """Is it a "function", a "class" or an "instance"? Partials and bound methods are functions (decision 20)."""
+    """Is it a "function", a "class" or an "instance"? Partials and bound methods are functions."""
     if inspect.isclass(execution_object):
         return "class"
     import functools

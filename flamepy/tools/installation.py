@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed, what is missing, and who else has put a package ``flamepy`` here (design decision 12)."""
+"""What is installed, what is missing, and who else has put a package ``flamepy`` here."""
 
 from __future__ import annotations
 

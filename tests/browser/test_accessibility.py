@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""notebook.md 2.3.7: axe on what we put into the page, in light and dark; what is announced; motion and contrast."""
+"""Axe on what we put into the page, in light and dark; what is announced; motion and contrast."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _ends_heard(lab: Lab) -> list[tuple[float, str, int]]:
 def test_a_screen_reader_hears_changes_of_state_alone_and_many_ends_in_one_sentence(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.3.7: at most one announcement in two seconds when many finish"""
+    """At most one announcement in two seconds when many finish"""
     notebook.open(
         "announced.ipynb", "first = train(0.6)\nfirst", "for rate in (1, 2, 3, 4, -5):\n    display(train(rate))"
     )

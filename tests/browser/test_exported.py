@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Issue 4, done when 3: thirty futures of every kind, executed by nbconvert, read without network and kernel."""
+"""Thirty futures of every kind, executed by nbconvert, read without network and kernel."""
 
 from __future__ import annotations
 

@@ -112,7 +112,6 @@ def test_of_many_failed_calls_three_are_shown_in_full_and_one_line_counts_all(la
 
 
 def test_tables_pictures_and_markdown_are_shown_as_such_in_both_themes(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.3.5, rows DataFrame-like, matplotlib Figure and objects with _repr_markdown_"""
     figure = (
         "%%flame_service picture\ndef picture():\n    import matplotlib.figure\n"
         "    figure = matplotlib.figure.Figure(figsize=(5, 2.4))\n"
@@ -189,7 +188,6 @@ def _all_displays(cell: nbformat.NotebookNode) -> list[dict[str, str]]:
 def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_it(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.3.1, settle = keep-widget; 2.3.3, Copy reference"""
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.server.url)
     notebook.open(
         "kept.ipynb", "%config FlameMagics.settle = 'keep-widget'", "future = train(0.9)\nfuture", "future.id", ""
@@ -223,7 +221,7 @@ def test_with_keep_widget_the_live_view_stays_and_the_saved_output_reads_beside_
 
 @pytest.mark.slow
 def test_two_hundred_futures_at_once_leave_the_page_quick_and_all_become_final(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.3.4: 50 are live at one time; the others are static and say how they end."""
+    """50 are live at one time; the others are static and say how they end."""
     notebook.open("many.ipynb", "futures = [train(n) for n in range(200)]\nfor each in futures:\n    display(each)")
     for index in range(3):
         lab.run_cell(index)

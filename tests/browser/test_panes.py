@@ -31,7 +31,6 @@ def static_text(cell: nbformat.NotebookNode) -> str:
 
 
 def test_progress_counts_shows_the_first_error_at_once_and_ends_static(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.5"""
     notebook.open(
         "progress.ipynb",
         SCORE,
@@ -69,7 +68,6 @@ def test_cancel_all_ends_what_has_not_ended(lab: Lab, notebook: Notebook) -> Non
 
 
 def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.4"""
     notebook.open("panel.ipynb", "%flame_runner", "future = train(0.1)\nfuture", "%flame_runner stop")
     for index in range(4):
         lab.run_cell(index)
@@ -97,7 +95,7 @@ def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, noteboo
 def test_a_panel_of_many_services_is_folded_and_re_package_takes_in_an_edited_file(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.4: at most 180 px tall when collapsed; the drift flag and the Re-package button"""
+    """At most 180 px tall when collapsed; the drift flag and the Re-package button"""
     helper = lab.server.directory / "panel_helper.py"
     helper.write_text("ANSWER = 1\n")
     ask = "%%flame_service ask\ndef ask():\n    import panel_helper\n    return panel_helper.ANSWER"
@@ -135,7 +133,7 @@ def test_a_panel_of_many_services_is_folded_and_re_package_takes_in_an_edited_fi
 
 
 def test_a_stream_is_counted_while_a_cell_takes_its_parts_and_ends_static(lab: Lab, notebook: Notebook) -> None:
-    """notebook.md 2.3, issue 4 line 8: a live view that counts"""
+    """A live view that counts"""
     notebook.open(
         "stream.ipynb",
         ROWS.replace("{RELEASES}", str(notebook.releases)),
@@ -174,7 +172,6 @@ def test_a_stream_is_counted_while_a_cell_takes_its_parts_and_ends_static(lab: L
 def test_the_inspector_turns_pages_that_a_worker_cuts_and_stays_until_it_is_closed(
     lab: Lab, notebook: Notebook
 ) -> None:
-    """notebook.md 2.3.1; 2.3.3, Copy reference"""
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.server.url)
     lab.page.set_viewport_size({"width": 1180, "height": 1400})
     notebook.open(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Front ends that cannot run here, simulated: what we send them reads, with their colours (notebook.md 3, point 6).
+"""Front ends that cannot run here, simulated: what we send them reads, with their colours.
 
 Each is a page with the marks and the colours that the front end gives to the document of an output, and nothing of
 Jupyter's variables. What it does with widgets is simulated too: a model that holds the state, and no kernel.

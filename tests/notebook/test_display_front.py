@@ -195,7 +195,6 @@ def test_what_is_sent_of_a_view_is_small(stage: Stage) -> None:
 
 
 def test_with_keep_widget_the_live_view_stays_and_reads_without_widgets_too() -> None:
-    """notebook.md 2.3.1, settle = keep-widget"""
     stage = Stage(settings=Settings(settle="keep-widget", settle_after_s=0.0, max_live_widgets=1))
     _, (body_id, live, _) = stage.show()
     stage.future.end()
@@ -223,7 +222,7 @@ def test_with_keep_widget_a_program_saves_the_state_of_the_widget_inside_the_cel
 
 
 def test_in_voila_a_pane_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """notebook.md 2.3.1, Voila: no output is replaced there after its cell"""
+    """No output is replaced there after its cell"""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     stage = Stage(allow_stdin=False)
     pane = stage.front.show_pane(Progress([stage.future]), after_s=0.5)

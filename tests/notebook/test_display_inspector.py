@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""notebook.md 2.3.1: the result inspector, on real calls; its reader is a worker, the page only listens."""
+"""The result inspector, on real calls; its reader is a worker, the page only listens."""
 
 from __future__ import annotations
 
@@ -118,7 +118,6 @@ def test_the_full_value_is_read_only_when_somebody_asks(bench: Bench) -> None:
 
 
 def test_a_huge_result_is_looked_at_only_when_somebody_asks(bench: Bench) -> None:
-    """notebook.md 2.3.3: Load preview"""
     inspector = bench.inspect(bench.runner.service(frame_of)(3), Limits(worker_bytes=10))
     content = inspector.content(now_s=1050.0)
     assert "press Load preview" in tab(content, "value")
@@ -127,7 +126,6 @@ def test_a_huge_result_is_looked_at_only_when_somebody_asks(bench: Bench) -> Non
 
 
 def test_a_reference_is_made_when_somebody_asks_and_is_copied_from_then_on(bench: Bench) -> None:
-    """notebook.md 2.3.3: Copy reference"""
     inspector = bench.inspect(bench.runner.service(frame_of)(3))
     before = next(button for button in bench.next(inspector).buttons if button.ask == "reference")
     content = bench.press(inspector, "reference")

@@ -44,7 +44,6 @@ def run_watched(kernel: Kernel, code: str, *, timeout_s: float = 100.0) -> Count
 
 @pytest.mark.slow
 def test_a_thousand_futures_displayed_one_after_another_leave_no_memory_and_no_comm(kernel: Kernel) -> None:
-    """Issue 4, done when 5."""
     kernel.run(ECHO).check()
     run_watched(kernel, "display(echo(0))")
     run_watched(kernel, SETTLED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""notebook.md 2.3.7: what a screen reader is told, in which order, and at most one sentence in two seconds."""
+"""What a screen reader is told, in which order, and at most one sentence in two seconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_failure_is_told_with_its_reason(room: Room) -> None:
 
 
 def test_calls_that_end_together_are_one_sentence_and_the_next_one_waits_two_seconds(room: Room) -> None:
-    """notebook.md 2.3.7: 5 calls finished, 1 failed"""
+    """5 calls finished, 1 failed"""
     views = [room.show(Mode.LIVE, number=number, is_live=True) for number in range(7)]
     lives = [live_of(view) for view in views]
     room.pass_time(0.1)

@@ -75,7 +75,7 @@ def futures(*names: str) -> list[HandFuture]:
     return [HandFuture(id=number, name=name, call_text=f"{name}({number})") for number, name in enumerate(names, 1)]
 
 
-# -- progress: notebook.md 2.5
+# -- progress
 
 
 def test_progress_appears_after_half_a_second_and_counts_by_state() -> None:
@@ -307,7 +307,7 @@ def test_a_button_that_was_pressed_is_drawn_again_whatever_comes_of_it() -> None
 
 
 def test_a_pane_whose_page_is_gone_is_not_drawn_again() -> None:
-    """notebook.md 2.4: pauses when the comm is closed"""
+    """Pauses when the comm is closed"""
     room, facts = Room(), [FACTS]
     room.show(Panel(lambda: facts[0]))
     room.pass_time(1.5)
@@ -336,7 +336,7 @@ def test_the_script_that_travels_with_each_pane_is_small() -> None:
     assert len(STYLE.encode()) < 4096
 
 
-# -- the panel: notebook.md 2.4
+# -- the panel
 
 FACTS = PanelFacts(
     "demo", (("Engine", "embedded, 2 workers, idle"),), ("service", "running"), (("train", "1"), ("<b>", "0"))
@@ -375,7 +375,7 @@ def test_a_panel_that_does_not_change_sends_nothing() -> None:
 
 
 def test_more_services_than_fit_are_folded_away_and_stay_in_the_text() -> None:
-    """notebook.md 2.4: at most 180 px tall when collapsed"""
+    """At most 180 px tall when collapsed"""
     many = replace(FACTS, services=tuple((f"step{number}", "0") for number in range(9)))
     content = panel_of(many).content(now_s=1050.0)
     assert '<details style="margin:2px 0"><summary style="cursor:pointer">9 services</summary>' in content.html

@@ -280,7 +280,6 @@ def test_the_values_own_representations_are_used_without_widgets_and_scripts(
 
 
 def test_markdown_is_shown_as_what_it_means() -> None:
-    """notebook.md 2.3.5, row objects with _repr_markdown_"""
     shown = preview(offering("_repr_markdown_", "## Scores\n\n| k | score |\n|---|---|\n| 3 | 0.93 |"))
     assert shown.html is not None
     assert "<h2>Scores</h2>" in shown.html
@@ -337,7 +336,6 @@ def test_what_has_no_rows_and_columns_has_no_pages(value: object) -> None:
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_tables_of_other_libraries_are_tables_too(library: str) -> None:
-    """notebook.md 2.3.5, row DataFrame-like"""
     module = importlib.import_module(library)  # polars and pyarrow have no types that mypy could follow
     columns = {"city": ["Lisbon", "<Oslo>"], "height": [2, 23]}
     value = module.DataFrame(columns) if library == "polars" else module.table(columns)

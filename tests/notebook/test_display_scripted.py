@@ -128,7 +128,6 @@ def test_a_future_that_was_displayed_is_still_in_out(run: Run) -> None:
 
 
 def test_progress_of_a_program_ends_with_the_final_numbers(run: Run) -> None:
-    """notebook.md 2.5"""
     cell = "import flame_jupyter\nflame_jupyter.progress([slow(0.2), slow(0.3)])"
     text = shown(run(LOAD, SLOW, cell)[-1])
     assert text.startswith("Progress of 2 calls: ended in ")
@@ -136,7 +135,6 @@ def test_progress_of_a_program_ends_with_the_final_numbers(run: Run) -> None:
 
 
 def test_wait_with_progress_shows_the_display_of_the_notebook(run: Run) -> None:
-    """notebook.md 2.5: Runner.wait(..., progress=True)"""
     outputs = run(LOAD, SLOW, "runner = %flame_runner start", "runner.wait([slow(0.2)], progress=True)")
     assert shown(outputs[-1]).startswith("Progress of 1 call: ended in ")
 
@@ -148,21 +146,18 @@ def test_a_stream_that_a_later_cell_reads_is_final_in_the_saved_notebook(run: Ru
 
 
 def test_the_panel_of_a_program_is_static_at_once(run: Run) -> None:
-    """notebook.md 2.4"""
     text = shown(run(LOAD, SLOW, "%flame_runner")[-1])
     assert "Engine: embedded" in text
     assert "slow" in text
 
 
 def test_the_inspector_of_a_program_shows_what_there_is_when_the_call_has_ended(run: Run) -> None:
-    """notebook.md 2.3.1"""
     text = shown(run(LOAD, SLOW, "import flame_jupyter\nflame_jupyter.inspect(slow(0.3))")[-1])
     assert text.startswith("Inspector of slow(0.3) #1\nslow(0.3) #1: done in ")
     assert text.endswith("0.3")
 
 
 def test_with_keep_widget_the_saved_notebook_holds_the_final_state_of_the_widget(run: Run) -> None:
-    """notebook.md 2.3.1, X2, X3"""
     notebook = run.execute(LOAD, SLOW, "%config FlameMagics.settle = 'keep-widget'", "slow(0.3)")
     state = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     (view,) = [each["state"]["view"] for each in state.values() if "view" in each["state"]]

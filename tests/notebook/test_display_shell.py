@@ -112,7 +112,6 @@ def test_an_object_future_is_what_ipython_shows(shell: InteractiveShell) -> None
 
 
 def test_in_a_terminal_progress_waits_and_leaves_a_bar(shell: InteractiveShell, embedded: EmbeddedEngine) -> None:
-    """notebook.md 2.5"""
     with Runner("terminal") as runner:
         futures = [runner.service(time.sleep)(0.6) for _ in range(2)]
         with capture_output() as seen:

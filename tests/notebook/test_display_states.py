@@ -30,7 +30,6 @@ def room() -> Iterator[Room]:
 
 
 def test_a_call_that_waits_names_the_calls_that_it_waits_for() -> None:
-    """notebook.md 2.3.2, row waiting"""
     shot = take(HandFuture(state="waiting", started_s=0.0, waits_for=("load", "train")), now_s=1002.0)
     assert text.plain(shot).startswith("Counter.add(4) #3: waiting for load, train, 2.0 s so far, pending at ")
     assert "‖ Waiting for load, train" in words(html.card(shot))
@@ -66,7 +65,6 @@ def test_a_future_tells_whom_it_waits_for(embedded: EmbeddedEngine) -> None:
 
 
 def test_a_big_result_is_fetching_until_its_preview_is_there(room: Room) -> None:
-    """notebook.md 2.3.2, row fetching"""
     view = room.show(Mode.LIVE, is_live=True)
     live = live_of(view)
     future_of(view).end(nbytes=BIG_BYTES)
@@ -99,7 +97,7 @@ def test_a_small_result_is_never_called_fetching(room: Room) -> None:
     assert [each[0] for each in live_of(view).drawn] == ["succeeded"]
 
 
-# -- the reference: notebook.md 2.3.3, Copy reference
+# -- the reference
 
 
 def test_a_reference_is_code_that_fetches_the_result(embedded: EmbeddedEngine) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the documentation are executed documents: what they say happens (notebook.md 3.7)."""
+"""The pages of the documentation are executed documents: what they say happens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def test_every_python_example_of_a_page_is_run(page: Path) -> None:
 
 
 def test_the_reference_names_every_word_of_the_magics() -> None:
-    """notebook.md 2.1"""
     code = "".join(re.findall(r"`[^`\n]+`", (ROOT / "docs" / "reference" / "magics.md").read_text(encoding="utf-8")))
     options = {flag for each in (runner_options, service_options, export_options) for flag in options_of(each)}
     words = {*SUBCOMMANDS, *options}

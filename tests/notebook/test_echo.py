@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What calls print, in the output of the cell that made them (notebook.md 2.8, trait `echo_logs`)."""
+"""What calls print, in the output of the cell that made them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a failed call shows in a notebook (notebook.md 2.8b, X17, X18): one traceback, at the lines of the cells."""
+"""What a failed call shows in a notebook: one traceback, at the lines of the cells."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_except_takes_the_users_type_and_the_root(shell: Shell) -> None:
 
 
 def test_an_argument_that_failed_shows_the_frames_of_the_call_that_failed(shell: Shell) -> None:
-    """X18: the first failing call's own lines, not those of the call that never ran."""
+    """The first failing call's own lines, not those of the call that never ran."""
     shell.run(SERVICES)
     printed = shell.run_any("check(check(check(-1))).get()").printed
     assert "Cell In[1], line 4, in check" in printed

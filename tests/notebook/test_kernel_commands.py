@@ -38,7 +38,6 @@ def kernel(start_shared_kernel: Callable[[Path | None], Kernel]) -> Kernel:
 
 
 def test_wait_shows_progress_that_moves_and_ends_with_the_numbers(kernel: Kernel) -> None:
-    """notebook.md 2.1, row `wait`; 2.5"""
     first, second = kernel.project / "first", kernel.project / "second"
     kernel.run(f"calls = [gated({str(first)!r}), gated({str(second)!r})]").check()
     waiting = kernel.begin("%flame_runner wait calls", is_person=True)
@@ -76,7 +75,7 @@ def tells(message: dict[str, Any], words: str) -> bool:
 
 
 def test_a_shell_command_between_calls_harms_nothing(kernel: Kernel) -> None:
-    """notebook.md 2.6, last rule: `!cmd` forks beside our threads"""
+    """`!cmd` forks beside our threads"""
     (kernel.project / "listed").touch()
     gate = kernel.project / "listed-gate"
     kernel.run(f"call = gated({str(gate)!r})").check()
@@ -96,7 +95,6 @@ def heavy(kernel: Kernel) -> Iterator[Kernel]:
 
 
 def test_an_interrupt_of_packaging_says_what_it_has_left(heavy: Kernel) -> None:
-    """notebook.md 2.1, rows `package`, `restart`, `start`, and the implicit start"""
     heavy.run("r = %flame_runner start\nprint(r.name)").check()
     name = heavy.run("print(r.name)").text.strip()
     reply, _ = interrupted(heavy, WRITING, "%flame_runner restart --name other")
@@ -129,7 +127,6 @@ def unloading(kernel: Kernel) -> Iterator[Kernel]:
 
 @pytest.mark.slow
 def test_unloading_gives_calls_that_never_end_a_bounded_time(unloading: Kernel) -> None:
-    """notebook.md 2.1, end of the options of `start`; 2.10 `unload_ipython_extension`"""
     began_s = time.monotonic()
     said = unloading.run("%unload_ext flame_jupyter").check().text
     assert UNLOAD_WAIT_S <= time.monotonic() - began_s < UNLOAD_WAIT_S + 10
@@ -137,7 +134,6 @@ def test_unloading_gives_calls_that_never_end_a_bounded_time(unloading: Kernel) 
 
 
 def test_an_interrupt_of_unloading_ends_the_calls_at_once(unloading: Kernel) -> None:
-    """notebook.md 2.10, row `unload_ipython_extension`"""
     reply, felt_s = interrupted(unloading, BLOCKED, "%unload_ext flame_jupyter")
     assert reply.ename == "KeyboardInterrupt"
     assert reply.text.endswith("Interrupted: what still ran is cancelled, and the extension is unloaded.\n")
@@ -146,7 +142,6 @@ def test_an_interrupt_of_unloading_ends_the_calls_at_once(unloading: Kernel) -> 
 
 
 def test_a_fork_of_the_kernel_is_told_so_at_the_line_of_its_cell(kernel: Kernel) -> None:
-    """notebook.md 2.8b, EngineForked"""
     kernel.run("import os, warnings\nwarnings.simplefilter('ignore')\nread, write = os.pipe()").check()
     told = kernel.run(
         "if (pid := os.fork()) == 0:\n    try:\n        gated('.')\n    except BaseException as error:\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an interrupt does to the calls that a cell waits for (notebook.md 2.6, X9): cancelled, told, the cell ends."""
+"""What an interrupt does to the calls that a cell waits for: cancelled, told, the cell ends."""
 
 from __future__ import annotations
 

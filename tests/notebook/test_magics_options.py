@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the options and settings of the magics do to workers, packages and names, as a user sees it.
-
-The docstrings name rows of notebook.md, section 2.1 unless they say otherwise.
-"""
+"""What the options and settings of the magics do to workers, packages and names, as a user sees it."""
 
 from __future__ import annotations
 
@@ -28,7 +25,6 @@ def included(shell: Shell, line: str) -> set[str]:
 
 
 def test_root_include_and_exclude_say_what_is_packaged(shell: Shell, project: Path) -> None:
-    """rows `--root`, `--include`, `--exclude`; 2.8, the traits of the same names"""
     source = project / "src"
     source.mkdir()
     for name in ("code.py", "book.ipynb", "data.csv"):
@@ -46,7 +42,6 @@ def test_root_include_and_exclude_say_what_is_packaged(shell: Shell, project: Pa
 
 
 def test_the_notebook_that_vs_code_names_is_where_the_package_begins(shell: Shell, project: Path) -> None:
-    """3, point 6, VS Code simulated by the variable that it sets; 2.2, rule 1"""
     folder = project / "folder"
     folder.mkdir()
     (folder / "helper.py").write_text("WORD = 'found'\n")
@@ -59,7 +54,6 @@ def test_the_notebook_that_vs_code_names_is_where_the_package_begins(shell: Shel
 
 
 def test_max_package_size_is_the_limit_of_every_start(shell: Shell, project: Path) -> None:
-    """2.8, trait `max_package_size`"""
     (project / "big.bin").write_bytes(b"x" * 3000)
     shell.run("%config FlameMagics.max_package_size = '2k'")
     assert "big.bin" in shell.mistake("%flame_runner start")
@@ -67,7 +61,6 @@ def test_max_package_size_is_the_limit_of_every_start(shell: Shell, project: Pat
 
 
 def test_fail_if_exists_refuses_to_join(shell: Shell) -> None:
-    """row `--fail-if-exists`"""
     shell.run("import flamepy\nother = flamepy.Runner('taken')")
     said = shell.mistake("%flame_runner start --name taken --fail-if-exists")
     assert said == (
@@ -88,7 +81,6 @@ def test_a_directory_with_thousands_of_files_is_packaged_only_when_it_is_named(s
 
 
 def test_without_auto_start_a_service_asks_for_the_runner(shell: Shell) -> None:
-    """2.8, trait `auto_start`"""
     shell.run("%config FlameMagics.auto_start = False")
     said = shell.mistake(PID.format(options=""))
     assert said == "UsageError: no Runner is started, and auto_start is off: run %flame_runner start first."
@@ -116,20 +108,17 @@ def test_every_subcommand_can_be_quiet(shell: Shell, subcommand: str) -> None:
 
 
 def test_fixed_is_one_worker(shell: Shell) -> None:
-    """row `--autoscale` / `--fixed`"""
     shell.run(PID.format(options="--fixed --warmup 1 --quiet"))
     assert len(set(shell.run("[each.get() for each in [pid(n) for n in range(20)]]").value)) == 1
 
 
 def test_resreq_is_what_a_worker_of_the_session_asks_for(shell: Shell) -> None:
-    """row `--resreq`"""
     shell.run(PID.format(options="--resreq cpu=1,mem=2g,gpu=0 --quiet"))
     assert shell.run("pid(1).get() > 0").value
     assert "gpu=x" in shell.mistake(PID.format(options="--resreq gpu=x"))
 
 
 def test_retries_start_a_call_again_when_its_worker_is_lost(shell: Shell, tmp_path: Path) -> None:
-    """row `--retries`"""
     body = f"import os\ndef once():\n    try:\n        os.mkdir({str(tmp_path / 'tried')!r})\n"
     body += "    except FileExistsError:\n        return 'again'\n    os._exit(3)"
     shell.run(f"%%flame_service once --retries 1 --quiet\n{body}")
@@ -137,7 +126,6 @@ def test_retries_start_a_call_again_when_its_worker_is_lost(shell: Shell, tmp_pa
 
 
 def test_name_is_shown_and_as_is_the_variable(shell: Shell) -> None:
-    """rows `--as`, `--name`, and the subcommand `services`"""
     shell.run(PID.format(options="--name processes --as number_of --quiet"))
     assert shell.run("number_of(1).get() > 0").value
     table = shell.run("%flame_runner services").value
@@ -150,7 +138,6 @@ def test_name_is_shown_and_as_is_the_variable(shell: Shell) -> None:
 
 
 def test_after_flamepy_was_shut_down_a_restart_serves_everything_anew(shell: Shell) -> None:
-    """2.8b, InvalidState"""
     shell.run(PID.format(options="--quiet"))
     shell.run("import flamepy\nflamepy.shutdown()")
     shell.run("%flame_runner restart --quiet")
@@ -158,7 +145,6 @@ def test_after_flamepy_was_shut_down_a_restart_serves_everything_anew(shell: She
 
 
 def test_warmup_starts_workers_before_the_first_call(shell: Shell) -> None:
-    """row `--warmup`"""
     shell.run("%flame_runner start --workers 3 --quiet")
     shell.run(PID.format(options="--warmup 3 --quiet"))
     assert len(current_engine().workers()) == 3
@@ -168,7 +154,6 @@ def test_warmup_starts_workers_before_the_first_call(shell: Shell) -> None:
 
 
 def test_settings_of_the_display_reach_it(shell: Shell) -> None:
-    """2.8, traits `display`, `settle`, `settle_timeout`, `max_live_widgets`, `preview_fetch_max`, `preview_html_max`"""
     given = {
         "display": "'html'",
         "settle": "'keep-widget'",
@@ -187,7 +172,6 @@ def test_settings_of_the_display_reach_it(shell: Shell) -> None:
 
 
 def test_voila_replaces_no_output_so_widgets_stay(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2.3.1, Voila, which was tried by hand, by the variable that it sets"""
     preferences = preferences_of(shell.ip)
     assert preferences is not None
     assert preferences.settings().settle == "static"

@@ -104,7 +104,6 @@ def test_loading_imports_nothing_heavy() -> None:
 
 
 def test_in_the_kernel_of_a_browser_it_says_where_else_to_go() -> None:
-    """notebook.md 3, point 6, JupyterLite, simulated by the name of its platform"""
     program = (
         "import sys; from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance(); "
         "sys.platform = 'emscripten'; s.run_cell('%load_ext flame_jupyter'); "

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel protocol on every version of ipykernel that we support, each in an environment of its own.
 
-Which facts of notebook.md (X1 to X18, tables 1a and 1b) a test is about stands in its docstring. The tests of one
-version share a kernel.
+The tests of one version share a kernel.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def test_the_kernel_is_of_that_version_and_nothing_is_said_about_it(kernel: Kern
 
 
 def test_version_7_0_is_named_with_the_cure(start_shared_kernel: Callable[[Path | None], Kernel]) -> None:
-    """X1: there every update from a thread fails."""
+    """There every update from a thread fails."""
     kernel = start_shared_kernel(environment(BROKEN))
     said = kernel.run("%load_ext flame_jupyter").check().text
     assert f"ipykernel {BROKEN} fails on what threads send, so live views will not update." in said
@@ -87,7 +86,7 @@ def test_a_service_end_to_end(kernel: Kernel) -> None:
 
 
 def test_a_live_view_follows_its_call_while_another_cell_runs(kernel: Kernel, version: str) -> None:
-    """X1, table 1a: what a thread sends belongs to the cell that runs, and every update arrives."""
+    """What a thread sends belongs to the cell that runs, and every update arrives."""
     first, second = kernel.project / "first", kernel.project / "second"
     shown = Shown(kernel, kernel.begin(f"call = gated({str(first)!r})\ncall", is_person=True))
     running = kernel.begin(f"other = gated({str(second)!r})\nother.get()", is_person=True)
@@ -106,7 +105,6 @@ def test_a_live_view_follows_its_call_while_another_cell_runs(kernel: Kernel, ve
 
 
 def test_the_cancel_button_ends_a_call_while_no_cell_runs(kernel: Kernel) -> None:
-    """X7."""
     shown = Shown(kernel, kernel.begin("call = stuck()\ncall", is_person=True))
     shown.click_cancel()
     kernel.until(lambda message: shown.is_view(message, state="cancelled"))
@@ -115,7 +113,7 @@ def test_the_cancel_button_ends_a_call_while_no_cell_runs(kernel: Kernel) -> Non
 
 
 def test_the_cancel_button_ends_a_call_that_the_cell_awaits(kernel: Kernel, version: str) -> None:
-    """X7, table 1b: from ipykernel 7 on a cell that awaits lets clicks through; with 6 they come after the cell."""
+    """From ipykernel 7 on a cell that awaits lets clicks through; with 6 they come after the cell."""
     is_held_back = version.startswith("6.")
     gate = kernel.project / "awaited"
     shown = Shown(kernel, kernel.begin(f"call = gated({str(gate)!r})\ncall", is_person=True))
@@ -128,7 +126,7 @@ def test_the_cancel_button_ends_a_call_that_the_cell_awaits(kernel: Kernel, vers
 
 
 def test_the_cancel_button_while_a_cell_blocks(kernel: Kernel, version: str) -> None:
-    """X7, table 1b: 7.1 and 7.3 handle the click meanwhile, on the subshell; 6 and 7.4 when the cell has ended."""
+    """7.1 and 7.3 handle the click meanwhile, on the subshell; 6 and 7.4 when the cell has ended."""
     is_held_back = not version.startswith(("7.1.", "7.3."))
     gate = kernel.project / "blocked"
     shown = Shown(kernel, kernel.begin(f"call = gated({str(gate)!r})\ncall", is_person=True))
@@ -141,7 +139,7 @@ def test_the_cancel_button_while_a_cell_blocks(kernel: Kernel, version: str) -> 
 
 
 def test_a_cell_of_a_program_ends_with_what_its_call_came_to(kernel: Kernel) -> None:
-    """X3: a program drops what comes after the last cell, so the cell that shows a future waits for it."""
+    """A program drops what comes after the last cell, so the cell that shows a future waits for it."""
     reply = kernel.run("%%flame_service twice\ndef twice(x):\n    return 2 * x").check()
     reply = kernel.run("twice(21)").check()
     assert "42" in reply.data[-1]["text/plain"]
@@ -150,7 +148,7 @@ def test_a_cell_of_a_program_ends_with_what_its_call_came_to(kernel: Kernel) -> 
 
 
 def test_what_ended_between_two_cells_of_a_program_is_sent_again_in_the_next(kernel: Kernel) -> None:
-    """X2: a program drops what comes between two of its cells."""
+    """A program drops what comes between two of its cells."""
     gate = kernel.project / "between"
     kernel.run("%config FlameMagics.settle_timeout = 0").check()
     pending = kernel.run(f"call = gated({str(gate)!r})\ncall").check()
@@ -162,7 +160,6 @@ def test_what_ended_between_two_cells_of_a_program_is_sent_again_in_the_next(ker
 
 
 def test_the_magics_are_completed(kernel: Kernel) -> None:
-    """X10."""
     assert "%flame_runner" in completions(kernel, "%flame_ru")
     assert "--workers" in completions(kernel, "%flame_runner start --wor")
     assert "--autoscale" in completions(kernel, "%%flame_service stuck --auto")
@@ -170,7 +167,7 @@ def test_the_magics_are_completed(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("waiting", CELLS)
 def test_an_interrupt_is_felt_within_half_a_second(kernel: Kernel, version: str, waiting: str) -> None:
-    """X9, "done when" 4: p95 of the seconds from the interrupt to the end of the cell; the next cell works."""
+    """P95 of the seconds from the interrupt to the end of the cell; the next cell works."""
     place, cell = CELLS[waiting]
     felt_s = []
     for _ in range(sample(version)):
@@ -183,7 +180,7 @@ def test_an_interrupt_is_felt_within_half_a_second(kernel: Kernel, version: str,
 
 
 def test_an_interrupt_of_packaging_is_felt_within_half_a_second(kernel: Kernel, version: str) -> None:
-    """X9, "done when" 4; the next cell packages."""
+    """The next cell packages."""
     place, cell = PACKAGING
     for number in range(PACKAGE_FILES):
         (kernel.project / f"{number}.bin").write_bytes(os.urandom(1_000_000))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the name of a service means in code of the notebook that runs on a worker (notebook.md 2.1, binding rule)."""
+"""What the name of a service means in code of the notebook that runs on a worker."""
 
 from __future__ import annotations
 

@@ -196,7 +196,6 @@ def test_the_magics_load_the_extension_when_they_are_first_used(bare_shell: Inte
 def test_a_cell_magic_below_the_first_line_says_so_when_nothing_is_loaded_yet(
     bare_shell: InteractiveShell, magic: str
 ) -> None:
-    """notebook.md 2.1, error case "cell magic not first line"; X10"""
     lazily(bare_shell)
     said = Shell(bare_shell).mistake(f"# a comment\n%%{magic} f\ndef f():\n    pass")
     assert said == f"UsageError: %%{magic} must be the first line of its cell."

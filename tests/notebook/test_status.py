@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""notebook.md 2.4, the row Engine of the panel: how many workers are busy, and what is left when the kernel ends."""
+"""How many workers are busy, and what is left when the kernel ends."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def test_the_engine_is_told_by_its_workers_and_objects(views: list[WorkerView], 
 
 
 def test_the_drift_of_the_old_package_is_gone_as_soon_as_there_is_a_new_one(shell: Shell, project: Path) -> None:
-    """notebook.md 2.4, the drift flag of the row Package"""
     (project / "helper.py").write_text("ANSWER = 1\n")
     shell.run("%flame_runner start --workers 2")
     (project / "helper.py").write_text("ANSWER = 3\n")
@@ -68,7 +67,7 @@ def test_objects_that_a_class_was_called_for_are_counted_and_named(shell: Shell)
 def test_when_the_kernel_ends_the_panel_and_the_pending_call_are_left_static(
     start_kernel: Callable[[], Kernel],
 ) -> None:
-    """notebook.md 2.4: best effort, for a page that outlives its kernel"""
+    """Best effort, for a page that outlives its kernel"""
     kernel = start_kernel()
     kernel.run("%load_ext flame_jupyter").check()
     kernel.run("%%flame_service stuck\nimport threading\ndef stuck():\n    threading.Event().wait()").check()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What 0.6 workers and clients read and write, byte for byte (protocol dossier, sections 5.8 and 6.1).
+"""What 0.6 workers and clients read and write, byte for byte.
 
 Each row is checked in a fresh interpreter: whatever this test process has imported or registered must not matter.
 """

@@ -139,7 +139,7 @@ def test_each_public_class_and_function_has_one_home() -> None:
 
 
 def test_every_picture_is_shown_by_a_page() -> None:
-    """Those that issue 4 asks for are among them: pending, running, done, failed, progress, panel, inspector, dark."""
+    """These are among them: pending, running, done, failed, progress, panel, inspector, dark."""
     shown = {(page.parent / link).resolve() for page in pages(ROOT) for link in links(text_of(page))}
     assert sorted(set((ROOT / "docs" / "images").iterdir()) - shown) == []
 

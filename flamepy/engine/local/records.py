@@ -297,7 +297,7 @@ def task_view(completion: Completion, task_input: bytes | None) -> Task:
 
 
 def _events(ended: Ended) -> Iterator[Event]:
-    """The events that the reference server records (protocol dossier, section 2.8)."""
+    """The events that the reference server records."""
     yield Event(TaskState.PENDING, "Task was created with state <Pending>", moment(ended.created_s))
     if ended.started_s:
         yield Event(TaskState.RUNNING, "Task state was updated to <Running>", moment(ended.started_s))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's end of the uplink: calls that run on the engine may use it themselves (design decision 17).
+"""The host's end of the uplink: calls that run on the engine may use it themselves.
 
 A worker connects when its call first needs the engine; each connection has a thread that serves requests in turn
 and one that sends answers, because the engine's own thread, which reports ends of calls, must not block.

@@ -31,7 +31,7 @@ _PACKAGE_ATTEMPTS = 5
 NAME_VARIABLE = "FLAME_RUNNER_NAME"
 APPLICATION_VARIABLE = "FLAME_RUNNER_APPLICATION"
 PACKAGE_VARIABLE = "FLAME_RUNNER_PACKAGE"  # the content of the application, as its package's sha
-PYTHON_VARIABLE = "FLAME_PYTHON_VERSION"  # what installers of 0.6 read (protocol dossier, section 6.6)
+PYTHON_VARIABLE = "FLAME_PYTHON_VERSION"  # what installers of 0.6 read
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storag
 
 
 def _attributes(project: ProjectRequest, name: str, template: Application, package: Package) -> ApplicationAttributes:
-    """A Runner's application is its template with the project's package in it (protocol dossier, section 6.6)."""
+    """A Runner's application is its template with the project's package in it."""
     environments = {
         **template.environments,
         NAME_VARIABLE: project.name,

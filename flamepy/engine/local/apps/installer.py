@@ -147,7 +147,7 @@ def _unpack(path: str, root: str) -> None:
     try:
         with tarfile.open(path) as archive:
             if hasattr(tarfile, "fully_trusted_filter"):
-                # the archive is the user's own project, and may link to big files beside it (design decision 30)
+                # the archive is the user's own project, and may link to big files beside it
                 archive.extractall(root, filter="fully_trusted")
             else:
                 archive.extractall(root)

@@ -18,7 +18,7 @@ RUNNER_TEMPLATE = ApplicationAttributes(
     arguments=["-m", "flamepy.worker"],
     installer="python",
 )
-BUILT_IN = {"flmrun": RUNNER_TEMPLATE}  # what 0.6 programs look for (protocol dossier, section 3)
+BUILT_IN = {"flmrun": RUNNER_TEMPLATE}  # what 0.6 programs look for
 
 
 @dataclass(frozen=True, eq=False)

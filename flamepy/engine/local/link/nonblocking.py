@@ -3,7 +3,7 @@
 
 Every ordinary system call gives the lock away; while the caller's main thread is busy in Python, getting it back
 takes a whole switch interval (5 ms). A turn of the engine's loop makes dozens of calls that never block: made
-through here they cost microseconds, and the workers stay fed (engine notes, section 1: 697 against 1,830 tasks/s).
+through here they cost microseconds, and the workers stay fed (697 against 1,830 tasks/s).
 """
 
 from __future__ import annotations

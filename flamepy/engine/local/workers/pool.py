@@ -31,14 +31,14 @@ from flamepy.protocol.worker_specification import Binding
 
 logger = logging.getLogger(__name__)
 
-KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start (design decision 16)
+KEEP_WARM_S = 60.0  # a notebook pauses; shorter makes every pause pay a process start
 _TICK_S = 1.0  # how often idle workers are looked at, while there is more than one
 EXIT_S = 5.0  # time for what a worker does at its end (atexit handlers, finalizers), before it is killed
 OUTPUTS_S, _OUTPUTS_SOON_S = 0.05, 0.005  # between looks at the size of outputs; the short one while one grows fast
 CANCEL_GRACE_S = 2.0  # time for a call to react to an interrupt before its worker is killed
 _RETIRED_KNOWN = 256  # their connections end at about the same time as they do
 START_S = 60.0  # from the first wish for a worker to the zygote's first answer: a Python on a busy machine needs a few
-MAX_STATEFUL = 64  # each stateful service holds a process of its own (design decision 16)
+MAX_STATEFUL = 64  # each stateful service holds a process of its own
 
 
 @dataclass(frozen=True)
