@@ -226,7 +226,7 @@ def _show_progress(futures: Sequence[ObjectFuture]) -> None:
 
 def _settings_of(magics: FlameMagics) -> Settings:
     from flame_jupyter.display import Limits, Settings
-    from flame_jupyter.display.mode import is_voila
+    from flame_jupyter.display.views.mode import is_voila
 
     return Settings(
         display=cast(Literal["auto", "widget", "html", "text"], magics.display),

@@ -36,7 +36,7 @@ from flame_jupyter.project.named_runners import different_option, runner_called,
 from flame_jupyter.project.requirements import dependencies_of
 from flame_jupyter.reports.status import Status, status_of
 from flame_jupyter.service.registry import Services
-from flame_jupyter.service.staleness import DriftWatch
+from flame_jupyter.service.staleness import StalenessWatch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -55,7 +55,7 @@ class Notebook:
         self.shell = shell
         self.settings = settings
         self.echo = Echo(shell, lambda: self.settings.echo_logs, lambda: self.settings.log_bytes, say)
-        self.services = Services(shell, DriftWatch(lambda: str(self.settings.on_drift)), self.echo.follow)
+        self.services = Services(shell, StalenessWatch(lambda: str(self.settings.on_drift)), self.echo.follow)
         self.exports = Exports()
         self.capture = Capture(self.exports, self.known_root)
         self._place: NotebookPlace | None = None
@@ -216,7 +216,9 @@ class Notebook:
 
     def root(self, option: str | None) -> ProjectRoot:
         """The directory that a Runner packages. Raises UsageError."""
-        from flame_jupyter.display.mode import is_scripted  # here: loading the extension loads nothing of the display
+        from flame_jupyter.display.views.mode import (
+            is_scripted,  # here: loading the extension loads nothing of the display
+        )
 
         kernel: Any = getattr(self.shell, "kernel", None)
         scripted = kernel is not None and is_scripted(kernel.get_parent())

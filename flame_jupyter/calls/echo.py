@@ -18,7 +18,7 @@ from flame_jupyter.calls.held import futures_in
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from flame_jupyter.display.echo_pane import EchoSource
+    from flame_jupyter.display.sources.printed import EchoSource
     from flamepy import ObjectFuture
 
 
@@ -99,7 +99,7 @@ class Echo:
 
     def _end(self, future: ObjectFuture) -> None:
         """Once for each call, in whichever thread comes first."""
-        from flame_jupyter.display.echo_pane import block_of
+        from flame_jupyter.display.sources.printed import block_of
 
         followed = self._pending.pop(future.id, None)
         if followed is None:

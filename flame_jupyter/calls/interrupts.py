@@ -132,13 +132,13 @@ class CellWaits:
         """``what`` was done, and how many calls go on; nothing when there is nothing to tell. asked: to end."""
         self._has_told = True
         counted: list[int] = []
-        because = asked_aside(lambda: counted.append(beside(asked, self._unfinished)))
-        text = going_on(counted[0], are_others=bool(what)) if counted else f"Others may go on ({because})."
+        reason = asked_in_background(lambda: counted.append(unfinished_besides(asked, self._unfinished)))
+        text = going_on(counted[0], are_others=bool(what)) if counted else f"Others may go on ({reason})."
         if what or text:
             self._say(" ".join(each for each in (what or "Interrupted:", text) if each))
 
 
-def beside(asked: Sequence[CancellableCall], unfinished: Callable[[], int]) -> int:
+def unfinished_besides(asked: Sequence[CancellableCall], unfinished: Callable[[], int]) -> int:
     """How many calls have not ended, those left out that were asked to."""
     while True:
         before = sum(not each.done() for each in asked)
@@ -165,7 +165,7 @@ def stop_interrupted(runner: Runner, running: Sequence[ObjectFuture]) -> str:
     return f"Interrupted: cancelled {_calls(stopped)}, and the Runner {runner.name} is stopped."
 
 
-def asked_aside(ask: Callable[[], object], bound_s: float = CANCEL_BOUND_S) -> str:
+def asked_in_background(ask: Callable[[], object], bound_s: float = CANCEL_BOUND_S) -> str:
     """Let a thread ask the engine; returns why it was abandoned, "" when it was not.
 
     By a thread, because what a second interrupt abandons must not go on in this one.
@@ -190,7 +190,7 @@ def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND
             except FlameError:  # its engine has ended, and the call with it
                 answered.append(False)
 
-    because = asked_aside(ask, bound_s)
+    reason = asked_in_background(ask, bound_s)
     answers = answered.copy()
     stopped = sum(answers)
     running_on = sum(not answer and not call.done() for answer, call in zip(answers, calls, strict=False))
@@ -198,7 +198,7 @@ def cancelled(calls: Sequence[CancellableCall], *, bound_s: float = CANCEL_BOUND
     if running_on:
         text += f", {running_on} already running cannot be stopped on this cluster"
     if unasked := len(calls) - len(answers):
-        text += f"; {unasked} may go on, because {because}"
+        text += f"; {unasked} may go on, because {reason}"
     return text + "."
 
 

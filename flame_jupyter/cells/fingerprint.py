@@ -15,7 +15,7 @@ CELL, OPTIONS = "its cell", "its options"
 
 
 @dataclass(frozen=True)
-class MadeOf:
+class ServiceFingerprint:
     """parts: name for people -> digest; services: serial numbers of those that it calls; modules: that it names.
 
     data: name -> bytes, of the data that it takes along. imports: modules that its code imports while it runs; None =
@@ -29,12 +29,12 @@ class MadeOf:
     imports: frozenset[str] | None = frozenset()
     shell: frozenset[str] = frozenset()
 
-    def changes_since(self, before: MadeOf) -> list[str]:
+    def changes_since(self, before: ServiceFingerprint) -> list[str]:
         """The names of the parts that are not what they were, the cell first."""
         names = [*self.parts, *(name for name in before.parts if name not in self.parts)]
         return [name for name in names if self.parts.get(name) != before.parts.get(name)]
 
-    def calling(self, serials: Mapping[int, int]) -> MadeOf:
+    def calling(self, serials: Mapping[int, int]) -> ServiceFingerprint:
         """The same over other services: old serial number -> new one."""
         named = {f"{SERVICE}{old}": f"{SERVICE}{new}" for old, new in serials.items()}
         parts = {name: named.get(digest, digest) for name, digest in self.parts.items()}
@@ -46,7 +46,9 @@ class MadeOf:
         return [name for name, digest in self.parts.items() if digest.startswith(SERVICE) and digest not in current]
 
 
-def made_of(tree: ast.Module, options_key: str, variables: Mapping[str, Any], serial_of: SerialOf) -> MadeOf:
+def fingerprint_of(
+    tree: ast.Module, options_key: str, variables: Mapping[str, Any], serial_of: SerialOf
+) -> ServiceFingerprint:
     """Look at a cell that has run.
 
     tree: its body; options_key: of its magic; variables: of the notebook, by now; serial_of: tells services.
@@ -56,6 +58,6 @@ def made_of(tree: ast.Module, options_key: str, variables: Mapping[str, Any], se
     found = references_of(code, (*defined.services, *defined.others), variables, serial_of)
     parts = {CELL: fingerprint(tree), OPTIONS: options_key, **found.values}
     imports = None if found.looks_for_modules else frozenset(found.imports)
-    return MadeOf(
+    return ServiceFingerprint(
         parts, frozenset(found.services), frozenset(found.modules), found.data, imports, frozenset(found.shell)
     )

@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 from flame_jupyter.project.location import working_directory
 
 
-def check_reach(
+def check_importable(
     modules: Iterable[str], root: Path, is_shipped: Callable[[str], bool], import_path: Sequence[str]
 ) -> None:
     """Raises UsageError for a module that is imported here and that workers will not find.

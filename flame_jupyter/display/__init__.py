@@ -2,7 +2,7 @@
 """How calls look in a notebook: live while they are pending, static and complete afterwards.
 
 future -> snapshot (plain data) -> text, html, widget -> front end. ``install`` is called by the extension; ``show``
-displays a future from anywhere, as ``display(future)`` does; ``progress``, ``inspect`` and ``show_panel`` are panes.
+displays a future from anywhere, as ``display(future)`` does; ``progress``, ``inspect`` and ``show_panel`` are outputs.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from flame_jupyter.display.mode import Settings, is_voila
-from flame_jupyter.display.preview import Limits
+from flame_jupyter.display.previews.preview import Limits
+from flame_jupyter.display.views.mode import Settings, is_voila
 from flame_jupyter.settings.preferences import preferences_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from flame_jupyter.display.echo_pane import EchoSource
-    from flame_jupyter.display.front import Front
-    from flame_jupyter.display.inspector import Inspector
-    from flame_jupyter.display.panel import Panel
-    from flame_jupyter.display.snapshot import FutureLike
-    from flame_jupyter.display.stream import StreamLike
+    from flame_jupyter.display.frontend.display_manager import DisplayManager
+    from flame_jupyter.display.model.snapshot import FutureLike
+    from flame_jupyter.display.sources.inspector import Inspector
+    from flame_jupyter.display.sources.panel import Panel
+    from flame_jupyter.display.sources.printed import EchoSource
+    from flame_jupyter.display.sources.stream import StreamLike
     from flamepy import ObjectFuture
 
 __all__ = ["Limits", "Settings", "inspect", "install", "progress", "show", "show_echo", "show_panel", "show_stream"]
 
-_fronts: WeakKeyDictionary[InteractiveShell, Front] = WeakKeyDictionary()
+_managers: WeakKeyDictionary[InteractiveShell, DisplayManager] = WeakKeyDictionary()
 
 
 def install(shell: InteractiveShell) -> Callable[[], None]:
@@ -37,22 +37,22 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
 
     While the extension is loaded, it is taken back together with that.
     """
-    from flame_jupyter.display.front import Front
+    from flame_jupyter.display.frontend.display_manager import DisplayManager
     from flamepy import ObjectFuture
 
-    if shell in _fronts or shell.display_formatter is None:  # a shell that displays nothing
+    if shell in _managers or shell.display_formatter is None:  # a shell that displays nothing
         return lambda: None
 
     def settings() -> Settings:
         preferred = preferences_of(shell)
         return Settings() if preferred is None else preferred.settings()
 
-    front = _fronts[shell] = Front(shell, settings)
+    manager = _managers[shell] = DisplayManager(shell, settings)
     formatter = shell.display_formatter.ipython_display_formatter
-    formatter.for_type(ObjectFuture, front.show)
-    shell.events.register("pre_run_cell", front.begin_cell)
-    shell.events.register("post_run_cell", front.end_cell)
-    atexit.register(front.close_with_kernel)
+    formatter.for_type(ObjectFuture, manager.show)
+    shell.events.register("pre_run_cell", manager.begin_cell)
+    shell.events.register("post_run_cell", manager.end_cell)
+    atexit.register(manager.close_with_kernel)
     is_installed = True
 
     def uninstall() -> None:
@@ -60,12 +60,12 @@ def install(shell: InteractiveShell) -> Callable[[], None]:
         if not is_installed:
             return
         is_installed = False
-        _fronts.pop(shell, None)
+        _managers.pop(shell, None)
         formatter.pop(ObjectFuture, None)
-        shell.events.unregister("pre_run_cell", front.begin_cell)
-        shell.events.unregister("post_run_cell", front.end_cell)
-        atexit.unregister(front.close_with_kernel)
-        front.close()
+        shell.events.unregister("pre_run_cell", manager.begin_cell)
+        shell.events.unregister("post_run_cell", manager.end_cell)
+        atexit.unregister(manager.close_with_kernel)
+        manager.close()
 
     preferred = preferences_of(shell)
     if preferred is not None:
@@ -92,66 +92,66 @@ def progress(
     are taken away again.
     """
     listed = list(futures)
-    front = _front_here()
-    if front is None or not front.has_kernel:
+    manager = _manager_here()
+    if manager is None or not manager.has_kernel:
         from flamepy.runner import wait_for_all
 
         wait_for_all(listed, None, progress=True)
         return
-    from flame_jupyter.display.progress_pane import APPEARS_S, Progress
+    from flame_jupyter.display.sources.progress import APPEARS_S, Progress
 
     def group(future: FutureLike) -> str:
         return future.name if isinstance(group_by, str) else str(group_by(cast("ObjectFuture", future)))
 
     source = Progress(listed, group, leave=leave)
     for future in source.pending():
-        future.add_done_callback(lambda ended: front.wake() if ended.state != "succeeded" else None)
-    front.show_pane(source, after_s=APPEARS_S, is_awaited=True)
+        future.add_done_callback(lambda ended: manager.wake() if ended.state != "succeeded" else None)
+    manager.show_pane(source, after_s=APPEARS_S, is_awaited=True)
 
 
 def inspect(future: ObjectFuture) -> Inspector:
     """Look at one result from all sides: pages of a table, text, traceback, output. Close it to leave it static."""
-    from flame_jupyter.display.inspector import Inspector
+    from flame_jupyter.display.sources.inspector import Inspector
 
-    front = _front_here()
-    if front is None:
+    manager = _manager_here()
+    if manager is None:
         raise RuntimeError("the inspector needs a notebook or IPython: elsewhere use future.get() or print(future).")
-    return Inspector(future, front, front.settings.limits)
+    return Inspector(future, manager, manager.settings.limits)
 
 
 def show_panel(shell: InteractiveShell, panel: Panel) -> None:
     """Display the status of a Runner in the output of the running cell."""
-    _front_of(shell).show_pane(panel)
+    _manager_of(shell).show_pane(panel)
 
 
 def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     """Display in the output of the running cell how many parts of a stream were taken, and how it ended."""
-    from flame_jupyter.display.stream import StreamSource
+    from flame_jupyter.display.sources.stream import StreamSource
 
-    _front_of(shell).show_pane(StreamSource(stream), is_followed=True)
+    _manager_of(shell).show_pane(StreamSource(stream), is_followed=True)
 
 
 def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = False) -> EchoSource | None:
-    """A pane for what the calls of the running cell print; None where no output changes after the cell."""
-    from flame_jupyter.display.echo_pane import EchoSource
+    """An output for what the calls of the running cell print; None where no output changes after the cell."""
+    from flame_jupyter.display.sources.printed import EchoSource
 
-    front = _front_of(shell)
-    if not front.is_watched or is_voila():
+    manager = _manager_of(shell)
+    if not manager.is_watched or is_voila():
         return None
     source = EchoSource(limit_chars, only_stderr=only_stderr)
-    front.show_pane(source, is_plain=True)
+    manager.show_pane(source, is_plain=True)
     return source
 
 
-def _front_here() -> Front | None:
+def _manager_here() -> DisplayManager | None:
     """The display of the shell that runs this code; None outside of IPython."""
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()
-    return None if shell is None else _front_of(shell)
+    return None if shell is None else _manager_of(shell)
 
 
-def _front_of(shell: InteractiveShell) -> Front:
-    if shell not in _fronts:
+def _manager_of(shell: InteractiveShell) -> DisplayManager:
+    if shell not in _managers:
         install(shell)
-    return _fronts[shell]
+    return _managers[shell]

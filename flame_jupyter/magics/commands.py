@@ -26,7 +26,7 @@ from flame_jupyter.project.dry_run import PackagePlan
 from flame_jupyter.service.service_table import ServiceTable
 
 if TYPE_CHECKING:
-    from flame_jupyter.display.inspector import Inspector
+    from flame_jupyter.display.sources.inspector import Inspector
     from flame_jupyter.export.table import CellTable
     from flame_jupyter.notebook import Notebook
     from flame_jupyter.project.contexts import ContextTable

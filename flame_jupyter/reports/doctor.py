@@ -70,7 +70,7 @@ def _look_at_notebook(notebook: Notebook) -> Iterator[Finding]:
 
 
 def _live_views(has_kernel: bool) -> Finding:
-    from flame_jupyter.display.mode import has_widgets
+    from flame_jupyter.display.views.mode import has_widgets
 
     if not has_kernel:
         return Finding(GROUP, "live views", "none: a terminal shows text")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flame_jupyter.display.panel import Action, Panel, PanelFacts
+from flame_jupyter.display.sources.panel import Action, Panel, PanelFacts
 from flame_jupyter.lines import RunnerLine
 from flame_jupyter.reports.status import Status
 from flame_jupyter.service.service_table import SERVICE_COLUMNS
@@ -43,13 +43,13 @@ class _Asker:
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
         self._changed: list[str] = []
-        self._drift_due_s = 0.0
+        self._stale_due_s = 0.0
         self._sha = ""
 
     def __call__(self) -> PanelFacts | None:
         try:
             status = self._notebook.status()
-            self._look_for_drift(status.sha)
+            self._look_for_stale_files(status.sha)
         except FlameError:  # it closes just now
             return None
         if status.name is None:
@@ -61,12 +61,12 @@ class _Asker:
         services = tuple(each.cells() for each in status.services.services)
         return PanelFacts(status.name, tuple(rows), SERVICE_COLUMNS, services)
 
-    def _look_for_drift(self, sha: str) -> None:
+    def _look_for_stale_files(self, sha: str) -> None:
         """Now and then; at once when the package is another one: what was said of the old one is not true of it."""
         runner, now_s = self._notebook.runner, monotonic_s()
-        if runner is not None and (now_s >= self._drift_due_s or sha != self._sha):
+        if runner is not None and (now_s >= self._stale_due_s or sha != self._sha):
             self._changed, self._sha = runner.drift(), sha
-            self._drift_due_s = now_s + DRIFT_EVERY_S
+            self._stale_due_s = now_s + DRIFT_EVERY_S
 
     def _package(self, status: Status) -> str:
         if not status.sha:

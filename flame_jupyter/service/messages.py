@@ -32,7 +32,7 @@ def redefined_text(old: ServiceRecord, new: ServiceRecord, running: int) -> str:
     return f"{new.variable}: redefined{calls}{reset}"
 
 
-def because(changed: Sequence[str]) -> str:
+def reason_text(changed: Sequence[str]) -> str:
     """The reason, at the end of that line."""
     if not changed:
         return ""

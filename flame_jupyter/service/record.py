@@ -15,7 +15,7 @@ from flame_jupyter.cells.used_files import used_paths
 from flamepy.errors import FlameError
 
 if TYPE_CHECKING:
-    from flame_jupyter.cells.fingerprint import MadeOf
+    from flame_jupyter.cells.fingerprint import ServiceFingerprint
     from flame_jupyter.lines import ServiceLine
     from flamepy import Session
     from flamepy.runner import Runner, RunnerService
@@ -35,7 +35,7 @@ class ServiceRecord:
     variable: str
     name: str
     local: Any
-    source: MadeOf
+    source: ServiceFingerprint
     runner: Runner
     open_object: Callable[[Any], RunnerService]
     before_call: Callable[[ServiceRecord], None] = lambda _: None
@@ -45,7 +45,7 @@ class ServiceRecord:
     refusal: FlameError | None = None
     modules: dict[str, bytes] = field(default_factory=dict)
     serial: int = field(default_factory=itertools.count(1).__next__)
-    is_told_of_drift: bool = False
+    is_told_stale: bool = False
     looked_at_s: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _opening_thread: int = 0

@@ -21,17 +21,17 @@ from flame_jupyter.cells.captured_data import HeavyServiceWarning, heavy_text
 from flame_jupyter.cells.class_identity import ClassIdentities
 from flame_jupyter.cells.definitions import Definitions, definitions_of, resolved_target
 from flame_jupyter.cells.execution import evaluated, parsed_body, run_body
-from flame_jupyter.cells.fingerprint import MadeOf, made_of
-from flame_jupyter.cells.importability import check_reach, import_path_of_workers
+from flame_jupyter.cells.fingerprint import ServiceFingerprint, fingerprint_of
+from flame_jupyter.cells.importability import check_importable, import_path_of_workers
 from flame_jupyter.cells.self_reference import complete_own_name, lead_to_original, with_own_name
 from flame_jupyter.lines import ServiceLine
 from flame_jupyter.output import warn_user
 from flame_jupyter.service.handle import NotServed, ServiceHandle, ServiceRedefined, handle_for, serial_of
-from flame_jupyter.service.messages import FORCED, because, ready_text, redefined_text, stale_text
+from flame_jupyter.service.messages import FORCED, ready_text, reason_text, redefined_text, stale_text
 from flame_jupyter.service.record import ServiceRecord
 from flame_jupyter.service.remote_handle import TravelledHandle
 from flame_jupyter.service.service_table import ServiceStatus
-from flame_jupyter.service.staleness import DriftWatch
+from flame_jupyter.service.staleness import StalenessWatch
 from flame_jupyter.tracebacks.cell_index import CodeIndex
 from flame_jupyter.wording import listed
 from flamepy.errors import InvalidArgument, InvalidState
@@ -46,10 +46,10 @@ class Services:
     """The services of one notebook, by the variable that holds the handle."""
 
     def __init__(
-        self, shell: InteractiveShell, drift: DriftWatch, after_call: Callable[[object], None] = lambda _: None
+        self, shell: InteractiveShell, drift: StalenessWatch, after_call: Callable[[object], None] = lambda _: None
     ) -> None:
         self._shell = shell
-        self._drift = drift
+        self._staleness = drift
         self._after_call = after_call
         self._records: dict[str, ServiceRecord] = {}
         self._draining: list[ServiceRecord] = []
@@ -74,14 +74,14 @@ class Services:
             self.identities.adopt(self._shell.user_ns)
             undo.callback(self._leave_no_plain_original, variable, name)
             serving = runner()
-            source = made_of(body.tree, line.options_key(), self._shell.user_ns, serial_of)
+            source = fingerprint_of(body.tree, line.options_key(), self._shell.user_ns, serial_of)
             _check_shell(name, source)
             changed = self._changed(previous, line, source, serving)
             if previous is not None and not changed:
                 self._shell.user_ns[variable] = previous.handle
                 undo.pop_all()
                 return self._unchanged_text(previous)
-            self._check_reach(source, serving)
+            self._check_importable(source, serving)
             if heavy := heavy_text(variable, source.data):
                 warn_user(heavy, HeavyServiceWarning)
             record = self._opened(line, self._local(line, name), variable, source, serving)
@@ -90,7 +90,7 @@ class Services:
         self.index.add(record.local)
         if replaced is None:
             return ready_text(record, name) + self._stale_text()
-        return self._retired_text(replaced, record) + because(changed) + self._stale_text()
+        return self._retired_text(replaced, record) + reason_text(changed) + self._stale_text()
 
     def reopen(self, old: Runner, new: Runner) -> str:
         """Serve anew what ``old`` serves; returns what to print. When one fails, nothing has changed."""
@@ -142,7 +142,9 @@ class Services:
         shown = [ServiceStatus.of(each) for each in list(self._records.values())]
         return shown + [ServiceStatus.of(each, is_draining=True) for each in list(self._draining)]
 
-    def _opened(self, line: ServiceLine, local: Any, variable: str, source: MadeOf, runner: Runner) -> ServiceRecord:
+    def _opened(
+        self, line: ServiceLine, local: Any, variable: str, source: ServiceFingerprint, runner: Runner
+    ) -> ServiceRecord:
         shown = line.name or line.target or variable
 
         def open_object(execution_object: Any) -> RunnerService:
@@ -164,10 +166,10 @@ class Services:
 
         try:
             record = ServiceRecord(
-                line, variable, shown, local, source, runner, open_object, self._drift.before_call, self._after_call
+                line, variable, shown, local, source, runner, open_object, self._staleness.before_call, self._after_call
             )
             record.handle = handle_for(record)
-            self._drift.note_opened(record)
+            self._staleness.note_opened(record)
             if record.kind == "class":
                 complete_own_name(local)
             if record.kind != "instance":
@@ -189,7 +191,9 @@ class Services:
             return self._shell.user_ns[name]
         return evaluated(self._shell, line.expression or f"{name}()")
 
-    def _changed(self, previous: ServiceRecord | None, line: ServiceLine, source: MadeOf, serving: Runner) -> list[str]:
+    def _changed(
+        self, previous: ServiceRecord | None, line: ServiceLine, source: ServiceFingerprint, serving: Runner
+    ) -> list[str]:
         """Why the service of this cell is not the one that it defined before; [] when it is, or when there is none."""
         if previous is None:
             return []
@@ -198,7 +202,7 @@ class Services:
         if previous.runner is not serving:
             return ["the Runner"]
         changed = source.changes_since(previous.source)
-        return changed + (previous.changed_modules() if self._drift.repackages else [])
+        return changed + (previous.changed_modules() if self._staleness.repackages else [])
 
     def _bind(self, record: ServiceRecord) -> ServiceRecord | None:
         """From here on the new service counts; the one that it replaces takes no new calls. Returns that one.
@@ -225,7 +229,7 @@ class Services:
     def _unchanged_text(self, record: ServiceRecord) -> str:
         """Says also what the service does not heed, when the user has asked for no more than a warning."""
         text = f"{record.variable}: unchanged"
-        changed = [] if self._drift.repackages or not self._drift.tells else record.changed_modules()
+        changed = [] if self._staleness.repackages or not self._staleness.tells else record.changed_modules()
         return text + (f", but {listed(changed)} changed: --force serves the new files." if changed else "")
 
     def _stale_text(self) -> str:
@@ -234,23 +238,23 @@ class Services:
         stale = {}
 
         @functools.cache
-        def drift_of(runner: Runner) -> list[str]:  # it looks at every file
+        def stale_files_of(runner: Runner) -> list[str]:  # it looks at every file
             return runner.drift()
 
-        for each in self._records.values() if self._drift.tells else ():
-            if changed := each.source.calls_other_than(current) + each.changed_modules(drift_of(each.runner)):
+        for each in self._records.values() if self._staleness.tells else ():
+            if changed := each.source.calls_other_than(current) + each.changed_modules(stale_files_of(each.runner)):
                 stale[each.variable] = changed
-                each.is_told_of_drift = True
+                each.is_told_stale = True
         return stale_text(stale)
 
-    def _check_reach(self, source: MadeOf, runner: Runner) -> None:
+    def _check_importable(self, source: ServiceFingerprint, runner: Runner) -> None:
         package = runner.package
         if package is not None:
 
             def is_shipped(path: str) -> bool:  # also what was added since; looking for that takes longer
                 return path in package.identities or path in runner.drift()
 
-            check_reach(source.modules, package.root, is_shipped, import_path_of_workers())
+            check_importable(source.modules, package.root, is_shipped, import_path_of_workers())
 
     def _bound_record(self, variable: str) -> ServiceRecord | None:
         """The service of a variable, while the variable still holds its handle."""
@@ -298,7 +302,7 @@ class Services:
             raise
 
 
-def _check_shell(name: str, source: MadeOf) -> None:
+def _check_shell(name: str, source: ServiceFingerprint) -> None:
     """Raises UsageError for code that needs the kernel's shell: workers have none."""
     if not source.shell:
         return

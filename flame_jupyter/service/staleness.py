@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 2.0  # looking costs a stat of every file, and calls are made thousands at a time
 
 
-class DriftWatch:
+class StalenessWatch:
     """policy: what the user wants, the trait ``on_drift``; now: a clock in seconds."""
 
     def __init__(self, policy: Callable[[], str], now: Callable[[], float] = monotonic_s) -> None:
@@ -38,7 +38,7 @@ class DriftWatch:
 
     def before_call(self, record: ServiceRecord) -> None:
         """Look whether the service still runs what lies on the disk, and say when it does not."""
-        if record.is_told_of_drift or not self.tells or self._now() - record.looked_at_s < LOOK_EVERY_S:
+        if record.is_told_stale or not self.tells or self._now() - record.looked_at_s < LOOK_EVERY_S:
             return
         record.looked_at_s = self._now()
         try:
@@ -46,7 +46,7 @@ class DriftWatch:
         except FlameError:  # a file that cannot be read is no reason to refuse a call
             return
         if changed:
-            record.is_told_of_drift = True
+            record.is_told_stale = True
             say(  # no warning, which a notebook shows in red, as if something had failed
                 f"Note: {listed(changed)} changed since {record.variable} was defined: its calls still run the old "
                 f"code. Run the cell that defines {record.variable} again."

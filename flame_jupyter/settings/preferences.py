@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from flame_jupyter.display.mode import Settings
+    from flame_jupyter.display.views.mode import Settings
 
 
 @dataclass(eq=False)

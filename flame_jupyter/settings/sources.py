@@ -28,7 +28,7 @@ class SettingsWarning(UserWarning):
     """Somebody wrote a setting that does not exist."""
 
 
-class Said(NamedTuple):
+class SettingValue(NamedTuple):
     """A value, and who said it."""
 
     value: Any
@@ -42,7 +42,7 @@ class SettingsSources:
         self._settings = settings
         self._environ = environ
         self._below = {name: getattr(settings, name) for name in self.names}
-        self._said: dict[str, Said] = {}
+        self._said: dict[str, SettingValue] = {}
         self._by_hand: set[str] = set()
         self._warned: set[str] = set()
 
@@ -75,25 +75,25 @@ class SettingsSources:
         default = self._settings.traits()[name].default()
         return "default" if self._below[name] == default else "IPython's configuration"
 
-    def _environment(self) -> dict[str, Said]:
+    def _environment(self) -> dict[str, SettingValue]:
         given = {name: text for name, text in self._environ.items() if name.startswith(PREFIX) and text.strip()}
         keys = {variable: variable[len(PREFIX) :].lower() for variable in given}
         origins = {variable: f"environment variable {variable}" for variable in given}
         self._warn_of_unknown({origins[variable]: key for variable, key in keys.items()})
         return {
-            key: Said(self._from_text(key, given[variable], origins[variable]), origins[variable])
+            key: SettingValue(self._from_text(key, given[variable], origins[variable]), origins[variable])
             for variable, key in keys.items()
             if key in self.names
         }
 
-    def _project(self, directory: Path) -> dict[str, Said]:
+    def _project(self, directory: Path) -> dict[str, SettingValue]:
         file, table = project_table(directory)
         origin = f"{file} [tool.{TABLE}]"
         keys = {key: key.replace("-", "_") for key in table}
         self._warn_of_unknown({f"{origin} {key}": name for key, name in keys.items()})
-        said = {name: Said(table[key], origin) for key, name in keys.items() if name in self.names}
+        said = {name: SettingValue(table[key], origin) for key, name in keys.items() if name in self.names}
         if file is not None and isinstance(root := table.get("root"), str):
-            said["root"] = Said(str(file.parent / Path(root).expanduser()), origin)
+            said["root"] = SettingValue(str(file.parent / Path(root).expanduser()), origin)
         return said
 
     def _from_text(self, name: str, text: str, origin: str) -> Any:
@@ -106,15 +106,15 @@ class SettingsSources:
                 return [each.strip() for each in text.split(",") if each.strip()]
             return int(text) if isinstance(trait, Int) else float(text) if isinstance(trait, Float) else text
         except (KeyError, ValueError) as error:
-            raise self._does_not_fit(name, Said(text, origin)) from error
+            raise self._does_not_fit(name, SettingValue(text, origin)) from error
 
-    def _set(self, name: str, said: Said) -> None:
+    def _set(self, name: str, said: SettingValue) -> None:
         try:
             setattr(self._settings, name, said.value)
         except TraitError as error:
             raise self._does_not_fit(name, said) from error
 
-    def _does_not_fit(self, name: str, said: Said) -> UsageError:
+    def _does_not_fit(self, name: str, said: SettingValue) -> UsageError:
         trait = self._settings.traits()[name]
         return UsageError(f"{said.origin}: {name} must be {trait.info()}, not {said.value!r}. {trait.help}")
 

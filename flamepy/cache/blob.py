@@ -16,7 +16,7 @@ from flamepy.cache.segment import Segment
 from flamepy.cache.sharing import RecentSegments
 from flamepy.codec.payload import Payload
 
-INLINE_LIMIT_BYTES = 32 * 1024  # above it a descriptor costs less than the copies through a socket (engine notes, 1)
+INLINE_LIMIT_BYTES = 32 * 1024  # above it a descriptor costs less than the copies through a socket
 _ALIGNMENT = 64  # so that arrays in a segment are aligned for vector instructions
 _HEAD = struct.Struct("<BIQ")  # 1 = in a segment; number of buffers; bytes in place or in the segment
 _LENGTH = struct.Struct("<Q")

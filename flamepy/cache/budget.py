@@ -10,9 +10,9 @@ from collections import deque
 
 from flamepy.cache.blob import Blob
 from flamepy.cache.eviction import to_spill
+from flamepy.cache.memfd_pool import memfd_pool
 from flamepy.cache.segment import Segment
 from flamepy.cache.sharing import RecentSegments
-from flamepy.cache.warm import warm_segments
 from flamepy.codec.payload import Payload
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class SegmentBudget:
             for reference in chosen:
                 self._drop(reference)
         if chosen:
-            warm_segments.clear()
+            memfd_pool.clear()
         for reference in chosen:
             self._spill(reference)
 

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
-from flamepy.cache.warm import WARM_FROM_BYTES, WarmMemory, filled_memory, warm_segments, write_all
+from flamepy.cache.memfd_pool import POOLED_FROM_BYTES, PooledMemfd, filled_memory, memfd_pool, write_all
 from flamepy.errors import FlameError, FlameErrorCode
 
 Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
@@ -34,7 +34,7 @@ class Segment:
 
     __slots__ = ("__weakref__", "_comparable", "_fd", "_own", "nbytes")
 
-    def __init__(self, fd: int, nbytes: int, *, own: WarmMemory | None = None) -> None:
+    def __init__(self, fd: int, nbytes: int, *, own: PooledMemfd | None = None) -> None:
         """own: what lies behind ``fd``, when it was made here and can be used again."""
         self._fd = fd
         self._own = own
@@ -50,7 +50,7 @@ class Segment:
         """
         content = tuple(parts)
         causes: list[OSError] = []
-        if places is None and nbytes >= WARM_FROM_BYTES and hasattr(os, "memfd_create"):
+        if places is None and nbytes >= POOLED_FROM_BYTES and hasattr(os, "memfd_create"):
             with contextlib.suppress(OSError):  # then the places tell what is wrong
                 memory = filled_memory(content, nbytes)
                 return cls(memory.fd, nbytes, own=memory)
@@ -110,7 +110,7 @@ class Segment:
             own, self._own = self._own, None
             self._comparable = None
             if own is not None and own.pid == os.getpid():
-                warm_segments.give(own)
+                memfd_pool.release(own)
             elif fd >= 0:
                 os.close(fd)
 

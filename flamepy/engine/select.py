@@ -35,12 +35,12 @@ def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         from flamepy.engine.uplink.client import UplinkEngine
 
         return UplinkEngine(environ[UPLINK_VARIABLE])
-    from flamepy.engine.local.workers.startup import Ignition
+    from flamepy.engine.local.workers.startup import StartupResources
 
-    ignition = Ignition()
+    startup = StartupResources()
     from flamepy.engine.local.engine import EmbeddedEngine  # meanwhile the zygote starts
 
-    return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, ignition=ignition)
+    return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, startup=startup)
 
 
 def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine:

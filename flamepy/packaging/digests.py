@@ -40,11 +40,11 @@ class Contents:
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}
 
-    def unknown(self, entries: Iterable[Entry]) -> list[Entry]:
+    def missing(self, entries: Iterable[Entry]) -> list[Entry]:
         """The files that must be read."""
         return [entry for entry in entries if entry.kind is Kind.FILE and self._settled(entry) is None]
 
-    def learn(self, readings: Mapping[str, Reading]) -> None:
+    def record(self, readings: Mapping[str, Reading]) -> None:
         self._readings.update(readings)
 
     def identity(self, entry: Entry) -> bytes:

@@ -65,9 +65,9 @@ class Project:
 
     def snapshot(self, manifest: Manifest, extra: Mapping[str, bytes]) -> Snapshot:
         """Read what is not known yet, and only that. Raises PackageError."""
-        unknown = self._contents.unknown(manifest.entries)
-        readings = read_contents(unknown, self._now_ns)
-        gone = {entry.path for entry in unknown} - readings.keys()
+        missing = self._contents.missing(manifest.entries)
+        readings = read_contents(missing, self._now_ns)
+        gone = {entry.path for entry in missing} - readings.keys()
         left = [entry for entry in manifest.entries if entry.path not in gone]
         return self.snapshot_of(left, manifest, readings, extra)
 
@@ -79,7 +79,7 @@ class Project:
         extra: Mapping[str, bytes],
     ) -> Snapshot:
         """Put together what was read just now with what was known."""
-        self._contents.learn(readings)
+        self._contents.record(readings)
         # the mode belongs to the content that was read, not to the walk before
         read = tuple(
             entry._replace(stamp=readings[entry.path].stamp) if entry.path in readings else entry for entry in entries

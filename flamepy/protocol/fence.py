@@ -17,12 +17,12 @@ _GLOBAL_EXPEDITED, _REGISTER_GLOBAL_EXPEDITED = 1 << 1, 1 << 2  # linux/membarri
 _SETTLE_S = 0.001  # where there is no such call: a processor's stores are seen long before
 
 
-def take_part() -> None:
+def register_process() -> None:
     """In a worker: the engine's barriers count for this process too."""
     _membarrier(_REGISTER_GLOBAL_EXPEDITED)
 
 
-def stand_between() -> None:
+def full_fence() -> None:
     """In the engine: workers see what was written before; what they wrote before they looked is seen here."""
     if not _membarrier(_GLOBAL_EXPEDITED):
         time.sleep(_SETTLE_S)

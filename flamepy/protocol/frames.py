@@ -34,8 +34,8 @@ CALL_HEAD = struct.Struct("<BBxxIQII")
 KEEP_HEAD = struct.Struct("<BxxxxxxxQQ")
 
 # worker (or zygote) -> engine
-RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a DEATH or BIRTH is the pid
-_FRAME_KINDS = frozenset({RESULT, RESULT_AWAY, DEATH, WAKE, BIRTH})
+RESULT, RESULT_AWAY, WORKER_EXIT, WAKE, BIRTH = 1, 2, 3, 4, 5  # the number of a WORKER_EXIT or BIRTH is the pid
+_FRAME_KINDS = frozenset({RESULT, RESULT_AWAY, WORKER_EXIT, WAKE, BIRTH})
 OK, FAILED, CANCELLED = 0, 1, 2
 HAS_NEW_STATE, HAS_WARNING, HAS_OUTPUT, HAS_ERRORS = 1, 2, 4, 16  # and IS_PLAIN: the body is the value's bytes alone
 # frame length, kind, status, flags, importing in 10 ms, worker id, sending number, duration in s
@@ -47,11 +47,11 @@ WAKE_FRAME = RESULT_HEAD.pack(RESULT_HEAD.size, WAKE, 0, 0, 0, 0, 0, 0.0)
 
 WORD = struct.Struct("<Q")
 
-# the board: one slot of 64-bit words per worker in shared memory; each word has one writer
-BOARD_SLOTS = 1024
+# the status table: one slot of 64-bit words per worker in shared memory; each word has one writer
+STATUS_SLOTS = 1024
 SLOT_WORDS = 4
 # sending number of the call begun last and of the one to interrupt; recalls made; where its output begins in the file
-BEGUN, INTERRUPTED, RECALLS, OUTPUT = 0, 1, 2, 3
+CURRENT_CALL, INTERRUPTED, RECALL_GENERATION, OUTPUT = 0, 1, 2, 3
 
 
 class ResultHead(NamedTuple):

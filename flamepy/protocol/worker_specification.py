@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Binding:
+class WorkerSpecification:
     """worker_id: how the engine knows it; uplink: the address of the host engine.
 
     root: the unpacked package, the working directory; None = the zygote's own directory. path_before, path_behind:

@@ -171,7 +171,7 @@ class Runner:
             lease=spec.lease,
         )
         with self._lock:
-            self._links = [each for each in self._links if not each.closed_because]
+            self._links = [each for each in self._links if not each.close_reason]
             if not self._is_closed:
                 self._links.append(link)
                 return service_of(link)
@@ -183,7 +183,7 @@ class Runner:
 
     def services(self) -> list[ServiceView]:
         """The open services, in the order in which they were opened."""
-        return [each.view() for each in list(self._links) if not each.closed_because] if self._engine.is_alive else []
+        return [each.view() for each in list(self._links) if not each.close_reason] if self._engine.is_alive else []
 
     # -- many futures at once
 
@@ -238,7 +238,7 @@ class Runner:
         return sum(count_unfinished(self._engine, session_id) for session_id in self._open_session_ids())
 
     def _open_session_ids(self) -> list[str]:
-        return list(_leases_of([each for each in list(self._links) if not each.closed_because]))
+        return list(_leases_of([each for each in list(self._links) if not each.close_reason]))
 
     def put_object(self, obj: Any) -> ObjectRef:
         """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""
@@ -304,7 +304,7 @@ class Runner:
                 self._is_closed = self._is_ending = True
                 links = self._links
             for each in links:
-                each.refuse(self._closed_because())
+                each.refuse(self._close_reason())
             # a function: Python 3.13.0 lets an interrupt that hits a comprehension pass by the handler around it
             leases = _leases_of(links)
             finish_sessions(self._engine, leases, wait=wait, timeout_s=timeout, cancel=cancel, then=self._undo.close)
@@ -338,11 +338,11 @@ class Runner:
         InvalidState after ``flamepy.shutdown()``.
         """
         if self._is_closed:
-            raise RunnerClosed(f"cannot {what}: {self._closed_because()}")
+            raise RunnerClosed(f"cannot {what}: {self._close_reason()}")
         if not self._engine.is_alive:
             self._engine.applications.list()  # raises
 
-    def _closed_because(self) -> str:
+    def _close_reason(self) -> str:
         return f"the Runner {self.name!r} is closed. Open a new one: Runner({self.name!r})."
 
     def _redeploy_if_changed(self) -> None:
@@ -358,7 +358,7 @@ class Runner:
         code = [path for path in changed if path.endswith(".py")]  # data changes all the time
         if not code or self._deployment.application == before.application:
             return
-        stale = [each for each in list(self._links) if not each.closed_because and each not in self._told_stale]
+        stale = [each for each in list(self._links) if not each.close_reason and each not in self._told_stale]
         if stale:  # each service is named once: its user knows from then on
             self._told_stale.update(stale)
             names = ", ".join(dict.fromkeys(each.interface.name for each in stale))

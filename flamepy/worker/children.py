@@ -61,7 +61,7 @@ class Children:
                 continue
             del self._pid_of[worker_id]
             self.end_group(pid)
-            self.report(frames.DEATH, worker_id, pid, float(os.waitstatus_to_exitcode(status)))
+            self.report(frames.WORKER_EXIT, worker_id, pid, float(os.waitstatus_to_exitcode(status)))
 
     def end_group(self, group: int) -> None:
         """Have what an ended worker has started end too, and kill it when it takes too long."""

@@ -2,8 +2,8 @@
 """The calls that a worker has been handed and has not begun. The engine may want them back at any time.
 
 Several small calls come in one packet. When one takes long, or is cancelled, the engine recalls what has not begun:
-it counts up a word on the board, and its answer to "which one do I keep" follows on the socket. Until that answer is
-here the worker begins nothing, so no call is ever run by two workers.
+it counts up a word on the status table, and its answer to "which one do I keep" follows on the socket. Until that
+answer is here the worker begins nothing, so no call is ever run by two workers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from flamepy.protocol.frames import BEGUN, RECALLS
+from flamepy.protocol.frames import CURRENT_CALL, RECALL_GENERATION
 from flamepy.worker.authkey import take_authkey
 from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, PathAround
 
@@ -19,7 +19,8 @@ from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, Pa
 class Inbox:
     """For the worker's main thread.
 
-    words: of this worker's slot on the board; forget: drops a session; set_path: changes where modules come from.
+    words: of this worker's slot on the status table; forget: drops a session; set_path: changes where modules come
+    from.
     """
 
     def __init__(
@@ -41,12 +42,12 @@ class Inbox:
         return bool(self._calls) or self._channel.has_message(timeout_s)
 
     def next_call(self) -> CallFrame | None:
-        """The next call, noted on the board as begun; None when the engine has gone or asks to leave."""
+        """The next call, noted on the status table as begun; None when the engine has gone or asks to leave."""
         words = self._words
         while True:
             if self._calls:
-                words[BEGUN] = self._calls[0].number
-                if words[RECALLS] == self._recalls:  # the engine's barrier stands between these two lines
+                words[CURRENT_CALL] = self._calls[0].number
+                if words[RECALL_GENERATION] == self._recalls:  # the engine's barrier stands between these two lines
                     return self._calls.popleft()
             if not self._take_message():
                 return None

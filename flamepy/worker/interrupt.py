@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cancelling a running call: a word on the board says which call, SIGINT says look.
+"""Cancelling a running call: a word on the status table says which call, SIGINT says look.
 
 The interrupt is raised only while that very call runs user code, so it can never hit another call.
 """
@@ -14,7 +14,7 @@ from flamepy.protocol.frames import INTERRUPTED
 class Interrupt:
     """``with interrupt:`` user code runs in here, and a cancel may raise KeyboardInterrupt.
 
-    slot: this worker's words of the board.
+    slot: this worker's words of the status table.
     """
 
     __slots__ = ("_current", "_is_allowed", "_slot")

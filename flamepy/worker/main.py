@@ -18,14 +18,14 @@ from collections.abc import Callable
 
 from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
-from flamepy.cache.warm import KEEP_S, warm_segments
+from flamepy.cache.memfd_pool import KEEP_S, memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.codec.handed_on import attend_in_worker
 from flamepy.codec.reading import decode_on_worker
 from flamepy.core.application import PROJECT_VARIABLE
-from flamepy.protocol import fence as barrier
+from flamepy.protocol import fence
 from flamepy.protocol.frames import SLOT_WORDS
-from flamepy.protocol.worker_specification import Binding
+from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker.channel import CallFrame, Channel, PathAround
 from flamepy.worker.forked_child import ForkMark, end_forked_child
 from flamepy.worker.inbox import Inbox
@@ -39,29 +39,35 @@ KEEP_MAPPINGS_S = 0.1  # the calls of one batch follow each other faster; an idl
 
 
 def run(
-    worker_id: int, slot: int, binding: Binding, calls: socket.socket, output_fd: int, results_fd: int, board: mmap.mmap
+    worker_id: int,
+    slot: int,
+    specification: WorkerSpecification,
+    calls: socket.socket,
+    output_fd: int,
+    results_fd: int,
+    status_table: mmap.mmap,
 ) -> int:
     """Serve calls until the engine closes the socket or says leave. Returns the exit code."""
-    words = memoryview(board).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
+    words = memoryview(status_table).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
     output = OutputCapture(output_fd, words)
     raise_descriptor_limit()
-    _bind(binding)
+    _bind(specification)
     channel = Channel(worker_id, calls, results_fd)
-    barrier.take_part()
+    fence.register_process()
     attend_in_worker()
     services = Services()
-    inbox = Inbox(channel, words, services.forget, _path_setter(binding))
+    inbox = Inbox(channel, words, services.forget, _path_setter(specification))
     interrupt = Interrupt(words)
     mappings = KeptMappings()
-    warm_segments.attend(lambda: None)  # this loop comes round by itself
+    memfd_pool.add_owner(lambda: None)  # this loop comes round by itself
     gc.enable()
     mark = ForkMark()
     os.register_at_fork(after_in_child=channel.abandon)
     while True:
         if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
             mappings.clear()
-        if warm_segments and not inbox.has_message(KEEP_S):
-            warm_segments.clear()
+        if memfd_pool and not inbox.has_message(KEEP_S):
+            memfd_pool.clear()
         call = inbox.next_call()
         if call is None:
             return 0
@@ -79,42 +85,42 @@ def run(
             mappings.settle()
 
 
-def _bind(binding: Binding) -> None:
+def _bind(specification: WorkerSpecification) -> None:
     """Become a worker of this application: its environment, its working directory, its modules."""
     os.environ.clear()
-    os.environ.update(binding.environ)
-    os.environ["FLAME_UPLINK"] = binding.uplink  # a Runner in a call uses the engine that runs the call
-    os.environ["FLAME_WORKER_ID"] = str(binding.worker_id)
+    os.environ.update(specification.environ)
+    os.environ["FLAME_UPLINK"] = specification.uplink  # a Runner in a call uses the engine that runs the call
+    os.environ["FLAME_WORKER_ID"] = str(specification.worker_id)
     if os.environ.get("MPLBACKEND", "").startswith("module://"):  # a kernel's, which draws below the cell that runs
         os.environ["MPLBACKEND"] = "agg"
-    sys.path[:] = [*binding.path_before, *binding.path_behind]
-    for name in binding.loaded_first:
+    sys.path[:] = [*specification.path_before, *specification.path_behind]
+    for name in specification.loaded_first:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    sys.path[:] = _path_around(binding.root, binding.path_before, binding.path_behind)
+    sys.path[:] = _path_around(specification.root, specification.path_before, specification.path_behind)
     sys.argv[:] = [""]
     # what the zygote ran as __main__ is no business of the user's code; a service's class is put in here (state.py)
     sys.modules["__main__"] = types.ModuleType("__main__")
     if "__mp_main__" in sys.modules:  # what children of multiprocessing call it; a manager of the caller is one
         sys.modules["__mp_main__"] = sys.modules["__main__"]
-    if binding.root is not None:
-        os.chdir(binding.root)
-        if project := binding.environ.get(PROJECT_VARIABLE):
-            name_origins(binding.root, project)
+    if specification.root is not None:
+        os.chdir(specification.root)
+        if project := specification.environ.get(PROJECT_VARIABLE):
+            name_origins(specification.root, project)
 
 
 def _path_around(root: str | None, before: tuple[str, ...], behind: tuple[str, ...]) -> list[str]:
     return [*before, *([] if root is None else [root]), *behind]
 
 
-def _path_setter(binding: Binding) -> Callable[[PathAround], None]:
+def _path_setter(specification: WorkerSpecification) -> Callable[[PathAround], None]:
     """What follows the import path of the caller; entries that calls have added here stay."""
     told = [*sys.path]
 
     def set_path(path: PathAround) -> None:
         nonlocal told
         own = [entry for entry in sys.path if entry not in told]
-        told = _path_around(binding.root, *path)
+        told = _path_around(specification.root, *path)
         sys.path[:] = [*told, *own]
         importlib.invalidate_caches()
 

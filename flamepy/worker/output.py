@@ -25,7 +25,7 @@ class OutputCapture:
     """Owns standard output and standard error of a worker; standard input is at its end from the start."""
 
     def __init__(self, fd: int, words: memoryview) -> None:
-        """words: of this worker's slot on the board, where the engine sees where the output of the call begins."""
+        """words: of this worker's slot; there the engine sees where the output of the call begins."""
         self._fd = fd
         self._words = words
         self._begin = 0

@@ -7,14 +7,15 @@ to end every worker (with what it has started) and to remove the engine's scratc
 The engine starts it by name (``python -c "...main(...)"``) with two descriptors: a packet socket for commands and
 the write end of the result pipe. Commands are pickled tuples:
 
-    ("fork", worker_id, slot, binding)   + descriptors: the worker's end of its socket, its output file
-                                           binding: the pickled Binding, or its length when it is in a third descriptor
+    ("fork", worker_id, slot, specification)   + descriptors: the worker's end of its socket, its output file
+                                           specification: the pickled WorkerSpecification, or its length when it is in
+                                           a third descriptor
     ("signal", worker_id, signal number)
     ("end", process group)               of a worker that ended together with an earlier zygote
     ("remove", directory)
     ("leave",)
 
-A worker's end is reported as a DEATH frame in the result pipe, behind all results that it wrote before.
+A worker's end is reported as a WORKER_EXIT frame in the result pipe, behind all results that it wrote before.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from functools import partial
 from typing import Any
 
 from flamepy.protocol import frames
-from flamepy.protocol.worker_specification import Binding
+from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker import main as worker_main
 from flamepy.worker.authkey import take_authkey
 from flamepy.worker.children import LOOK_S, Children
@@ -43,7 +44,7 @@ from flamepy.worker.parent import adopt_orphans, die_with_parent
 _COMMAND_BYTES = 1 << 20
 
 
-def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scratch: str, authkey: bytes | None) -> int:
+def main(control_fd: int, results_fd: int, status_fd: int, kernel_pid: int, scratch: str, authkey: bytes | None) -> int:
     """Serve commands until the engine says leave, or its process is gone; then end the workers and clean up.
 
     authkey: of multiprocessing in the kernel, when it is in use there: workers have the same.
@@ -56,7 +57,7 @@ def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scrat
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("FLAME_STARTER_PID", None)  # it has told that this is a zygote, and no program run by mistake
     adopt_orphans()
-    zygote = Zygote(control_fd, results_fd, board_fd, kernel_pid)
+    zygote = Zygote(control_fd, results_fd, status_fd, kernel_pid)
     try:
         worker = zygote.serve()
         if worker is None:
@@ -75,11 +76,11 @@ def main(control_fd: int, results_fd: int, board_fd: int, kernel_pid: int, scrat
 class Zygote:
     """Its descriptors and its loop."""
 
-    def __init__(self, control_fd: int, results_fd: int, board_fd: int, kernel_pid: int) -> None:
+    def __init__(self, control_fd: int, results_fd: int, status_fd: int, kernel_pid: int) -> None:
         self._control = socket.socket(fileno=control_fd)
         self._results_fd = results_fd
-        self._board = mmap.mmap(board_fd, 0)
-        os.close(board_fd)
+        self._status_table = mmap.mmap(status_fd, 0)
+        os.close(status_fd)
         self._kernel_fd = _watch_process(kernel_pid)
         self._children = Children(partial(_tell, results_fd))
         self._wake_read, self._wake_write = os.pipe()
@@ -127,15 +128,15 @@ class Zygote:
         """The engine has told its workers to leave, or is gone, which they see; see that they do."""
         self._children.end_all(lambda seconds: select.select([self._wake_read], [], [], seconds))
 
-    def _fork(self, worker_id: int, slot: int, binding: bytes | int, fds: list[int]) -> Callable[[], int] | None:
-        if isinstance(binding, int):
-            binding = os.pread(fds[2], binding, 0)
+    def _fork(self, worker_id: int, slot: int, specification: bytes | int, fds: list[int]) -> Callable[[], int] | None:
+        if isinstance(specification, int):
+            specification = os.pread(fds[2], specification, 0)
         zygote_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._cut_ties(zygote_pid)
-            board, results_fd = self._board, self._results_fd
-            return partial(_run_worker, worker_id, slot, pickle.loads(binding), fds, results_fd, board)
+            status_table, results_fd = self._status_table, self._results_fd
+            return partial(_run_worker, worker_id, slot, pickle.loads(specification), fds, results_fd, status_table)
         self._children.add(worker_id, pid)
         for fd in fds:
             os.close(fd)
@@ -159,8 +160,17 @@ class Zygote:
             os.read(self._wake_read, 4096)
 
 
-def _run_worker(worker_id: int, slot: int, binding: Binding, fds: list[int], results_fd: int, board: mmap.mmap) -> int:
-    return worker_main.run(worker_id, slot, binding, socket.socket(fileno=fds[0]), fds[1], results_fd, board)
+def _run_worker(
+    worker_id: int,
+    slot: int,
+    specification: WorkerSpecification,
+    fds: list[int],
+    results_fd: int,
+    status_table: mmap.mmap,
+) -> int:
+    return worker_main.run(
+        worker_id, slot, specification, socket.socket(fileno=fds[0]), fds[1], results_fd, status_table
+    )
 
 
 def _watch_process(pid: int) -> int | None:

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.display.render.bundles import WIDGET_VIEW
 from tests.browser.conftest import SCREENSHOTS, Lab
 from tests.browser.kinds import ASIDE, DEFINITIONS, KINDS, STREAM, visible
 from tests.browser.notebooks import displays

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.display.render.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
 from tests.browser.notebooks import REPORT, TABLE, Notebook, displays
 from tests.browser.pages import THEMES, violations

@@ -8,7 +8,7 @@ import re
 import nbformat
 from playwright.sync_api import expect
 
-from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.display.render.bundles import WIDGET_VIEW
 from tests.browser.conftest import Lab
 from tests.browser.notebooks import FRAME, ROWS, Notebook, displays
 from tests.browser.pages import THEMES, violations

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 
-from flame_jupyter.display import bundles
-from flame_jupyter.display.aside import preview_of
-from flame_jupyter.display.preview import Limits
-from flame_jupyter.display.script import SCRIPT, STYLE
-from flame_jupyter.display.snapshot import take
-from flame_jupyter.display.widget import log_of, view_of
+from flame_jupyter.display.frontend.preview_jobs import preview_of
+from flame_jupyter.display.model.snapshot import take
+from flame_jupyter.display.previews.preview import Limits
+from flame_jupyter.display.render import bundles
+from flame_jupyter.display.widgets.future_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.future_widget import log_of, view_of
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.pages import violations
 from tests.notebook.display_parts import HandFuture

@@ -416,7 +416,7 @@ def test_a_program_in_the_place_of_python_that_neither_ends_nor_answers_is_ended
             future = runner.service(same)(1)
             loop = existing_engines()[0]._loop
             while {way_out!r} == "wait" and not future.done():  # the time is over, as far as the pool knows
-                loop.post(lambda: loop.pool.tend(monotonic_s() + START_S))
+                loop.post(lambda: loop.pool.run_timers(monotonic_s() + START_S))
                 future.wait(0.05)
             if {way_out!r} == "leave":
                 runner.close(cancel=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flame_jupyter.display.bundles import Bundle
-from flame_jupyter.display.snapshot import Snapshot
+from flame_jupyter.display.model.snapshot import Snapshot
+from flame_jupyter.display.render.bundles import Bundle
 from flamepy import ObjectRef
 
 
@@ -120,7 +120,7 @@ class HandLive:
     def know(self, press: str) -> None:
         self.known.append(press)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.is_let_go = True
 
     def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flame_jupyter.display.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
-from flame_jupyter.display.cell_failures import CellFailures
-from flame_jupyter.display.clock import Clock
-from flame_jupyter.display.desk import PULSE_S, Desk
-from flame_jupyter.display.mode import Facts, Mode, Settings, choose, is_scripted
-from flame_jupyter.display.views import SHELF_CHARS, SHELF_VIEWS, Shelf, View
-from flame_jupyter.display.wire import Wire
+from flame_jupyter.display.frontend.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
+from flame_jupyter.display.frontend.publisher import OutputPublisher
+from flame_jupyter.display.frontend.view_updater import PULSE_S, FutureViewUpdater
+from flame_jupyter.display.render.folding import CellFailures
+from flame_jupyter.display.views.clock import Clock
+from flame_jupyter.display.views.future_view import SHELF_CHARS, SHELF_VIEWS, Shelf, View
+from flame_jupyter.display.views.mode import Facts, Mode, Settings, choose, is_scripted
 from tests.notebook.display_parts import HandClock, HandFuture, HandLive, Page
 
 
@@ -28,25 +28,25 @@ class Room:
         self.clock = HandClock()
         self.page = Page()
         self.posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self.wire = Wire(self.page)
+        self.wire = OutputPublisher(self.page)
         self.settings = Settings()
         clock = Clock(self.clock.now, self.clock.wall)
-        self.desk = Desk(self.wire, self.posted.put, lambda: self.settings, clock, failures)
+        self.future_views = FutureViewUpdater(self.wire, self.posted.put, lambda: self.settings, clock, failures)
 
     def show(self, mode: Mode = Mode.UPDATED, *, number: int = 3, is_live: bool = False) -> View:
         view = View(HandFuture(id=number), mode, display_id=f"body-{number}")
         if is_live:
             view.live, view.caption_id = HandLive(), f"caption-{number}"
             view.drawn, view.noted = ("running", "", False, ()), "running"
-        self.desk.add(view, messages=1)
+        self.future_views.add(view, messages=1)
         return view
 
     def pass_time(self, seconds: float, step_s: float = 0.05) -> list[float | None]:
-        """Returns how long the desk wanted to sleep after each step."""
+        """Returns how long the updater of views wanted to sleep after each step."""
         waits = []
         for _ in range(round(seconds / step_s)):
             self.clock.now_s += step_s
-            waits.append(self.desk.tick())
+            waits.append(self.future_views.tick())
         return waits
 
     def run_next_event(self) -> None:
@@ -57,7 +57,7 @@ class Room:
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.desk.retire()
+    room.future_views.retire()
 
 
 def future_of(view: View) -> HandFuture:
@@ -71,7 +71,7 @@ def live_of(view: View) -> HandLive:
 
 
 def test_a_desk_with_nothing_displayed_sleeps(room: Room) -> None:
-    assert room.desk.tick() is None
+    assert room.future_views.tick() is None
 
 
 def test_running_calls_cost_one_message_now_and_then_for_all_of_them(room: Room) -> None:
@@ -88,7 +88,7 @@ def test_a_burst_of_changes_is_one_message(room: Room) -> None:
     room.pass_time(0.2)
     for line in range(1000):
         future_of(view).output += f"{line}\n"
-        room.desk.tick()
+        room.future_views.tick()
     room.pass_time(0.5)
     assert len(live_of(view).drawn) == 1
 
@@ -98,8 +98,8 @@ def test_a_quiet_desk_looks_twice_a_second_and_a_change_makes_it_look_at_once(ro
     room.pass_time(10)
     assert max(wait or 0 for wait in room.pass_time(2)) == 0.5
     future_of(view).end()
-    room.desk.wake()
-    room.desk.tick()
+    room.future_views.wake()
+    room.future_views.tick()
     assert live_of(view).drawn[-1][0] == "succeeded"
 
 
@@ -125,7 +125,7 @@ def test_a_live_view_shows_the_end_for_a_moment_and_becomes_static(room: Room) -
     assert not live.is_closed, "a page that was loaded again has nothing else"
     assert room.page.text("body-3") == "Counter.add(4) #3: done in 2.3 s\nint, 28 bytes\n28"
     assert "pending" not in room.page.text("caption-3")
-    assert room.desk.tick() is None
+    assert room.future_views.tick() is None
 
 
 def test_a_static_output_settles_as_soon_as_its_preview_is_there(room: Room) -> None:
@@ -196,15 +196,15 @@ def test_ends_go_first_when_there_are_more_changes_than_the_budget_allows(room: 
     for view in busy:
         future_of(view).output = "more"
     future_of(ended).end("cancelled")
-    room.desk.wake()
-    room.desk.tick()
+    room.future_views.wake()
+    room.future_views.tick()
     assert live_of(ended).drawn != []
     assert sum(live_of(view).drawn != [] for view in busy) < 100
 
 
 def test_cancel_reaches_the_call_and_the_button_says_so(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.desk.answer(view, "cancel", "press 1")
+    room.future_views.answer(view, "cancel", "press 1")
     room.pass_time(0.2)
     assert future_of(view).cancels == 1
     assert live_of(view).drawn[-1][:2] == ("running", True)
@@ -217,8 +217,8 @@ def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.Lo
             raise RuntimeError("this cluster cannot")
 
     view = View(Refuses(), Mode.LIVE, "body-3", live=HandLive())
-    room.desk.add(view, messages=1)
-    room.desk.answer(view, "cancel")
+    room.future_views.add(view, messages=1)
+    room.future_views.answer(view, "cancel")
     room.pass_time(0.2)
     assert live_of(view).drawn[-1][:2] == ("running", False)
     assert "cancel failed" in caplog.text
@@ -282,7 +282,7 @@ def test_a_future_that_cannot_be_read_is_given_up_and_the_others_go_on(
         @created_s.setter
         def created_s(self, value: float) -> None: ...
 
-    room.desk.add(View(Broken(), Mode.UPDATED, "broken"), messages=1)
+    room.future_views.add(View(Broken(), Mode.UPDATED, "broken"), messages=1)
     view = room.show(Mode.UPDATED)
     future_of(view).end("cancelled")
     room.pass_time(0.5)
@@ -321,14 +321,14 @@ def test_a_program_is_told_only_the_end(room: Room) -> None:
 def test_a_pending_output_can_be_brought_up_to_date(room: Room) -> None:
     view = room.show(Mode.SETTLED_ONCE)
     room.pass_time(1)
-    room.desk.refresh([view])
+    room.future_views.refresh([view])
     assert "running for 50.5" in room.page.text("body-3") or "running for 50 s" in room.page.text("body-3")
 
 
 def test_the_end_of_the_kernel_is_said_of_what_has_not_ended(room: Room) -> None:
     pending, ended = (room.show(Mode.LIVE, number=number, is_live=True) for number in (1, 2))
     future_of(ended).end("cancelled")
-    room.desk.retire(kernel_ends=True)
+    room.future_views.retire(kernel_ends=True)
     assert "the kernel has gone after" in room.page.text("body-1")
     assert "cancelled after" in room.page.text("body-2")
     assert "pending" not in room.page.text("caption-1")
@@ -338,7 +338,7 @@ def test_the_end_of_the_kernel_is_said_of_what_has_not_ended(room: Room) -> None
 def test_the_end_of_the_display_leaves_everything_static(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     live = live_of(view)
-    room.desk.retire()
+    room.future_views.retire()
     assert live.is_closed
     assert "; pending at" in room.page.text("caption-3")
     assert "pending at" in room.page.text("body-3")

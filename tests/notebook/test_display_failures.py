@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from flame_jupyter.display.bundles import Bundle
-from flame_jupyter.display.cell_failures import IN_FULL, MAX_CELLS, CellFailures
-from flame_jupyter.display.mode import Mode
-from flame_jupyter.display.snapshot import Snapshot, take
-from flame_jupyter.display.views import View
+from flame_jupyter.display.model.snapshot import Snapshot, take
+from flame_jupyter.display.render.bundles import Bundle
+from flame_jupyter.display.render.folding import IN_FULL, MAX_CELLS, CellFailures
+from flame_jupyter.display.views.future_view import View
+from flame_jupyter.display.views.mode import Mode
 from flamepy.errors import TaskFailed
 from tests.notebook.display_parts import HandFuture
 from tests.notebook.test_display_desk import Room
@@ -44,7 +44,7 @@ class Cell:
         future = HandFuture(id=number, call_text=f"score({number})")
         view = View(future, Mode.UPDATED, display_id=f"body-{number}", cell=cell)
         self.failures.show(cell, number)
-        self.room.desk.add(view, messages=1)
+        self.room.future_views.add(view, messages=1)
         return view
 
     def text(self, number: int) -> str:
@@ -62,7 +62,7 @@ def fail(view: View, kind: str = "ValueError") -> None:
 def cell() -> Iterator[Cell]:
     cell = Cell()
     yield cell
-    cell.room.desk.retire()
+    cell.room.future_views.retire()
 
 
 def test_the_first_three_failures_are_told_in_full_and_the_others_in_two_lines(cell: Cell) -> None:
@@ -90,7 +90,7 @@ def test_the_first_folded_one_counts_all_and_counts_on(cell: Cell) -> None:
     for view in views[4:16]:
         fail(view)
     fail(views[16], kind="KeyError")
-    cell.room.desk.wake()
+    cell.room.future_views.wake()
     cell.room.pass_time(2)
     assert cell.text(3).startswith("17 of 20 calls of this cell failed: 16 ValueError (first: score(0) #0: ")
     assert "1 KeyError (first: score(16) #16: part 16 has no rows)" in cell.text(3)
@@ -105,7 +105,7 @@ def test_the_summary_costs_a_message_a_tick_however_many_calls_fail(cell: Cell) 
     before = cell.room.page.count("body-3")
     for view in views[4:]:
         fail(view)
-    cell.room.desk.wake()
+    cell.room.future_views.wake()
     cell.room.pass_time(1)
     assert cell.room.page.count("body-3") - before <= 3
 

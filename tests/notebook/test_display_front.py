@@ -16,11 +16,11 @@ import pytest
 from ipywidgets.widgets import widget as registry
 
 from flame_jupyter.display import Settings
-from flame_jupyter.display.bundles import WIDGET_VIEW, Bundle
-from flame_jupyter.display.front import Front
-from flame_jupyter.display.progress_pane import Progress
-from flame_jupyter.display.script import SCRIPT, STYLE
-from flame_jupyter.display.widget import FutureWidget
+from flame_jupyter.display.frontend.display_manager import DisplayManager
+from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
+from flame_jupyter.display.sources.progress import Progress
+from flame_jupyter.display.widgets.future_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.future_widget import FutureWidget
 from tests.notebook.display_parts import HandFuture
 
 WAIT_S = 30.0
@@ -54,7 +54,7 @@ class Stage:
         chosen = settings or Settings(settle_after_s=0.0)
         self.shell = ListeningShell(allow_stdin=allow_stdin)
         shell: Any = self.shell
-        self.front = Front(shell, lambda: chosen)
+        self.front = DisplayManager(shell, lambda: chosen)
         self.future = HandFuture()
 
     def show(self) -> list[tuple[str, Bundle, bool]]:

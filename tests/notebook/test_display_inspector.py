@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from flame_jupyter.display import Settings
-from flame_jupyter.display.front import Front
-from flame_jupyter.display.inspector import Inspector
-from flame_jupyter.display.look import look
-from flame_jupyter.display.pane import Content
-from flame_jupyter.display.preview import Limits
+from flame_jupyter.display.frontend.display_manager import DisplayManager
+from flame_jupyter.display.previews.inspector_payload import look
+from flame_jupyter.display.previews.preview import Limits
+from flame_jupyter.display.sources.inspector import Inspector
+from flame_jupyter.display.views.live_output import Content
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.test_display_front import ListeningShell
@@ -33,7 +33,7 @@ def fails() -> None:
     raise ValueError("no rows")
 
 
-class HeardFront(Front):
+class HeardFront(DisplayManager):
     """Tells the test when the inspector has something new."""
 
     def __init__(self, shell: Any) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from flame_jupyter.display.views import SHELF_VIEWS
+from flame_jupyter.display.views.future_view import SHELF_VIEWS
 from tests.notebook.kernels import Kernel
 
 pytestmark = pytest.mark.kernel
@@ -16,7 +16,7 @@ ECHO = "%%flame_service echo --quiet\ndef echo(n):\n    return n"
 SETTLED = """
 import gc, time
 from flame_jupyter.display import _fronts
-desk = _fronts[get_ipython()]._desk
+desk = _fronts[get_ipython()]._future_views
 deadline = time.monotonic() + 90
 while desk._views and time.monotonic() < deadline:
     time.sleep(0.05)

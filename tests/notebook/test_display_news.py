@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from flame_jupyter.display.mode import Mode
-from flame_jupyter.display.news import PAUSE_S, News
-from flame_jupyter.display.snapshot import take
-from flame_jupyter.display.views import View
+from flame_jupyter.display.model.snapshot import take
+from flame_jupyter.display.render.announcements import PAUSE_S, Announcements
+from flame_jupyter.display.views.future_view import View
+from flame_jupyter.display.views.mode import Mode
 from tests.notebook.display_parts import HandFuture
 from tests.notebook.test_display_desk import Room, future_of, live_of
 
@@ -19,7 +19,7 @@ from tests.notebook.test_display_desk import Room, future_of, live_of
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.desk.retire()
+    room.future_views.retire()
 
 
 def sentences(*views: View) -> list[str]:
@@ -57,14 +57,14 @@ def test_calls_that_end_together_are_one_sentence_and_the_next_one_waits_two_sec
         future_of(view).end("cancelled")
     future_of(views[4]).error = ValueError("no")
     future_of(views[4]).end("failed")
-    room.desk.wake()
+    room.future_views.wake()
     room.pass_time(0.3)
     assert said() == ["5 calls finished, 1 failed, 4 cancelled"]
     future_of(views[5]).end("lost")
-    room.desk.wake()
+    room.future_views.wake()
     room.pass_time(1.0)
     future_of(views[6]).end("cancelled")
-    room.desk.wake()
+    room.future_views.wake()
     room.pass_time(0.4)
     assert len(said()) == 1
     room.pass_time(0.8)
@@ -77,7 +77,7 @@ def test_a_view_stays_until_its_end_has_been_told_and_a_moment_more(room: Room) 
     room.pass_time(0.5)
     future_of(second).end("cancelled")
     live = live_of(second)
-    room.desk.wake()
+    room.future_views.wake()
     room.pass_time(3.0)
     assert live.said == ["Counter.add number 2: Cancelled after 2.3 s"]
     assert not second.is_settled.is_set(), "told 2 s after the first one, and shown 1.5 s longer"
@@ -131,7 +131,7 @@ def test_a_view_that_cannot_speak_does_not_keep_the_others_waiting(room: Room) -
 
 
 def told(*states: str) -> str:
-    news = News()
+    news = Announcements()
     for number, state in enumerate(states):
         news.note(take(HandFuture(id=number, state=state), now_s=1002.0))
     return news.tell(0.0)[0] if news.is_due(0.0) else ""
@@ -151,7 +151,7 @@ def test_what_is_said_of_each_mixture(states: tuple[str, ...], sentence: str) ->
 
 
 def test_an_end_does_not_wait_for_the_beginning_that_was_just_told() -> None:
-    news = News()
+    news = Announcements()
     news.note(take(HandFuture(state="running"), now_s=1002.0))
     news.tell(10.0)
     news.note(take(HandFuture(state="running"), now_s=1002.0))

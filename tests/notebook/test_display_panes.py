@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from flame_jupyter.display.bundles import WIDGET_VIEW, Bundle
-from flame_jupyter.display.clock import Clock
-from flame_jupyter.display.mode import Mode
-from flame_jupyter.display.pane import Content, Pane
-from flame_jupyter.display.pane_script import SCRIPT, STYLE
-from flame_jupyter.display.panel import Action, Panel, PanelFacts
-from flame_jupyter.display.panes import Panes
-from flame_jupyter.display.progress_pane import Progress, time_left
-from flame_jupyter.display.wire import Wire
+from flame_jupyter.display.frontend.live_output_updater import LiveOutputUpdater
+from flame_jupyter.display.frontend.publisher import OutputPublisher
+from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
+from flame_jupyter.display.sources.panel import Action, Panel, PanelFacts
+from flame_jupyter.display.sources.progress import Progress, time_left
+from flame_jupyter.display.views.clock import Clock
+from flame_jupyter.display.views.live_output import Content, LiveOutput
+from flame_jupyter.display.views.mode import Mode
+from flame_jupyter.display.widgets.live_output_script import SCRIPT, STYLE
 from tests.notebook.display_parts import HandClock, HandFuture, Page
 
 
@@ -34,7 +34,7 @@ class HandPane:
     def know(self, press: str) -> None:
         self.known.append(press)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.is_let_go = True
 
     def draw(self, content: Content) -> None:
@@ -45,27 +45,27 @@ class HandPane:
 
 
 class Room:
-    """Panes, the page that they write to, and a clock that the test moves."""
+    """LiveOutputUpdater, the page that they write to, and a clock that the test moves."""
 
     def __init__(self, *, has_widgets: bool = True) -> None:
         self.clock = HandClock()
         self.page = Page()
-        self.wire = Wire(self.page)
+        self.wire = OutputPublisher(self.page)
         self.live = HandPane()
-        self.panes = Panes(self.wire, Clock(self.clock.now, self.clock.wall))
+        self.live_outputs = LiveOutputUpdater(self.wire, Clock(self.clock.now, self.clock.wall))
         self._has_widgets = has_widgets
 
-    def show(self, source: Progress | Panel, mode: Mode = Mode.LIVE, *, appears_s: float = 0.0) -> Pane:
+    def show(self, source: Progress | Panel, mode: Mode = Mode.LIVE, *, appears_s: float = 0.0) -> LiveOutput:
         mode = mode if self._has_widgets else Mode.UPDATED
-        pane = Pane(source, mode, "body", caption_id="caption" if mode is Mode.LIVE else "", appears_s=appears_s)
+        pane = LiveOutput(source, mode, "body", caption_id="caption" if mode is Mode.LIVE else "", appears_s=appears_s)
         pane.live = self.live if mode is Mode.LIVE else None
-        self.panes.add(pane)
+        self.live_outputs.add(pane)
         return pane
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.1)):
             self.clock.now_s += 0.1
-            self.panes.tick()
+            self.live_outputs.tick()
 
     def shown(self, display_id: str) -> Bundle:
         return dict(self.page.sent)[display_id]
@@ -106,8 +106,8 @@ def test_the_first_error_is_told_as_soon_as_somebody_wakes_the_pane() -> None:
     room.pass_time(0.1)
     calls[1].error = ValueError("no rows")
     calls[1].end("failed")
-    room.panes.wake()
-    room.panes.tick()
+    room.live_outputs.wake()
+    room.live_outputs.tick()
     assert room.live.drawn[-1].status == "First error: load(2) #2: ValueError: no rows"
     assert "ValueError: no rows" in room.live.drawn[-1].html
 
@@ -251,7 +251,7 @@ def test_a_pane_that_is_taken_back_stays_readable() -> None:
     room = Room()
     pane = room.show(Progress(futures("load")))
     room.pass_time(0.2)
-    room.panes.retire()
+    room.live_outputs.retire()
     assert pane.is_settled.is_set()
     assert room.live.is_closed
     assert WIDGET_VIEW not in room.shown("body")
@@ -261,7 +261,7 @@ def test_the_end_of_the_kernel_is_said_of_what_has_not_ended() -> None:
     room = Room()
     room.show(Progress(futures("load")))
     room.pass_time(0.2)
-    room.panes.retire(kernel_ends=True)
+    room.live_outputs.retire(kernel_ends=True)
     assert room.page.text("body").startswith("! The kernel has gone: this is how it was at ")
     assert not room.live.is_closed, "its comm has gone with the kernel"
 
@@ -299,8 +299,8 @@ def test_a_button_that_was_pressed_is_drawn_again_whatever_comes_of_it() -> None
     pane = room.show(Progress(calls))
     room.pass_time(1)
     before = len(room.live.drawn)
-    room.panes.answer(pane, "cancel", "press 1")
-    room.panes.tick()
+    room.live_outputs.answer(pane, "cancel", "press 1")
+    room.live_outputs.tick()
     assert (len(room.live.drawn), room.live.known) == (before + 1, ["press 1"])
     assert room.live.drawn[-1].buttons[0].text == "Cancelling"
     assert not room.live.drawn[-1].buttons[0].is_enabled

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.display.render.bundles import WIDGET_VIEW
 
 pytestmark = pytest.mark.kernel
 

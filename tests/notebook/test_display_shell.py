@@ -12,8 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from flame_jupyter.display import Settings, install, progress
-from flame_jupyter.display.front import Front
-from flame_jupyter.display.history import History
+from flame_jupyter.display.frontend.display_manager import DisplayManager
+from flame_jupyter.display.frontend.history import History
 from flamepy import Runner
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.display_parts import HandFuture
@@ -32,7 +32,7 @@ def shell(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interac
 
 
 def test_a_pending_future_is_printed_once(shell: InteractiveShell) -> None:
-    front = Front(shell)
+    front = DisplayManager(shell)
     with capture_output() as seen:
         front.show(HandFuture())
     (output,) = seen.outputs
@@ -44,7 +44,7 @@ def test_a_finished_future_is_complete_at_once(shell: InteractiveShell) -> None:
     future = HandFuture()
     future.end()
     with capture_output() as seen:
-        Front(shell).show(future)
+        DisplayManager(shell).show(future)
     (output,) = seen.outputs
     assert output.data["text/plain"].endswith("\nint, 28 bytes\n28")
     assert "→" in output.data["text/html"]
@@ -52,7 +52,7 @@ def test_a_finished_future_is_complete_at_once(shell: InteractiveShell) -> None:
 
 def test_a_display_of_text_sends_no_html(shell: InteractiveShell) -> None:
     with capture_output() as seen:
-        Front(shell, lambda: Settings(display="text")).show(HandFuture())
+        DisplayManager(shell, lambda: Settings(display="text")).show(HandFuture())
     assert list(seen.outputs[0].data) == ["text/plain"]
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from flame_jupyter.display import html, text
-from flame_jupyter.display.mode import Mode, Settings
-from flame_jupyter.display.reference import reference_text
-from flame_jupyter.display.snapshot import take
-from flame_jupyter.display.widget import view_of
+from flame_jupyter.display.model.snapshot import take
+from flame_jupyter.display.previews.reference import reference_text
+from flame_jupyter.display.render import html, text
+from flame_jupyter.display.views.mode import Mode, Settings
+from flame_jupyter.display.widgets.future_widget import view_of
 from flamepy import ObjectRef, Runner, RunnerClosed
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.display_parts import HandFuture
@@ -26,7 +26,7 @@ BIG_BYTES = 12_000_000
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.desk.retire()
+    room.future_views.retire()
 
 
 def test_a_call_that_waits_names_the_calls_that_it_waits_for() -> None:
@@ -119,14 +119,14 @@ def test_a_view_that_stays_offers_a_reference_and_gets_it_when_somebody_asks(roo
     room.pass_time(0.3)
     assert live.can_copy
     assert live.shots[-1].reference == ""
-    room.desk.answer(view, "reference")
+    room.future_views.answer(view, "reference")
     room.run_next_event()
     expected = f"import flamepy; flamepy.get_object(flamepy.{ObjectRef('', 'demo/counter-a1b2/7', 1)!r})"
     assert live.shots[-1].reference == expected
     assert "Reference" in live.drawn[-1][2]
     del future
     gc.collect()
-    room.desk.answer(view, "reference")
+    room.future_views.answer(view, "reference")
     room.run_next_event()
     assert live.said[-1].startswith("No reference: the notebook has let go of this result.")
 
@@ -143,12 +143,12 @@ def test_a_reference_that_cannot_be_had_is_told(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     future_of(view).error = RunnerClosed("the Runner is closed: take the value with get().")
     future_of(view).end()
-    room.desk.answer(view, "reference")
+    room.future_views.answer(view, "reference")
     room.run_next_event()
     assert live_of(view).said[-1] == "No reference: the Runner is closed: take the value with get()."
 
 
 def test_nothing_that_has_not_succeeded_gives_a_reference(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.desk.answer(view, "reference")
+    room.future_views.answer(view, "reference")
     assert room.posted.empty()

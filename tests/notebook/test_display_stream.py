@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from IPython.utils.capture import capture_output
 
-from flame_jupyter.display.stream import StreamSource
-from flame_jupyter.display.words import clock_text
+from flame_jupyter.display.model.formatting import clock_text
+from flame_jupyter.display.sources.stream import StreamSource
 from tests.notebook.shells import Shell
 
 

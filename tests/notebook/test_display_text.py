@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from flame_jupyter.display import bundles, html, text
-from flame_jupyter.display.problem import Problem, problem_from_error
-from flame_jupyter.display.snapshot import LOOKS, Preview, Snapshot, take
-from flame_jupyter.display.words import duration_text, printed_text, size_text, tail
+from flame_jupyter.display.model.formatting import duration_text, printed_text, size_text, tail
+from flame_jupyter.display.model.problem import Problem, problem_from_error
+from flame_jupyter.display.model.snapshot import APPEARANCES, Preview, Snapshot, take
+from flame_jupyter.display.render import bundles, html, text
 from flamepy.errors import DependencyFailed, TaskFailed, WorkerLost
 from tests.notebook.display_parts import HandFuture
 
@@ -86,7 +86,7 @@ def test_the_tail_of_a_long_text_begins_at_a_line_and_says_that_something_is_mis
     assert tail("short", max_chars=11) == "short"
 
 
-@pytest.mark.parametrize("state", LOOKS)
+@pytest.mark.parametrize("state", APPEARANCES)
 def test_every_state_has_a_word_an_icon_and_complete_output(state: str) -> None:
     shot = snapshot_of(HandFuture(state=state))
     assert shot.look.word

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from flame_jupyter.display.ui_thread import UiThread
+from flame_jupyter.display.frontend.ui_thread import UiThread
 
 
 def ui_threads() -> list[threading.Thread]:

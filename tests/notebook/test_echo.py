@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flame_jupyter.display.echo_pane import EchoSource
+from flame_jupyter.display.sources.printed import EchoSource
 from flamepy import ObjectFuture
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell

@@ -52,7 +52,7 @@ class Run:
         return self.saved.read_text(encoding="utf-8")
 
 
-class Desk:
+class NotebookRuns:
     """A copy of the notebooks, and a home that nobody else uses."""
 
     def __init__(self, directory: Path) -> None:
@@ -124,8 +124,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[NotebookRuns]:
+    desk = NotebookRuns(tmp_path)
     yield desk
     desk.assert_nothing_is_left()
 
@@ -141,7 +141,7 @@ def test_a_notebook_is_stored_clean(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["nbconvert", "jupyter execute", "papermill"])
-def test_quickstart_is_saved_with_every_result(desk: Desk, tool: str) -> None:
+def test_quickstart_is_saved_with_every_result(desk: NotebookRuns, tool: str) -> None:
     if tool == "nbconvert":
         run = desk.nbconvert("quickstart", to="notebook")
     elif tool == "jupyter execute":
@@ -161,7 +161,7 @@ def test_quickstart_is_saved_with_every_result(desk: Desk, tool: str) -> None:
     assert "<script" not in future["text/html"]
 
 
-def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: Desk) -> None:
+def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: NotebookRuns) -> None:
     page = desk.nbconvert("quickstart").page()
 
     results_in_page = re.sub(r"<[^>]+>", "", page)
@@ -173,7 +173,7 @@ def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: Desk) -> 
     assert "html-manager" not in page  # what nbconvert loads from the network when a widget's state is saved
 
 
-def test_papermill_sets_the_parameter_and_the_directory(desk: Desk) -> None:
+def test_papermill_sets_the_parameter_and_the_directory(desk: NotebookRuns) -> None:
     (desk.notebooks / "beside.txt").write_text("shipped")
 
     node = desk.papermill("quickstart", n=3).notebook()
@@ -183,7 +183,7 @@ def test_papermill_sets_the_parameter_and_the_directory(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_the_search_gives_the_numbers_of_the_kernel_and_a_picture(desk: Desk) -> None:
+def test_the_search_gives_the_numbers_of_the_kernel_and_a_picture(desk: NotebookRuns) -> None:
     page = desk.nbconvert("digits_search").page()
 
     assert "25 of 25 combinations done" in page
@@ -194,14 +194,14 @@ def test_the_search_gives_the_numbers_of_the_kernel_and_a_picture(desk: Desk) ->
 
 
 @pytest.mark.slow
-def test_jupyter_execute_saves_the_search_whole(desk: Desk) -> None:
+def test_jupyter_execute_saves_the_search_whole(desk: NotebookRuns) -> None:
     node = desk.jupyter_execute("digits_search").notebook()
 
     assert "All 25 combinations are equal in every fold." in shown(node, "result")
     assert_settled(node)
 
 
-def test_the_search_takes_the_parameters_of_papermill(desk: Desk) -> None:
+def test_the_search_takes_the_parameters_of_papermill(desk: NotebookRuns) -> None:
     node = desk.papermill("digits_search", n_C=2, n_gamma=2, folds=2).notebook()
 
     assert "4 of 4 combinations done" in shown(node, "search")
@@ -233,7 +233,7 @@ FAILURES = [
 @pytest.mark.parametrize(("source", "kind", "places"), FAILURES)
 @pytest.mark.parametrize("tool", ["nbconvert", "papermill"])
 def test_a_failing_cell_fails_the_run_with_one_traceback_at_its_line(
-    desk: Desk, tool: str, source: str, kind: str, places: list[str]
+    desk: NotebookRuns, tool: str, source: str, kind: str, places: list[str]
 ) -> None:
     node = read(desk.notebooks / "quickstart.ipynb")
     failing = nbformat.v4.new_code_cell(source, id="failing")

@@ -11,7 +11,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from flame_jupyter.cells.captured_data import HeavyServiceWarning
-from flame_jupyter.service.staleness import LOOK_EVERY_S, DriftWatch
+from flame_jupyter.service.staleness import LOOK_EVERY_S, StalenessWatch
 from tests.notebook.shells import Shell
 
 USE = "%%flame_service use\ndef use(x):\n    return helper(x)"
@@ -240,7 +240,7 @@ def test_the_first_call_of_a_class_blames_no_other_service_with_a_line_of_ours(s
 
 def test_looking_for_drift_is_bounded_by_time_and_policy() -> None:
     class Record:
-        looked_at_s, is_told_of_drift, looks = 0.0, False, 0
+        looked_at_s, is_told_stale, looks = 0.0, False, 0
         variable = "use"
 
         def changed_modules(self) -> list[str]:
@@ -248,7 +248,7 @@ def test_looking_for_drift_is_bounded_by_time_and_policy() -> None:
             return []
 
     policy, now, record = "warn", 100.0, Record()
-    watch = DriftWatch(lambda: policy, lambda: now)
+    watch = StalenessWatch(lambda: policy, lambda: now)
     for _ in range(3):
         watch.before_call(record)  # type: ignore[arg-type]
     assert record.looks == 1

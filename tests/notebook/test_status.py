@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.display.bundles import WIDGET_VIEW
+from flame_jupyter.display.render.bundles import WIDGET_VIEW
 from flame_jupyter.reports.status import Workers
 from flame_jupyter.reports.status_panel import panel_of
 from flamepy import WorkerView

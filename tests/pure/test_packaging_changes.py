@@ -84,8 +84,8 @@ def test_an_edit_of_equal_length_with_its_mtime_restored_is_seen(root: Path, wor
 def test_a_file_is_read_again_when_its_stamp_cannot_be_believed(is_believed: bool) -> None:
     entry = Entry("a.py", Kind.FILE, "/project/a.py", Stamp(3, 1, 1, 1, 0o100644))
     contents = Contents()
-    contents.learn({"a.py": Reading(entry.stamp, b"digest", is_believed)})
-    assert contents.unknown([entry]) == ([] if is_believed else [entry])
+    contents.record({"a.py": Reading(entry.stamp, b"digest", is_believed)})
+    assert contents.missing([entry]) == ([] if is_believed else [entry])
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,10 @@ def desk() -> Iterator[Desk]:
 def test_an_idle_worker_that_has_the_code_comes_first(desk: Desk) -> None:
     app = desk.application()
     session = desk.session(app)
-    stranger, knower = desk.worker(app), desk.worker(app)
+    other_application, knower = desk.worker(app), desk.worker(app)
     knower.known.add(session.number)
-    assert schedule.place(session, [stranger, knower], limit=4) is knower
-    assert schedule.place(session, [knower, stranger], limit=4) is knower
+    assert schedule.place(session, [other_application, knower], limit=4) is knower
+    assert schedule.place(session, [knower, other_application], limit=4) is knower
 
 
 def test_a_new_worker_is_started_while_there_is_room(desk: Desk) -> None:
@@ -149,8 +149,8 @@ def test_the_longest_backlog_behind_an_overdue_call_is_taken_over(desk: Desk) ->
     idle, short, long = desk.worker(app), desk.worker(app, *[session] * 2), desk.worker(app, *[session] * 5)
     alone, fresh = desk.worker(app, session), desk.worker(app, *[session] * 9)
     fresh.head_since_s = 99.999
-    assert schedule.straggling(idle, [idle, short, long, alone, fresh], now_s=100.0) is long
-    assert schedule.straggling(idle, [idle, alone, fresh], now_s=100.0) is None
+    assert schedule.overdue(idle, [idle, short, long, alone, fresh], now_s=100.0) is long
+    assert schedule.overdue(idle, [idle, alone, fresh], now_s=100.0) is None
 
 
 def test_a_call_that_takes_no_longer_than_expected_holds_up_nobody(desk: Desk) -> None:
@@ -158,8 +158,8 @@ def test_a_call_that_takes_no_longer_than_expected_holds_up_nobody(desk: Desk) -
     session = desk.session(app, expected_s=0.006)
     idle, busy = desk.worker(app), desk.worker(app, *[session] * 2)
     busy.head_since_s = 100.0
-    assert schedule.straggling(idle, [idle, busy], now_s=100.011) is None
-    assert schedule.straggling(idle, [idle, busy], now_s=100.013) is busy
+    assert schedule.overdue(idle, [idle, busy], now_s=100.011) is None
+    assert schedule.overdue(idle, [idle, busy], now_s=100.013) is busy
 
 
 def test_work_is_uneven_when_an_idle_worker_could_take_over(desk: Desk) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many small calls at once: they share packets and turns, and nobody can tell."""
+"""Many small calls at once: they share packets and iterations of the event loop, unnoticed."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from flamepy.engine.local.loop.event_loop import SHUT_DOWN, Loop
 from flamepy.engine.local.records import CallRecord, task_view
 from flamepy.engine.local.sessions import LocalSessions, find_task
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
-from flamepy.engine.local.workers.startup import Ignition
+from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.provisioner import MachineProvisioner
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import CallCancelled, InvalidArgument, NotFound
@@ -41,32 +41,36 @@ class EmbeddedEngine:
     """Implements ``engine.api.Engine`` with worker processes on this machine.
 
     workers: how many run calls at one time, None = the CPUs that this process may use. memory_limit_bytes: values
-    beyond it move to disk, None = no limit. ignition: when it was begun with already.
+    beyond it move to disk, None = no limit. startup: when it was begun with already.
     """
 
     info = _INFO
 
     def __init__(
-        self, *, workers: int | None = None, memory_limit_bytes: int | None = None, ignition: Ignition | None = None
+        self,
+        *,
+        workers: int | None = None,
+        memory_limit_bytes: int | None = None,
+        startup: StartupResources | None = None,
     ) -> None:
         self._pid = os.getpid()
         self.worker_limit = usable_cpus() if workers is None else workers
         raise_descriptor_limit()
-        ignition = ignition or Ignition()
+        startup = startup or StartupResources()
         with contextlib.ExitStack() as undo:
-            undo.callback(ignition.undo)
-            self._begin(ignition, memory_limit_bytes, undo)
+            undo.callback(startup.undo)
+            self._begin(startup, memory_limit_bytes, undo)
             undo.pop_all()
 
-    def _begin(self, ignition: Ignition, memory_limit_bytes: int | None, undo: contextlib.ExitStack) -> None:
-        self._scratch = ignition.scratch
+    def _begin(self, startup: StartupResources, memory_limit_bytes: int | None, undo: contextlib.ExitStack) -> None:
+        self._scratch = startup.scratch
         self.objects = MemoryStore(
             f"local://{self._scratch.name}", memory_limit_bytes=memory_limit_bytes, spill_directory=str(self._scratch)
         )
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
         undo.callback(self._uplink.close)
-        self._loop = Loop(ignition, limit=self.worker_limit, uplink=self._uplink, budget=self.objects.budget)
+        self._loop = Loop(startup, limit=self.worker_limit, uplink=self._uplink, budget=self.objects.budget)
         self._core = Core(self._loop, self.objects)
         self.package_directory = self._scratch / "packages"
         self.provisioner = MachineProvisioner(self.package_directory)

@@ -121,8 +121,8 @@ class SessionRecord:
         # of a stateful session
         self.worker: WorkerRecord | None = None
         self.checkpoint: Blob | None = None
-        self.unsaved_because = ""
-        self.lost_because = ""
+        self.unsaved_reason = ""
+        self.state_lost_reason = ""
 
     def learn_duration(self, duration_s: float) -> None:
         known = self.expected_s
@@ -227,8 +227,9 @@ class WorkerRecord:
 def split_at(in_flight: Sequence[CallRecord], begun: int) -> tuple[list[CallRecord], list[CallRecord]]:
     """Of a worker's calls, oldest first: those that it has begun, and those that it has not (they can run elsewhere).
 
-    begun: the number that the worker noted on the board last; of a call that was taken back since, maybe. Numbers
-    rise, and a worker keeps the order: what has a lower one has been answered, though the answer may be in the pipe.
+    begun: the number that the worker noted on the status table last; of a call that was taken back since, maybe.
+    Numbers rise, and a worker keeps the order: what has a lower one has been answered, though the answer may be in
+    the pipe.
     """
     calls = list(in_flight)
     count = sum(record.number <= begun for record in calls)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flamepy.engine.local.records import SessionRecord, WorkerRecord
 
 # Work handed to a busy worker ahead of time: one switch interval of the caller's interpreter (5 ms), which is how
-# long the engine's thread may have to wait for its turn, and what the turn itself takes.
+# long the engine's thread may have to wait for its iteration, and what the iteration itself takes.
 AHEAD_S = 0.008
 AHEAD_CALLS = 256  # and at most this many: more would not make the next packet cheaper
 PACKET_CALLS = 64  # small calls that share a packet: by then what a packet costs is spread thin
@@ -43,7 +43,7 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
     new one, then the least busy one as long as its backlog is expected to be short.
     """
     idle: WorkerRecord | None = None
-    stranger: WorkerRecord | None = None
+    other_application: WorkerRecord | None = None
     busy: WorkerRecord | None = None
     busy_s = AHEAD_S
     counted = serving = 0
@@ -53,8 +53,10 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
             continue
         counted += 1
         if worker.installed is not session.installed:
-            if not worker.in_flight and (stranger is None or worker.idle_since_s < stranger.idle_since_s):
-                stranger = worker
+            if not worker.in_flight and (
+                other_application is None or worker.idle_since_s < other_application.idle_since_s
+            ):
+                other_application = worker
             continue
         serves = is_bounded and any(other is session for other in worker.sessions_in_flight())
         serving += serves
@@ -70,8 +72,8 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
             return idle
         if counted < limit:
             return StartWorker()
-        if stranger is not None:
-            return Evict(stranger)
+        if other_application is not None:
+            return Evict(other_application)
     # an unknown duration may be a long one: nothing is queued behind it
     return busy if session.expected_s is not None else None
 
@@ -84,11 +86,11 @@ def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[Work
     expected_s = session.expected_s
     if expected_s is None or len(workers) < limit:  # others are to be started first
         return 1
-    helpers = [other for other in workers if other.installed is session.installed and not other.is_leaving]
+    candidates = [other for other in workers if other.installed is session.installed and not other.is_leaving]
     if session.spec.max_instances is not None:
-        helpers = helpers[: session.spec.max_instances]
-    total = len(session.waiting) + sum(len(other.in_flight) for other in helpers)
-    share = -(-total // max(1, len(helpers))) - len(worker.in_flight)
+        candidates = candidates[: session.spec.max_instances]
+    total = len(session.waiting) + sum(len(other.in_flight) for other in candidates)
+    share = -(-total // max(1, len(candidates))) - len(worker.in_flight)
     short = int((AHEAD_S - worker.backlog_s()) / max(expected_s, 1e-6))
     return max(1, min(share, room, short))
 
@@ -104,7 +106,7 @@ def _has_movable(worker: WorkerRecord) -> bool:
     return len(worker.in_flight) > 1 and worker.in_flight[-1].session.spec.max_instances is None
 
 
-def straggling(idle: WorkerRecord, workers: Iterable[WorkerRecord], *, now_s: float) -> WorkerRecord | None:
+def overdue(idle: WorkerRecord, workers: Iterable[WorkerRecord], *, now_s: float) -> WorkerRecord | None:
     """The worker whose backlog ``idle`` could take over: its running call takes longer than was expected."""
 
     def is_overdue(worker: WorkerRecord) -> bool:

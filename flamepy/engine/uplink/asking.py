@@ -10,7 +10,7 @@ from flamepy.cache.blob import Blob
 from flamepy.errors import FlameError
 
 
-class Answer:
+class Reply:
     """A place for one answer, and a gate that opens when it is there."""
 
     def __init__(self) -> None:
@@ -24,4 +24,4 @@ class Answer:
 class Ask(Protocol):
     """Asks the host and waits. Raises the FlameError that the host raised."""
 
-    def __call__(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> Answer: ...
+    def __call__(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> Reply: ...

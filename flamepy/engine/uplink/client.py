@@ -24,7 +24,7 @@ from flamepy.engine.api import FORKED, Call, CancelResult, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.provisioner import MachineProvisioner
-from flamepy.engine.uplink.asking import Answer
+from flamepy.engine.uplink.asking import Reply
 from flamepy.engine.uplink.parts import UplinkApplications, UplinkSessions, UplinkStore
 from flamepy.engine.uplink.wire import FIRST_REQUEST, receive_message, send_message, short_address, with_blobs
 from flamepy.errors import EngineForked, FlameError, InvalidState
@@ -64,7 +64,7 @@ class UplinkEngine:
         self._socket = _connected(address)
         self._sending = threading.Lock()
         self._ids = itertools.count(FIRST_REQUEST)
-        self._answers: dict[int, Answer] = {}
+        self._replies: dict[int, Reply] = {}
         self._completions: weakref.WeakValueDictionary[tuple[str, str], UplinkCompletion] = (
             weakref.WeakValueDictionary()
         )
@@ -95,10 +95,10 @@ class UplinkEngine:
 
     # --- requests and answers --------------------------------------------------------------------------------------
 
-    def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> Answer:
+    def ask(self, method: str, *arguments: Any, blobs: list[Blob] | None = None) -> Reply:
         """Ask the host and wait for the answer. Raises the FlameError that the host raised."""
-        request_id, answer = next(self._ids), Answer()
-        self._answers[request_id] = answer
+        request_id, answer = next(self._ids), Reply()
+        self._replies[request_id] = answer
         try:
             try:
                 self._tell(request_id, method, arguments, blobs or [])
@@ -108,7 +108,7 @@ class UplinkEngine:
             else:
                 answer.gate.acquire()
         finally:
-            self._answers.pop(request_id, None)
+            self._replies.pop(request_id, None)
         if answer.error is not None:
             raise answer.error
         return answer
@@ -135,15 +135,15 @@ class UplinkEngine:
                 self._take_news(first, news, times, blobs=blobs)
                 continue
             first = damage or first
-            answer = self._answers.pop(request_id, None)  # a gate opens once
+            answer = self._replies.pop(request_id, None)  # a gate opens once
             if answer is None:  # the host has turned the connection away before anything was asked
                 self._turned_away = first
             else:
                 answer.error, answer.value, answer.blobs = first, second, blobs
                 answer.gate.release()
         self._is_closed = True
-        while self._answers:
-            _, answer = self._answers.popitem()
+        while self._replies:
+            _, answer = self._replies.popitem()
             answer.error = self._gone()
             answer.gate.release()
 

@@ -82,7 +82,7 @@ class RunnerService:
         cancelled; None = never. cancel: cancel them at once.
         """
         link = self._link
-        if link.closed_because:
+        if link.close_reason:
             return
         link.refuse(f"the service {link.interface.name!r} is closed. Create it again with Runner.service().")
         finish_sessions(link.engine, link.leases(), wait=wait, timeout_s=timeout, cancel=cancel)

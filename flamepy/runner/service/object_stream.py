@@ -28,7 +28,7 @@ from flamepy.protocol.stream_step import END_TAG, StreamClose, StreamStep
 from flamepy.runner.deploy.closing import CANCEL_BOUND_S, finish_sessions
 from flamepy.runner.service.call_port import CallPort
 from flamepy.runner.waiting.hooks import waiting_for
-from flamepy.runner.waiting.object_future import Notices, ObjectFuture
+from flamepy.runner.waiting.object_future import ObjectFuture, WarningsShown
 from flamepy.runner.waiting.user_errors import error_of
 
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ PREFETCHED_PARTS = 4
 class StreamLine:
     """The calls of one stream that are out, oldest first. It outlives its ObjectStream, to close behind it."""
 
-    def __init__(self, link: CallPort, session_id: str, stream_id: str, first: Call, notices: Notices) -> None:
+    def __init__(
+        self, link: CallPort, session_id: str, stream_id: str, first: Call, warnings_shown: WarningsShown
+    ) -> None:
         self.link = link
         self.name = first.name
-        self.notices = notices
+        self.warnings_shown = warnings_shown
         self.out: deque[Completion] = deque()
         self.is_over = False
         self._session_id = session_id
@@ -253,7 +255,9 @@ class ObjectStream(Iterator[ObjectFuture]):
             self._finish("lost", error)
             raise
         if self._next is None:
-            self._next = ObjectFuture(line.link.engine, line.out[0], self._args, self._kwargs, notices=line.notices)
+            self._next = ObjectFuture(
+                line.link.engine, line.out[0], self._args, self._kwargs, warnings_shown=line.warnings_shown
+            )
         return self._next
 
     def _is_part(self, future: ObjectFuture) -> bool:

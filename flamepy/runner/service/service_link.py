@@ -17,7 +17,7 @@ from flamepy.runner.service.arguments import dependencies_of, encoded_call
 from flamepy.runner.service.interface import Interface
 from flamepy.runner.service.object_stream import ObjectStream, StreamLine
 from flamepy.runner.service.signatures import Check, WrongArguments
-from flamepy.runner.waiting.object_future import Notices, ObjectFuture
+from flamepy.runner.waiting.object_future import ObjectFuture, WarningsShown
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ServiceLink:
     """Where the calls of one service go. Shared by its handle and its methods; closed once."""
 
     __slots__ = (
-        "__weakref__", "_checks", "_notices", "application", "closed_because", "engine", "interface",
+        "__weakref__", "_checks", "_warnings_shown", "application", "close_reason", "engine", "interface",
         "is_stateful", "lease", "original", "retries", "session_id", "stream_sessions",
     )  # fmt: skip
 
@@ -66,11 +66,11 @@ class ServiceLink:
         self.is_stateful = is_stateful
         self.retries = retries
         self.lease = lease
-        self.closed_because = ""  # what the next call is told; "" = open
+        self.close_reason = ""  # what the next call is told; "" = open
         self.stream_sessions: set[str] = set()  # of streams that have one of their own
         self._checks = checks
         self.original = original
-        self._notices = Notices()
+        self._warnings_shown = WarningsShown()
 
     def call(self, method: str | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectFuture:
         """Send one call. Raises RunnerClosed, WrongArguments, or NotPicklable with the name of the argument."""
@@ -83,9 +83,9 @@ class ServiceLink:
         call = Call(request, dependencies=waits_for, name=name, retries=self.retries)
         completion = self.submit(self.session_id, call)
         if not found:
-            return ObjectFuture(self.engine, completion, args, kwargs, notices=self._notices)
+            return ObjectFuture(self.engine, completion, args, kwargs, warnings_shown=self._warnings_shown)
         futures = [each for each in found if isinstance(each, ObjectFuture)]
-        return ObjectFuture(self.engine, completion, args, kwargs, futures, self._notices)
+        return ObjectFuture(self.engine, completion, args, kwargs, futures, self._warnings_shown)
 
     def stream(self, method: str | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectStream:
         """Begin a generator. Raises what ``call`` raises."""
@@ -96,7 +96,7 @@ class ServiceLink:
         stream_id = short_name("stream")
         request = encoded_call(method, name, args, kwargs, found, stream_id=stream_id)
         first = Call(request, dependencies=dependencies_of(found, self.engine, name), name=name)
-        line = StreamLine(self, self._session_for_stream(), stream_id, first, self._notices)
+        line = StreamLine(self, self._session_for_stream(), stream_id, first, self._warnings_shown)
         return ObjectStream(line, args, kwargs)
 
     def _check_arguments(self, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -138,8 +138,8 @@ class ServiceLink:
 
     def check_open(self, name: str) -> None:
         """Raises RunnerClosed."""
-        if self.closed_because:
-            raise RunnerClosed(f"cannot call {name}: {self.closed_because}")
+        if self.close_reason:
+            raise RunnerClosed(f"cannot call {name}: {self.close_reason}")
 
     def leases(self) -> dict[str, str]:
         """Its session, and those of streams that are going on, each with the lease to close it for."""
@@ -148,12 +148,12 @@ class ServiceLink:
     def view(self) -> ServiceView:
         shape = self.interface
         return ServiceView(
-            shape.name, shape.kind, self.application, self.session_id, tuple(shape.methods), bool(self.closed_because)
+            shape.name, shape.kind, self.application, self.session_id, tuple(shape.methods), bool(self.close_reason)
         )
 
-    def refuse(self, because: str) -> None:
+    def refuse(self, reason: str) -> None:
         """Turn new calls away with this reason; a reason given before stays."""
-        self.closed_because = self.closed_because or because
+        self.close_reason = self.close_reason or reason
 
 
 def _closed_elsewhere(name: str, session_id: str) -> str:

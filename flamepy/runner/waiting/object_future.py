@@ -51,7 +51,7 @@ class UnsavedStateWarning(UserWarning):
     """The state of a service works, but cannot be saved: it would be lost together with its worker."""
 
 
-class Notices:
+class WarningsShown:
     """What the futures of one service have told already, so that it is told once."""
 
     __slots__ = ("has_warned",)
@@ -67,7 +67,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     one that only looks: the engine's Completion knows how far the call is.
     """
 
-    __slots__ = ("_arguments", "_completion", "_engine", "_notices", "_ref", "_standard_", "_waits_for", "id")
+    __slots__ = ("_arguments", "_completion", "_engine", "_ref", "_standard_", "_waits_for", "_warnings_shown", "id")
 
     _ids: ClassVar[itertools.count[int]] = itertools.count(1)  # next() on a count is atomic
 
@@ -78,7 +78,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         args: tuple[object, ...] = (),
         kwargs: dict[str, object] | None = None,
         waits_for: Sequence[ObjectFuture] = (),
-        notices: Notices | None = None,
+        warnings_shown: WarningsShown | None = None,
     ) -> None:
         # not the base's __init__, which would make a lock for each call: see _standard
         self.id = next(self._ids)
@@ -88,7 +88,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         # weak: a future must not keep the results alive that its call took as arguments
         self._waits_for = tuple((weakref.ref(each._completion), each.id) for each in waits_for) if waits_for else ()
         self._ref: ObjectRef | None = None
-        self._notices = notices
+        self._warnings_shown = warnings_shown
 
     # -- the value
 
@@ -135,7 +135,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         """
         from flamepy.runner.waiting.remote_query import ask_where_it_is
 
-        return Answer(self._engine, ask_where_it_is(self._engine, self._completion, self, function, arguments))
+        return QueryFuture(self._engine, ask_where_it_is(self._engine, self._completion, self, function, arguments))
 
     def spill(self) -> None:
         """Move a big value that will hardly be read soon from memory to disk: ``get()`` gives it as before."""
@@ -392,11 +392,11 @@ class ObjectFuture(concurrent.futures.Future[Any]):
 
     def _warn(self, text: str) -> None:
         """Once per service: each of its calls carries the warning, because nobody knows which future is read."""
-        notices = self._notices
-        if notices is not None:
-            if notices.has_warned:
+        warnings_shown = self._warnings_shown
+        if warnings_shown is not None:
+            if warnings_shown.has_warned:
                 return
-            notices.has_warned = True
+            warnings_shown.has_warned = True
         warnings.warn(f"{self.name}: {text}", UnsavedStateWarning, stacklevel=4)
 
 
@@ -421,7 +421,7 @@ class _CallBack:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Answer(ObjectFuture):
+class QueryFuture(ObjectFuture):
     """The future of a question: numbered apart from the calls that a user makes."""
 
     __slots__ = ()

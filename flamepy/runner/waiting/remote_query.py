@@ -18,10 +18,10 @@ from flamepy.errors import NotFound, RunnerClosed
 from flamepy.runner.types import RunnerContext, ShortRequest
 
 
-class Reader:
+class QueryService:
     """What the worker keeps. It has no state: each question reads its value anew."""
 
-    def ask(self, function: Callable[..., Any], value: object, arguments: tuple[Any, ...]) -> Any:
+    def run(self, function: Callable[..., Any], value: object, arguments: tuple[Any, ...]) -> Any:
         return function(value, *arguments)
 
 
@@ -36,12 +36,12 @@ def ask_where_it_is(
     try:
         application = engine.sessions.get(call.session_id).application
         session_id = f"{application}-queries"
-        definition = encode(RunnerContext(Reader()), what="the reader of results")
+        definition = encode(RunnerContext(QueryService()), what="the service of queries")
         engine.sessions.open(session_id, SessionSpec(application, definition, is_stateful=True, max_instances=1))
     except NotFound as error:
         raise RunnerClosed(
             f"the Runner of {call.name} is closed, so no worker can read its result: take it with get()."
         ) from error
-    request: ShortRequest = ("ask", (function, future, arguments), None)
+    request: ShortRequest = ("run", (function, future, arguments), None)
     payload = encode(request, dependencies=[], what=f"a question about {call.name}")
     return engine.submit(session_id, Call(payload, dependencies=(call,), name=f"about {call.name}"))

@@ -23,13 +23,13 @@ from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
 KEPT_DIRECTORIES = 4  # of the packages used last; each is a copy of somebody's project
 _CACHE_DIRECTORY = "__pycache__"  # Python writes it beside the modules that it imports; it follows from them
 
-Looks = dict[str, tuple[int, int, int, int]]  # path -> mode, size, ctime, inode
+StatSignatures = dict[str, tuple[int, int, int, int]]  # path -> mode, size, ctime, inode
 
 
 @dataclass(frozen=True)
 class _Tree:
     root: str
-    looks: Looks
+    signatures: StatSignatures
 
 
 class Installer:
@@ -78,7 +78,7 @@ class Installer:
                 self._kept.remove(found)
             tree = found[1]
             with contextlib.suppress(OSError):  # a cleaner of the temporary directory has been there
-                if dict(_looks(tree.root)) == tree.looks:
+                if dict(_looks(tree.root)) == tree.signatures:
                     return tree
             shutil.rmtree(tree.root, ignore_errors=True)
 

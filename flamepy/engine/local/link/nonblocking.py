@@ -2,8 +2,8 @@
 """Non-blocking reads and sends that keep the interpreter lock.
 
 Every ordinary system call gives the lock away; while the caller's main thread is busy in Python, getting it back
-takes a whole switch interval (5 ms). A turn of the engine's loop makes dozens of calls that never block: made
-through here they cost microseconds, and the workers stay fed (697 against 1,830 tasks/s).
+takes a whole switch interval (5 ms). An iteration of the engine's event loop makes dozens of calls that never block:
+made through here they cost microseconds, and the workers stay fed (697 against 1,830 tasks/s).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def send_now(fd: int, packet: bytes) -> bool:
     return sent == len(packet)
 
 
-class Reader:
+class PipeReader:
     """Reads from one non-blocking descriptor into a buffer of its own."""
 
     def __init__(self, fd: int, size_bytes: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board: a few pages of shared memory with one slot per worker.
+"""The status table: a few pages of shared memory with one slot per worker.
 
 A worker notes the call that it has begun; the engine notes the call that the worker must interrupt, and how often it
 has recalled what the worker has not begun.
@@ -11,18 +11,18 @@ import mmap
 import os
 
 from flamepy.cache.segment import default_places
-from flamepy.protocol import fence as barrier
-from flamepy.protocol.frames import BEGUN, BOARD_SLOTS, INTERRUPTED, OUTPUT, RECALLS, SLOT_WORDS, WORD
+from flamepy.protocol import fence
+from flamepy.protocol.frames import CURRENT_CALL, INTERRUPTED, OUTPUT, RECALL_GENERATION, SLOT_WORDS, STATUS_SLOTS, WORD
 
 
-class Board:
+class WorkerStatusTable:
     """Used by the engine's thread; each word has one writer."""
 
     def __init__(self) -> None:
-        self._fd = default_places()[0](BOARD_SLOTS * SLOT_WORDS * WORD.size)
+        self._fd = default_places()[0](STATUS_SLOTS * SLOT_WORDS * WORD.size)
         self._memory = mmap.mmap(self._fd, 0)
         self._words = memoryview(self._memory).cast("Q")
-        self._free = list(range(BOARD_SLOTS - 1, -1, -1))
+        self._free = list(range(STATUS_SLOTS - 1, -1, -1))
 
     def fileno(self) -> int:
         return self._fd
@@ -41,7 +41,7 @@ class Board:
 
     def begun(self, slot: int) -> int:
         """The sending number of the call that the worker has begun last, 0 = none."""
-        return self._words[slot * SLOT_WORDS + BEGUN]
+        return self._words[slot * SLOT_WORDS + CURRENT_CALL]
 
     def output_begin(self, slot: int) -> int:
         """Where in the worker's file the output of its present call begins."""
@@ -55,9 +55,9 @@ class Board:
 
         Returns how many recalls there have been, this one included, and the call that it had begun before it saw this.
         """
-        recalls = self._words[slot * SLOT_WORDS + RECALLS] + 1
-        self._words[slot * SLOT_WORDS + RECALLS] = recalls
-        barrier.stand_between()
+        recalls = self._words[slot * SLOT_WORDS + RECALL_GENERATION] + 1
+        self._words[slot * SLOT_WORDS + RECALL_GENERATION] = recalls
+        fence.full_fence()
         return recalls, self.begun(slot)
 
     def close(self) -> None:

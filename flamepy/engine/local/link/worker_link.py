@@ -119,7 +119,7 @@ class WorkerLink:
         return self._send(_CALL_HEAD(frames.FORGET, 0, session_number, 0, 0, 0), [])
 
     def answer_recall(self, recalls: int, number: int) -> None:
-        """After ``Board.recall``: the worker keeps the call of this number (0 = none) and drops what it has besides.
+        """After ``WorkerStatusTable.recall``: the worker keeps the call of this number (0 = none) and drops the others.
 
         Calls that it has not picked up are dropped here.
         """

@@ -13,10 +13,10 @@ from flamepy.engine.local.workers.pool import MAX_STATEFUL, Pool
 from flamepy.errors import CallCancelled, FlameError, FlameErrorCode, StateLost
 
 
-class Endings:
+class Completions:
     """The one place that completes futures.
 
-    call_back: takes callbacks of other people's code, which must not run in the middle of a turn.
+    call_back: takes callbacks of other people's code, which must not run in the middle of an iteration.
     """
 
     def __init__(self, pool: Pool, call_back: Callable[[Callable[[], object]], None]) -> None:
@@ -58,7 +58,7 @@ class Endings:
     def forget(self, session: SessionRecord) -> None:
         """A closed session without calls: free what it holds here and in the workers."""
         if session.worker is not None:
-            self._pool.let_go(session.worker)
+            self._pool.retire(session.worker)
         session.checkpoint = None
         for worker in self._pool.shared.values():
             if session.number in worker.known:
@@ -84,7 +84,7 @@ def cancelled(record: CallRecord, why: str, output: bytes = b"") -> Outcome:
 
 
 def state_lost(session: SessionRecord) -> Outcome:
-    return failed(StateLost(session.spec.name or session.id, session.lost_because))
+    return failed(StateLost(session.spec.name or session.id, session.state_lost_reason))
 
 
 def too_many_stateful() -> Outcome:

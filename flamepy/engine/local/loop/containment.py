@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from flamepy.clock import monotonic_s
-from flamepy.engine.local.loop.completions import Endings, failed
+from flamepy.engine.local.loop.completions import Completions, failed
 from flamepy.engine.local.records import CallRecord, WorkerRecord
 from flamepy.engine.local.workers.pool import Pool
 from flamepy.errors import EngineFailed, FlameError, FlameErrorCode
@@ -26,16 +26,16 @@ _MOST_FAULTS, _FAULTS_WITHIN_S = 100, 5.0  # more of them are one that repeats i
 class Containment:
     """Ends what an exception was about. ``put_right``: finds calls that were lost on their way (the dispatcher's)."""
 
-    def __init__(self, pool: Pool, endings: Endings) -> None:
+    def __init__(self, pool: Pool, completions: Completions) -> None:
         self._pool = pool
-        self._endings = endings
+        self._completions = completions
         self._fault_times_s: deque[float] = deque(maxlen=_MOST_FAULTS)
         self.put_right: Callable[[FlameError], None] = lambda _: None
 
     def end_call(self, record: CallRecord, error: Exception) -> None:
         """The step was about this call: it ends with ``error``."""
         fault = self._note(error)
-        self._endings.give_up(record, failed(fault))
+        self._completions.give_up(record, failed(fault))
         self.put_right(fault)
 
     def end_worker(self, worker: WorkerRecord, error: Exception) -> None:

@@ -2,7 +2,7 @@
 """Sessions and calls of the embedded engine: accepted, and handed to workers. The engine's thread only.
 
 A call waits for its arguments, then in its session's queue, then at a worker. Where it goes is decided in schedule.py,
-how it ends is noted in endings.py.
+how it ends is noted in completions.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.completion import LocalCompletion
-from flamepy.engine.local.loop.completions import Endings, cancelled, failed, state_lost, too_many_stateful
+from flamepy.engine.local.loop.completions import Completions, cancelled, failed, state_lost, too_many_stateful
 from flamepy.engine.local.loop.containment import Containment
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.workers.launcher import authkey_of_caller
@@ -33,12 +33,12 @@ from flamepy.protocol import frames
 class Dispatcher:
     """Owns sessions and calls; moves workers through ``pool``."""
 
-    def __init__(self, pool: Pool, budget: SegmentBudget, endings: Endings, containment: Containment) -> None:
+    def __init__(self, pool: Pool, budget: SegmentBudget, completions: Completions, containment: Containment) -> None:
         self.sessions: dict[str, SessionRecord] = {}
-        self.is_hungry = True  # would a call that comes now run at once? From other threads: a guess
+        self.has_free_capacity = True  # would a call that comes now run at once? From other threads: a guess
         self._pool = pool
         self._budget = budget
-        self._endings = endings
+        self._completions = completions
         self._contain = containment
         containment.put_right = self._put_right
         self._ready: deque[SessionRecord] = deque()
@@ -55,14 +55,14 @@ class Dispatcher:
         session = record.session
         session.live[record.completion.task_id] = record
         if self._failure is not None:
-            self._endings.finish(record, failed(self._failure))
+            self._completions.finish(record, failed(self._failure))
             return
         if session.state is SessionState.CLOSED:
             why = f"session {session.id} is not open any more: create the service again."
-            self._endings.finish(record, cancelled(record, why))
+            self._completions.finish(record, cancelled(record, why))
             return
-        if session.lost_because:
-            self._endings.finish(record, state_lost(session))
+        if session.state_lost_reason:
+            self._completions.finish(record, state_lost(session))
             return
         for dependency in record.dependencies:
             if isinstance(dependency, LocalCompletion) and not dependency.is_done():
@@ -92,7 +92,7 @@ class Dispatcher:
         for dependency in record.dependencies:
             if isinstance(dependency, LocalCompletion) and dependency.outcome is not None:
                 if dependency.outcome.value is None:
-                    self._endings.give_up(record, Outcome(TaskState.FAILED, failed_dependency=dependency.outcome))
+                    self._completions.give_up(record, Outcome(TaskState.FAILED, failed_dependency=dependency.outcome))
                     return
                 self._budget.admit(blob_of(dependency.outcome.value))  # used just now
         if not record.session.spec.is_stateful:
@@ -123,7 +123,7 @@ class Dispatcher:
             else:
                 session.is_ready = False
                 stuck = 0
-        self.is_hungry = self._pool.is_hungry()
+        self.has_free_capacity = self._pool.has_free_capacity()
         if self._has_new_idle:
             self._has_new_idle = False
             if not self._ready and self.recheck_at_s is None:
@@ -137,13 +137,13 @@ class Dispatcher:
             if worker is not None and _is_reserved(worker):
                 return False
             if worker is None:
-                self._endings.finish(session.waiting.popleft(), too_many_stateful())
+                self._completions.finish(session.waiting.popleft(), too_many_stateful())
                 return True
             room = schedule.batch(session, worker, (), limit=1)
             return room > 0 and self._send(worker, session, room)
         placement = schedule.place(session, self._pool.shared.values(), limit=self._pool.limit)
         if isinstance(placement, schedule.Evict):
-            self._pool.let_go(placement.worker)
+            self._pool.retire(placement.worker)
             placement = schedule.StartWorker()
         if isinstance(placement, schedule.StartWorker):
             placement = self._pool.start(session.installed)
@@ -172,7 +172,7 @@ class Dispatcher:
                 is_sent = self._send_one(worker, session, calls[0])
         except FlameError as error:  # no memory for a body that is too long for a packet: nothing has gone
             worker.withdraw(calls)
-            self._endings.finish(calls[0], failed(error))
+            self._completions.finish(calls[0], failed(error))
             return True
         except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
             self._contain.end_worker(worker, error)
@@ -214,7 +214,7 @@ class Dispatcher:
             self._head_runs(worker)
             return
         worker.idle_since_s = monotonic_s()
-        self._has_new_idle = self.is_hungry = True
+        self._has_new_idle = self.has_free_capacity = True
         if worker.is_leaving:
             self._pool.send_away(worker)
 
@@ -232,7 +232,7 @@ class Dispatcher:
         self.recheck_at_s = None
         for idle in list(self._pool.shared.values()):
             if not idle.in_flight and not idle.is_leaving:
-                busy = schedule.straggling(idle, self._pool.shared.values(), now_s=now_s)
+                busy = schedule.overdue(idle, self._pool.shared.values(), now_s=now_s)
                 if busy is not None:
                     self._take_back(busy)
                     return
@@ -278,7 +278,7 @@ class Dispatcher:
             if record.worker is not None and record.worker.in_flight[-1] is not record:
                 return False  # the worker has begun a later call: this one has ended, and its answer is on the way
         if record.worker is None:
-            self._endings.give_up(record, cancelled(record, "it was cancelled before it ran."))
+            self._completions.give_up(record, cancelled(record, "it was cancelled before it ran."))
         elif not record.is_cancel_asked:
             record.is_cancel_asked = True
             self._pool.interrupt(record.worker, record.number)
@@ -293,12 +293,12 @@ class Dispatcher:
                 if record.worker is not None and record.worker.in_flight[0] is not record:
                     self._take_back(record.worker)
                 if record.worker is None:
-                    self._endings.give_up(record, cancelled(record, "its service was closed before it ran."))
+                    self._completions.give_up(record, cancelled(record, "its service was closed before it ran."))
         if cancel:
             for record in list(session.live.values()):
                 self.cancel(record.completion)
         if not session.live:
-            self._endings.forget(session)
+            self._completions.forget(session)
 
     def warm_up(self, session: SessionRecord) -> None:
         """Start the workers that the session asked for, before its first call."""
@@ -337,7 +337,7 @@ class Dispatcher:
             del self.sessions[session.id]
         for worker in self._pool.shared.values():
             if worker.installed is installed:
-                self._pool.let_go(worker)
+                self._pool.retire(worker)
         return is_quiet
 
     def set_waiting(self, worker_id: int, is_waiting: bool) -> None:
@@ -359,9 +359,9 @@ class Dispatcher:
                 elif worker is not None:
                     if self._pool.get(worker.id) is not worker or record not in worker.in_flight:
                         record.worker = None
-                        self._endings.give_up(record, failed(fault))
+                        self._completions.give_up(record, failed(fault))
                 elif not self._counts_arguments(record) and record not in waiting:
-                    self._endings.give_up(record, failed(fault))
+                    self._completions.give_up(record, failed(fault))
             self._make_ready(session)
 
     def _counts_arguments(self, record: CallRecord) -> int:
@@ -374,7 +374,7 @@ class Dispatcher:
         """Every call gets an answer, now and later: cancelled, or failed when the engine itself has."""
         self._failure = error or self._failure
         for session in self.sessions.values():
-            self._endings.end_all(session, error)
+            self._completions.end_all(session, error)
         self.sessions.clear()
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine's turns: the one writer of tasks, sessions and workers.
+"""The event loop: the one writer of tasks, sessions and workers.
 
-Everybody leaves commands in the inbox. Whoever leads (leadership.py: the engine's thread, or a thread that waits for
-a result) sleeps in one poll on the result pipe (reports and deaths of workers, wake-ups), the zygote and the uplink.
+Everybody leaves commands in the inbox. Whoever leads (leader_followers.py: the engine's thread, or a thread that
+waits for a result) sleeps in one poll on the result pipe (reports and deaths of workers, wake-ups), the zygote and
+the uplink.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from functools import partial
 from typing import TypeVar, cast
 
 from flamepy.cache.budget import SegmentBudget
-from flamepy.cache.warm import warm_segments
+from flamepy.cache.memfd_pool import memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, look_up_at
-from flamepy.engine.local.link.nonblocking import Reader
-from flamepy.engine.local.loop.completions import Endings
+from flamepy.engine.local.link.nonblocking import PipeReader
+from flamepy.engine.local.loop.completions import Completions
 from flamepy.engine.local.loop.containment import Containment, as_engine_failure, as_fault
 from flamepy.engine.local.loop.dispatcher import Dispatcher
-from flamepy.engine.local.loop.leadership import HeldBackInterrupt, Leadership, may_lead
+from flamepy.engine.local.loop.leader_followers import HeldBackInterrupt, LeaderFollowers, may_be_leader
 from flamepy.engine.local.loop.reports import Reports
 from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.workers.pool import Pool
-from flamepy.engine.local.workers.startup import Ignition
+from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode, InvalidState
 from flamepy.protocol import frames
@@ -51,15 +52,15 @@ _Answer = TypeVar("_Answer")
 class Loop:
     """Starts the thread. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
 
-    def __init__(self, ignition: Ignition, *, limit: int, uplink: UplinkHost, budget: SegmentBudget) -> None:
-        self._ignition = ignition
-        self._results_read, self._results_write = ignition.results_read, ignition.results_write
-        self._reader = Reader(self._results_read, _READ_BYTES)
-        self.pool = Pool(ignition, limit=limit, uplink=uplink)
-        endings = Endings(self.pool, self._call_back_later)
-        self._contain = Containment(self.pool, endings)
-        self.dispatcher = Dispatcher(self.pool, budget, endings, self._contain)
-        self._reports = Reports(self.pool, budget, endings, self.dispatcher, self._contain)
+    def __init__(self, startup: StartupResources, *, limit: int, uplink: UplinkHost, budget: SegmentBudget) -> None:
+        self._startup = startup
+        self._results_read, self._results_write = startup.results_read, startup.results_write
+        self._reader = PipeReader(self._results_read, _READ_BYTES)
+        self.pool = Pool(startup, limit=limit, uplink=uplink)
+        completions = Completions(self.pool, self._call_back_later)
+        self._contain = Containment(self.pool, completions)
+        self.dispatcher = Dispatcher(self.pool, budget, completions, self._contain)
+        self._reports = Reports(self.pool, budget, completions, self.dispatcher, self._contain)
         self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
         self._is_asleep = False
         self._is_stopping = False
@@ -72,10 +73,10 @@ class Loop:
         self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
         self._poller.register(uplink, select.POLLIN)
         self._uplink = uplink
-        self.leadership = Leadership(self.wake)
+        self.leaders = LeaderFollowers(self.wake)
         self._leading = _Leading(self)
         self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
-        warm_segments.attend(self._look_up)
+        memfd_pool.add_owner(self._look_up)
         self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
         self._thread.start()
 
@@ -102,38 +103,38 @@ class Loop:
         self._inbox.append(record)
         if self._is_asleep:
             self.wake()
-        elif self.dispatcher.is_hungry or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
+        elif self.dispatcher.has_free_capacity or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
             # whoever leads may have to wait for the interpreter lock longer than the workers have work
-            self._step(self.leadership.take_over_soon)
+            self._step(self.leaders.take_over_soon)
 
     def step(self) -> None:
         """Handle the inbox here and now, when nobody leads and this thread may: saves a change of thread."""
-        self._step(self.leadership.take_for_a_step)
+        self._step(self.leaders.take_for_a_step)
 
     def _step(self, take: Callable[[], bool]) -> None:
-        if may_lead(for_a_step=True):
-            with HeldBackInterrupt(self.wake):  # before the baton is taken: an interrupt must not leave with it
+        if may_be_leader(for_a_step=True):
+            with HeldBackInterrupt(self.wake):  # before the leader lock is taken: an interrupt must not leave with it
                 if take():
                     with self._leading:
                         self._handle_inbox()
 
     def wait(self, completion: Completion, timeout_s: float | None) -> bool:
-        """Wait until the call has ended, running turns in this thread where it may lead.
+        """Wait until the call has ended, running iterations in this thread where it may lead.
 
         False when ``timeout_s`` passed first. Raises what an interrupt raises.
         """
         deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
         is_engine = threading.get_ident() == self._thread.ident  # a callback waits
         while completion.outcome is None:
-            if may_lead():
-                with HeldBackInterrupt(self.wake) as interrupt:  # before the baton is taken, see step
-                    if self.leadership.take_to_wait(is_engine=is_engine):
+            if may_be_leader():
+                with HeldBackInterrupt(self.wake) as interrupt:  # before the leader lock is taken, see step
+                    if self.leaders.take_to_wait(is_engine=is_engine):
                         # callbacks are the engine's thread's to run: give way to it
                         self._lead_until(
                             lambda: (
                                 completion.outcome is not None
                                 or interrupt.is_pending
-                                or (bool(self._callbacks) and not is_engine and not self.leadership.engine_is_away)
+                                or (bool(self._callbacks) and not is_engine and not self.leaders.engine_is_away)
                             ),
                             deadline_s,
                         )
@@ -145,17 +146,17 @@ class Loop:
         return True
 
     def _follow(self, completion: Completion, until_s: float) -> None:
-        """Wait for somebody else's turns, for a moment: whoever leads may stop to."""
+        """Wait for the leader's iterations, for a moment: whoever leads may stop to."""
         me = threading.get_ident()
-        self.leadership.followers[me] = None
+        self.leaders.followers[me] = None
         try:
-            self.leadership.call_engine()
+            self.leaders.call_engine()
             completion.block(until_s - monotonic_s())
         finally:
-            self.leadership.followers.pop(me, None)
+            self.leaders.followers.pop(me, None)
 
     def _lead_until(self, is_over: Callable[[], bool], deadline_s: float | None) -> None:
-        """With the baton: run turns, and give it back."""
+        """With the leader lock: run iterations, and give it back."""
         with self._leading:
             if self._inbox:
                 self._handle_inbox()
@@ -164,13 +165,16 @@ class Loop:
                     break
                 self._turn(look_up_at(deadline_s))
 
-    def leave_lead(self, error: BaseException | None) -> None:
-        """Give the baton back. ``error``: what got out of the turns; the loop gives up then, and tells all who wait."""
+    def release_leader_lock(self, error: BaseException | None) -> None:
+        """Give the leader lock back.
+
+        ``error``: what got out of the iterations; the loop gives up then, and tells all who wait.
+        """
         try:
             if error is not None:
                 self._give_up(error)
         finally:
-            self.leadership.leave(is_needed=bool(self._callbacks) or self._is_stopping)
+            self.leaders.release(is_needed=bool(self._callbacks) or self._is_stopping)
 
     def _handle_inbox(self) -> None:
         try:
@@ -184,7 +188,7 @@ class Loop:
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
         """Have whoever leads run ``command``, and wait for its answer. Raises FlameError.
 
-        Not from inside a turn: it would wait for itself.
+        Not from inside an iteration: it would wait for itself.
         """
         answers: list[_Answer] = []
         errors: list[FlameError] = []
@@ -217,29 +221,29 @@ class Loop:
         """Cancel everything, end every process, then the thread itself. Once."""
         self.post(self._stop)
         self._thread.join(timeout_s)
-        warm_segments.leave(self._look_up)
-        self._ignition.close()
+        memfd_pool.remove_owner(self._look_up)
+        self._startup.close()
 
     def abandon(self) -> None:
         """In a forked child: close copies of descriptors, so that processes of the parent see its end, not ours."""
         self._is_asleep = False  # a wake-up would be written into whatever file of the child gets the number
         self._results_write = -1
         self.pool.abandon()
-        self._ignition.close()
+        self._startup.close()
 
     # --- the thread ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             while not self._is_stopping:
-                with self.leadership.engine_leads():
-                    while not self._is_stopping and not self.leadership.is_wanted and not self._callbacks:
+                with self.leaders.engine_is_leader():
+                    while not self._is_stopping and not self.leaders.is_wanted and not self._callbacks:
                         self._turn(None)
-                self._run_callbacks()  # without the baton: other people's code may wait for other calls
+                self._run_callbacks()  # without the leader lock: other people's code may wait for other calls
         except BaseException as error:  # noqa: BLE001 - told to everybody who waits
             self._give_up(error)
         finally:
-            with self.leadership.engine_leads():
+            with self.leaders.engine_is_leader():
                 self._end_all_calls()
                 self.has_ended = True
                 self._end_all_calls()  # what was posted before the flag was seen
@@ -248,15 +252,15 @@ class Loop:
 
     def _run_callbacks(self) -> None:
         if self._callbacks:
-            self.leadership.engine_is_away = True
+            self.leaders.engine_is_away = True
             while self._callbacks:
                 callback = self._callbacks.popleft()
                 try:
                     callback()
                 except BaseException:
                     logger.exception("done callback failed callback=%r", callback)
-            self.leadership.engine_is_away = False
-            self.leadership.call_engine()  # go on at once, if nobody else leads
+            self.leaders.engine_is_away = False
+            self.leaders.call_engine()  # go on at once, if nobody else leads
 
     def _give_up(self, error: BaseException) -> None:
         """The loop cannot go on: all calls end with the reason, and the next use of flamepy starts a new engine."""
@@ -309,9 +313,9 @@ class Loop:
         return events
 
     def _sleep_ms(self, until_s: float | None) -> float | None:
-        if self._inbox or self._callbacks or self.dispatcher.has_resolved() or self.leadership.is_wanted:
+        if self._inbox or self._callbacks or self.dispatcher.has_resolved() or self.leaders.is_wanted:
             return 0.0
-        due_s = (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s, warm_segments.next_trim_s())
+        due_s = (until_s, self.pool.next_deadline_s(), self.dispatcher.recheck_at_s, memfd_pool.next_trim_s())
         deadlines = [at_s for at_s in due_s if at_s is not None]
         # one more millisecond: poll rounds down, and waking too early would spin
         return max(0.0, min(deadlines) - monotonic_s()) * 1000 + 1 if deadlines else None
@@ -337,8 +341,8 @@ class Loop:
 
     def _meet_deadlines(self) -> None:
         now_s = monotonic_s()
-        self.pool.tend(now_s)
-        warm_segments.trim(now_s)
+        self.pool.run_timers(now_s)
+        memfd_pool.trim(now_s)
         recheck_at_s = self.dispatcher.recheck_at_s
         if recheck_at_s is not None and now_s >= recheck_at_s:
             self.dispatcher.take_over_backlogs(now_s)
@@ -365,7 +369,7 @@ class Loop:
 
     def _take_news_of_zygote(self, head: frames.ResultHead) -> None:
         try:
-            if head.kind == frames.DEATH:
+            if head.kind == frames.WORKER_EXIT:
                 self._bury(head)
             else:
                 self.pool.set_pid(head.worker_id, head.number)
@@ -374,16 +378,16 @@ class Loop:
             self._inbox.append(partial(self._take_news_of_zygote, head))
 
     def _bury(self, head: frames.ResultHead) -> None:
-        death = self.pool.bury(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
-        if death is not None:
-            self._reports.take_death(death)
+        exited = self.pool.remove_exited(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
+        if exited is not None:
+            self._reports.take_exit(exited)
 
     def _replace_zygote(self, fd: int) -> None:
         self._read_results()  # what the workers reported before they were ended with it
         try:
             self._poller.unregister(fd)
-            for death in self.pool.replace_zygote():
-                self._reports.take_death(death)
+            for exited in self.pool.replace_zygote():
+                self._reports.take_exit(exited)
             self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
         except Exception as error:  # noqa: BLE001 - without a zygote there are no workers
             self._give_up(error)
@@ -396,7 +400,7 @@ class Loop:
 
 
 class _Leading:
-    """``with`` the baton, which is given back at the end. Nothing gets out but to those who wait."""
+    """``with`` the leader lock, which is given back at the end. Nothing gets out but to those who wait."""
 
     __slots__ = ("_loop",)
 
@@ -404,8 +408,8 @@ class _Leading:
         self._loop = loop
 
     def __enter__(self) -> None:
-        """The baton has been taken by who enters."""
+        """The leader lock has been taken by who enters."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        self._loop.leave_lead(error)
+        self._loop.release_leader_lock(error)
         return True

@@ -12,11 +12,11 @@ from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.worker_link import Report
-from flamepy.engine.local.loop.completions import Endings, cancelled, failed, state_lost
+from flamepy.engine.local.loop.completions import Completions, cancelled, failed, state_lost
 from flamepy.engine.local.loop.containment import Containment
 from flamepy.engine.local.loop.dispatcher import Dispatcher
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
-from flamepy.engine.local.workers.pool import Death, Pool
+from flamepy.engine.local.workers.pool import Pool, WorkerExit
 from flamepy.errors import FlameError, FlameErrorCode, WorkerLost
 from flamepy.protocol import frames
 
@@ -27,12 +27,17 @@ class Reports:
     """Turns them into the ends of calls, and hands calls of lost workers back to the dispatcher."""
 
     def __init__(
-        self, pool: Pool, budget: SegmentBudget, endings: Endings, dispatcher: Dispatcher, containment: Containment
+        self,
+        pool: Pool,
+        budget: SegmentBudget,
+        completions: Completions,
+        dispatcher: Dispatcher,
+        containment: Containment,
     ) -> None:
         self._contain = containment
         self._pool = pool
         self._budget = budget
-        self._endings = endings
+        self._completions = completions
         self._dispatcher = dispatcher
         self._start_failures: dict[Installed, int] = {}
         self._answered: dict[WorkerRecord, None] = {}  # since the last ``settle``
@@ -66,7 +71,7 @@ class Reports:
                 self._take_report(record, head, report)
                 return
             assert damage is not None
-            self._endings.finish(record, failed(damage))
+            self._completions.finish(record, failed(damage))
             if head.flags & frames.HAS_NEW_STATE:  # the worker is ahead of the state that the engine knows
                 self._contain.end_worker(worker, damage)
         except Exception as error:  # noqa: BLE001 - it ends this call
@@ -74,7 +79,9 @@ class Reports:
 
     def _drop_answer(self, worker: WorkerRecord, record: CallRecord, report: Report) -> None:
         """The call ended by itself before the interrupt reached it; its caller was told that it is cancelled."""
-        self._endings.finish(record, cancelled(record, "it was about to end; its value was dropped.", report.output))
+        self._completions.finish(
+            record, cancelled(record, "it was about to end; its value was dropped.", report.output)
+        )
         if report.new_state is not None:  # the object has changed: its next worker begins with the state before
             self._pool.discard(worker)
 
@@ -87,7 +94,7 @@ class Reports:
             self._note_state(session, report)
         if report.body.segment is not None:
             self._budget.admit(report.body)
-        self._endings.finish(record, _outcome(record, head, report))
+        self._completions.finish(record, _outcome(record, head, report))
 
     def settle(self) -> None:
         """All reports that are here have been taken: see what their workers run now."""
@@ -101,49 +108,49 @@ class Reports:
     def _note_state(self, session: SessionRecord, report: Report) -> None:
         if report.new_state is not None:
             session.checkpoint = report.new_state
-            session.unsaved_because = ""
+            session.unsaved_reason = ""
             self._budget.admit(report.new_state)
         if report.warning:
-            session.unsaved_because = report.warning
+            session.unsaved_reason = report.warning
 
-    def take_death(self, death: Death) -> None:
+    def take_exit(self, exited: WorkerExit) -> None:
         """A worker is gone: one call is its victim, the others run elsewhere, a stateful session gets a successor."""
-        self._answered.pop(death.worker, None)
-        session = death.worker.session
-        if session is not None and session.worker is death.worker:
+        self._answered.pop(exited.worker, None)
+        session = exited.worker.session
+        if session is not None and session.worker is exited.worker:
             session.worker = None
-            session.lost_because = session.unsaved_because
-        for record in reversed(death.others):
+            session.state_lost_reason = session.unsaved_reason
+        for record in reversed(exited.others):
             try:
                 self._dispatcher.put_back(record)
             except Exception as error:  # noqa: BLE001 - it ends this call
                 self._contain.end_call(record, error)
-        for record in death.victims:
+        for record in exited.victims:
             try:
-                self._take_victim(record, death)
+                self._take_victim(record, exited)
             except Exception as error:  # noqa: BLE001 - it ends this call
                 self._contain.end_call(record, error)
-        if session is not None and session.lost_because:
+        if session is not None and session.state_lost_reason:
             for record in list(session.live.values()):
-                self._endings.give_up(record, state_lost(session))
-        if death.others and not death.victims and not death.worker.has_begun and not death.worker.is_leaving:
-            self._count_start_failure(death)
+                self._completions.give_up(record, state_lost(session))
+        if exited.others and not exited.victims and not exited.worker.has_begun and not exited.worker.is_leaving:
+            self._count_start_failure(exited)
 
-    def _take_victim(self, record: CallRecord, death: Death) -> None:
+    def _take_victim(self, record: CallRecord, exited: WorkerExit) -> None:
         if record.is_cancel_asked:
-            outcome = cancelled(record, "it did not react, so its worker was killed.", death.output)
-            self._endings.finish(record, outcome)
+            outcome = cancelled(record, "it did not react, so its worker was killed.", exited.output)
+            self._completions.finish(record, outcome)
         elif record.attempt < record.retries:
             record.attempt += 1
             logger.debug("retry session=%s task=%s", record.session.id, record.completion.task_id)
             self._dispatcher.put_back(record)
         else:
-            error = death.worker.fault or WorkerLost(record.completion.name, death.pid, death.exit_code)
-            self._endings.finish(record, failed(error, death.output))
+            error = exited.worker.fault or WorkerLost(record.completion.name, exited.pid, exited.exit_code)
+            self._completions.finish(record, failed(error, exited.output))
 
-    def _count_start_failure(self, death: Death) -> None:
+    def _count_start_failure(self, exited: WorkerExit) -> None:
         """Workers that end before their first call must not be started for ever."""
-        installed = death.worker.installed
+        installed = exited.worker.installed
         count = self._start_failures[installed] = self._start_failures.get(installed, 0) + 1
         if count < schedule.START_FAILURES:
             return
@@ -151,8 +158,8 @@ class Reports:
         for session in list(self._dispatcher.sessions.values()):
             for record in list(session.live.values()) if session.installed is installed else ():
                 if record.worker is None:
-                    error = WorkerLost(f"the start of {record.completion.name}", death.pid, death.exit_code)
-                    self._endings.give_up(record, failed(error, death.output))
+                    error = WorkerLost(f"the start of {record.completion.name}", exited.pid, exited.exit_code)
+                    self._completions.give_up(record, failed(error, exited.output))
 
 
 def _out_of_turn(worker: WorkerRecord) -> FlameError:

@@ -17,7 +17,7 @@ import flamepy
 from flamepy.cache.segment import Segment
 from flamepy.engine.local.link.import_path import import_path_of_caller
 from flamepy.errors import FlameError, FlameErrorCode
-from flamepy.protocol.worker_specification import Binding
+from flamepy.protocol.worker_specification import WorkerSpecification
 
 # What the zygote runs: nothing may be imported from its working directory, which has files of the user's, but for
 # flamepy itself, which is the one of this process, wherever that lies.
@@ -31,7 +31,7 @@ _BOOT = (
 )
 _HOME = os.path.dirname(os.path.abspath(flamepy.__path__[0]))
 _STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
-_INLINE_BYTES = 64 * 1024  # a longer binding does not fit into a packet
+_INLINE_BYTES = 64 * 1024  # a longer specification does not fit into a packet
 _SMALL_ENVIRON_CHARS = 32 * 1024  # fits into what a process may be started with, however low that limit is
 _NEEDED_TO_START = (_STARTER_VARIABLE, "LD_", "DYLD_", "PYTHON", "LC_", "LANG", "TMPDIR", "HOME", "PATH")
 _GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
@@ -41,7 +41,7 @@ LEAVE_S = 5.0  # how long the zygote may take to end its workers and to remove t
 class Launcher:
     """The engine's end of the zygote. Used by the engine's thread only, after construction."""
 
-    def __init__(self, results_fd: int, board_fd: int, scratch: str) -> None:
+    def __init__(self, results_fd: int, status_fd: int, scratch: str) -> None:
         """Raises FlameError when no Python can be started here."""
         _check_interpreter()
         self._log = Path(scratch) / "zygote.log"
@@ -49,7 +49,7 @@ class Launcher:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(ours.close)
             with theirs:
-                fds = [theirs.fileno(), results_fd, board_fd]
+                fds = [theirs.fileno(), results_fd, status_fd]
                 self.authkey = authkey_of_caller()
                 arguments = [*fds, os.getpid(), scratch, self.authkey]
                 start = pickle.dumps((sum(import_path_of_caller(), ()), _HOME, arguments))
@@ -104,9 +104,9 @@ class Launcher:
     def pid(self) -> int:
         return self._process.pid
 
-    def fork(self, worker_id: int, slot: int, binding: Binding, fds: list[int]) -> bool:
+    def fork(self, worker_id: int, slot: int, specification: WorkerSpecification, fds: list[int]) -> bool:
         """Start a worker; False when the zygote is gone. Raises OSError, FlameError."""
-        data = pickle.dumps(binding)
+        data = pickle.dumps(specification)
         command = pickle.dumps(("fork", worker_id, slot, data if len(data) <= _INLINE_BYTES else len(data)))
         segment = None if len(data) <= _INLINE_BYTES else Segment.of([data], len(data))
         try:

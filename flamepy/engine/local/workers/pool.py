@@ -24,10 +24,10 @@ from flamepy.engine.local.link.import_path import ImportPath, hidden_modules, im
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.workers.cpu_limits import thread_limits
-from flamepy.engine.local.workers.startup import Ignition
+from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode
-from flamepy.protocol.worker_specification import Binding
+from flamepy.protocol.worker_specification import WorkerSpecification
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ MAX_STATEFUL = 64  # each stateful service holds a process of its own
 
 
 @dataclass(frozen=True)
-class Death:
+class WorkerExit:
     """A worker has ended. victims: the call that it had begun, behind those whose answer is lost; others: the rest."""
 
     worker: WorkerRecord
@@ -56,11 +56,11 @@ class Death:
 class Pool:
     """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
 
-    def __init__(self, ignition: Ignition, *, limit: int, uplink: UplinkHost) -> None:
+    def __init__(self, startup: StartupResources, *, limit: int, uplink: UplinkHost) -> None:
         self.limit = limit
         self.shared: dict[int, WorkerRecord] = {}
         self.pinned: dict[int, WorkerRecord] = {}
-        self._ignition = ignition
+        self._startup = startup
         self._uplink = uplink
         self._kill_at_s: dict[int, float] = {}
         self._tick_at_s = 0.0
@@ -71,8 +71,8 @@ class Pool:
         self._is_zygote_silent = False  # it was killed, because it never did
         self._zygote_due_s: float | None = None  # when it must have started its first worker
         self._retired: deque[WorkerRecord] = deque(maxlen=_RETIRED_KNOWN)
-        self._board = ignition.board
-        self._launcher = ignition.launcher
+        self._status_table = startup.status_table
+        self._launcher = startup.launcher
 
     def zygote_fileno(self) -> int:
         """Becomes readable when the zygote has ended."""
@@ -82,13 +82,13 @@ class Pool:
         yield from list(self.shared.values())
         yield from list(self.pinned.values())
 
-    def is_hungry(self) -> bool:
+    def has_free_capacity(self) -> bool:
         """Would a call that comes now run at once, on an idle worker or on a new one?"""
         return len(self.shared) < self.limit or not all(worker.in_flight for worker in self.shared.values())
 
     def take_back(self, worker: WorkerRecord) -> list[CallRecord]:
         """The calls that the worker has not begun are not in flight any more, whatever it does; oldest first."""
-        recalls, begun = self._board.recall(worker.slot)
+        recalls, begun = self._status_table.recall(worker.slot)
         others = worker.take_back(begun)
         is_running = bool(worker.in_flight) and worker.in_flight[-1].number == begun
         worker.link.answer_recall(recalls, begun if is_running else 0)
@@ -98,29 +98,29 @@ class Pool:
         return self.shared.get(worker_id) or self.pinned.get(worker_id)
 
     def start(self, installed: Installed, session: SessionRecord | None = None) -> WorkerRecord | None:
-        """Fork a worker of the application, for one stateful session or for all others; None when the board is full.
+        """Fork a worker of the application, for one stateful session or for all others; None when no slot is free.
 
         Raises FlameError when this process lacks what a worker needs, such as descriptors.
         """
         worker_id, self._next_worker = self._next_worker, self._next_worker + 1
         with contextlib.ExitStack() as undo:
-            slot = self._board.take()
+            slot = self._status_table.take()
             if slot is None:
                 return None
-            undo.callback(self._board.give_back, slot)
+            undo.callback(self._status_table.give_back, slot)
             try:
                 self._restore_directories(installed)
-                link, fds = _opened_link(self._ignition.scratch / f"output-{worker_id}")
+                link, fds = _opened_link(self._startup.scratch / f"output-{worker_id}")
                 undo.callback(link.close)
                 path = import_path_of_caller()
-                binding = self._binding(worker_id, installed, path)
-                is_asked = self._launcher.fork(worker_id, slot, binding, fds)
+                specification = self._specification(worker_id, installed, path)
+                is_asked = self._launcher.fork(worker_id, slot, specification, fds)
             except OSError as error:
                 raise _no_worker(installed.name, error) from error
             undo.pop_all()
         if not self._is_zygote_known and self._zygote_due_s is None:
             self._zygote_due_s = monotonic_s() + START_S
-        if not is_asked:  # the zygote is gone; its end is handled in the next turn, and this worker with it
+        if not is_asked:  # the zygote is gone; its end is handled in the next iteration, and this worker with it
             logger.debug("fork failed worker=%d", worker_id)
         worker = WorkerRecord(worker_id, slot, installed, link, session)
         worker.import_path = path
@@ -129,15 +129,17 @@ class Pool:
         logger.debug("worker start worker=%d application=%s", worker_id, installed.name)
         return worker
 
-    def _binding(self, worker_id: int, installed: Installed, path: ImportPath) -> Binding:
+    def _specification(self, worker_id: int, installed: Installed, path: ImportPath) -> WorkerSpecification:
         hidden = () if installed.root is None else hidden_modules(installed.root, path)
         environ = {**os.environ, **installed.environ}
         environ.update(thread_limits(environ, workers=self.limit))
-        return Binding(installed.name, worker_id, installed.root, *path, hidden, environ, self._uplink.address)
+        return WorkerSpecification(
+            installed.name, worker_id, installed.root, *path, hidden, environ, self._uplink.address
+        )
 
     def _restore_directories(self, installed: Installed) -> None:
         """A cleaner of the temporary directory may have removed what workers need there. Raises OSError, NotFound."""
-        self._ignition.scratch.mkdir(parents=True, exist_ok=True)
+        self._startup.scratch.mkdir(parents=True, exist_ok=True)
         self._uplink.restore()
         if installed.root is not None and not os.path.isdir(installed.root):
             unpack_again(installed.application.url, installed.root)
@@ -155,7 +157,7 @@ class Pool:
         for _ in range(min(wanted - mine, self.limit - len(counted))):
             self.start(installed)
 
-    def let_go(self, worker: WorkerRecord) -> None:
+    def retire(self, worker: WorkerRecord) -> None:
         """The worker ends by itself after the calls that it has; its end is seen later."""
         worker.is_leaving = True
         if not worker.in_flight:
@@ -166,7 +168,7 @@ class Pool:
         worker.link.send_leave()
         self._kill_at_s[worker.id] = monotonic_s() + EXIT_S
 
-    def tend(self, now_s: float) -> None:
+    def run_timers(self, now_s: float) -> None:
         """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
         if self._kill_at_s:
             self._kill_overdue(now_s)
@@ -181,11 +183,11 @@ class Pool:
 
     def _retire_idle(self, now_s: float) -> None:
         for worker in schedule.to_retire(self.shared.values(), now_s=now_s, keep_warm_s=KEEP_WARM_S):
-            self.let_go(worker)
+            self.retire(worker)
 
     def interrupt(self, worker: WorkerRecord, number: int) -> None:
         """Interrupt the call of this number; kill the worker when it has not ended after CANCEL_GRACE_S."""
-        self._board.ask_to_interrupt(worker.slot, number)
+        self._status_table.ask_to_interrupt(worker.slot, number)
         self._launcher.signal(worker.id, signal.SIGINT)
         self._kill_at_s[worker.id] = monotonic_s() + CANCEL_GRACE_S
 
@@ -221,7 +223,7 @@ class Pool:
 
     def output_tail(self, worker: WorkerRecord) -> bytes:
         """The end of what its present call has printed so far. From any thread."""
-        return worker.link.output_tail(self._board.output_begin(worker.slot))
+        return worker.link.output_tail(self._status_table.output_begin(worker.slot))
 
     def _bound_outputs(self, now_s: float) -> None:
         busy = [worker for worker in self.all() if worker.in_flight]
@@ -236,18 +238,18 @@ class Pool:
         if worker is not None:
             worker.pid = pid
 
-    def bury(self, worker_id: int, *, pid: int, exit_code: int) -> Death | None:
+    def remove_exited(self, worker_id: int, *, pid: int, exit_code: int) -> WorkerExit | None:
         """A worker has ended, and everything that it reported has been read."""
         worker = self.get(worker_id)
         if worker is None:
             return None
         logger.debug("worker end worker=%d pid=%d exit_code=%d", worker_id, pid, exit_code)
-        victims, others = split_at(worker.in_flight, self._board.begun(worker.slot))
-        death = Death(worker, pid, exit_code, self.output_tail(worker), victims, others)
+        victims, others = split_at(worker.in_flight, self._status_table.begun(worker.slot))
+        exited = WorkerExit(worker, pid, exit_code, self.output_tail(worker), victims, others)
         if worker.is_leaving and exit_code == 0:
             self._retired.append(worker)
         self._forget(worker)  # last: what fails before it can be done again
-        return death
+        return exited
 
     def retired(self, worker_id: int, pid: int) -> WorkerRecord | None:
         """The worker, if this process is or was one that has been told to leave, and does so by itself."""
@@ -257,12 +259,12 @@ class Pool:
     def _forget(self, worker: WorkerRecord) -> None:
         self._kill_at_s.pop(worker.id, None)
         worker.link.close()
-        self._board.give_back(worker.slot)
+        self._status_table.give_back(worker.slot)
         worker.in_flight.clear()
         self.shared.pop(worker.id, None)
         self.pinned.pop(worker.id, None)
 
-    def replace_zygote(self) -> list[Death]:
+    def replace_zygote(self) -> list[WorkerExit]:
         """The zygote ended by itself, and all workers with it. Start another; returns what happened to the workers.
 
         Raises FlameError when it ends again and again without having started a worker, or when it did nothing at all.
@@ -285,23 +287,23 @@ class Pool:
                 f"({self._launcher.last_words()}). "
                 f"See whether {sys.executable} -c 'import flamepy.worker.zygote' works.",
             )
-        self._launcher = self._ignition.start_zygote()
-        deaths = []
+        self._launcher = self._startup.start_zygote()
+        exits = []
         for worker in self.all():
             worker.has_begun = True  # their end is no fault of the application
             if worker.pid:
                 self._launcher.end_group(worker.pid)
-            death = self.bury(worker.id, pid=0, exit_code=-signal.SIGKILL)
-            if death is not None:
-                deaths.append(death)
-        return deaths
+            exited = self.remove_exited(worker.id, pid=0, exit_code=-signal.SIGKILL)
+            if exited is not None:
+                exits.append(exited)
+        return exits
 
     def resize(self, limit: int) -> None:
         """Change the limit; idle workers beyond it leave, busy ones when their calls have ended."""
         self.limit = limit
         staying = [worker for worker in self.shared.values() if not worker.is_leaving]
         for worker in sorted(staying, key=lambda worker: len(worker.in_flight))[: max(0, len(staying) - limit)]:
-            self.let_go(worker)
+            self.retire(worker)
 
     def remove_directories(self, paths: list[str]) -> None:
         for path in paths:
@@ -312,7 +314,7 @@ class Pool:
         for worker in self.all():
             self.take_back(worker)
             if worker.in_flight:
-                self._board.ask_to_interrupt(worker.slot, worker.in_flight[-1].number)
+                self._status_table.ask_to_interrupt(worker.slot, worker.in_flight[-1].number)
                 self._launcher.signal(worker.id, signal.SIGINT)
             worker.link.send_leave()
         self._launcher.close()

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flamepy.core.names import SCRATCH_MARK
-from flamepy.engine.local.link.status_table import Board
+from flamepy.engine.local.link.status_table import WorkerStatusTable
 from flamepy.engine.local.workers.launcher import Launcher
 
 _PIPE_BYTES = 1 << 20  # room for results while the caller's interpreter is busy
 
 
-class Ignition:
-    """The scratch directory, the result pipe, the board, and the zygote, which is starting."""
+class StartupResources:
+    """The scratch directory, the result pipe, the status table, and the zygote, which is starting."""
 
     def __init__(self) -> None:
         """Raises FlameError, OSError; then nothing is left."""
@@ -35,8 +35,8 @@ class Ignition:
             os.set_blocking(self.results_read, False)
             with contextlib.suppress(OSError, AttributeError):
                 fcntl.fcntl(self.results_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-            self.board = Board()
-            undo.callback(self.board.close)
+            self.status_table = WorkerStatusTable()
+            undo.callback(self.status_table.close)
             self.launcher = self.start_zygote()
             for left in _left_behind(tempfile.gettempdir()):
                 self.launcher.remove(left)
@@ -45,7 +45,7 @@ class Ignition:
     def start_zygote(self) -> Launcher:
         """Also later, when one has ended by itself: it took the scratch directory with it."""
         self.scratch.mkdir(parents=True, exist_ok=True)
-        return Launcher(self.results_write, self.board.fileno(), str(self.scratch))
+        return Launcher(self.results_write, self.status_table.fileno(), str(self.scratch))
 
     def undo(self) -> None:
         """The engine that this was for cannot be made."""
@@ -57,7 +57,7 @@ class Ignition:
         """Close the descriptors; the zygote is the pool's to end."""
         for fd in (self.results_read, self.results_write, self._scratch_lock):
             os.close(fd)
-        self.board.close()
+        self.status_table.close()
 
 
 def _new_scratch() -> tuple[Path, int]:

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The browser's half of a pane. It travels with every pane, of which there are few: below 6 KB, the style below 4.
+
+Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
+focus, selection and scroll position survive. Until somebody chooses a tab, the first one is shown; what was unfolded
+stays so. What is announced is on the page in other words: the status is for screen readers. Arrow keys are caught at
+the window: further down, the front end has taken them for its own shortcuts.
+"""
+
+from __future__ import annotations
+
+from flame_jupyter.display.render.html import INDENT_WIDTH
+from flame_jupyter.display.widgets.script_parts import COMMON, COPIED, UNSEEN, squeezed
+
+SCRIPT = squeezed(
+    COMMON
+    + """
+let count = 0;
+export default { initialize, render({ model, el }) {
+  const name = "flame-pane-" + Date.now() + "-" + count++;
+  const root = make(el, "div", "pane", { role: "group" });
+  const bar = make(root, "div", "bar");
+  const list = make(bar, "div", "tabs", { role: "tablist" });
+  const buttons = make(bar, "div", "buttons");
+  const status = make(root, "div", "status", { role: "status", "aria-live": "polite" });
+  const gone = make(root, "div", "gone", { role: "status" });
+  const pages = make(root, "div", "pages");
+  let current = "", chosen = false, wanted = "";
+  const choose = (id, focus) => {
+    current = id;
+    for (const tab of list.children) {
+      const on = tab.dataset.id === id;
+      tab.setAttribute("aria-selected", on);
+      tab.tabIndex = on ? 0 : -1;
+      if (on && focus) tab.focus();
+    }
+    for (const page of pages.children) page.hidden = page.dataset.id !== id;
+  };
+  const turn = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step || !list.contains(event.target)) return;
+    const all = [...list.children];
+    const at = all.findIndex((tab) => tab.dataset.id === current);
+    event.preventDefault();
+    event.stopPropagation();
+    chosen = true;
+    choose(all[(at + step + all.length) % all.length].dataset.id, true);
+  };
+  window.addEventListener("keydown", turn, true);
+  const find = (parent, id) => [...parent.children].find((node) => node.dataset.id === id);
+  const drop = (parent, ids) => {
+    for (const node of [...parent.children]) if (!ids.includes(node.dataset.id)) node.remove();
+  };
+  const facts = () => {
+    const view = { ...model.get("facts") };
+    root.setAttribute("aria-label", view.label);
+    list.setAttribute("aria-label", view.label);
+    write(status, view.status);
+    const end = model.get("gone");
+    if (end && !view.final) {
+      write(gone, "! The kernel has gone: this is how it was at " + new Date(end * 1000).toTimeString().slice(0, 8));
+      view.buttons = [];
+    }
+    drop(buttons, view.buttons.map((button) => button.ask));
+    view.buttons.forEach((button, at) => {
+      let node = find(buttons, button.ask);
+      if (!node) {
+        node = make(buttons, "button", "button", { type: "button" }, at);
+        node.dataset.id = button.ask;
+        node.addEventListener("click", () => {
+          if (node.getAttribute("aria-disabled") === "true") return;
+          if (node.copies) return copy(node.copies, status, node);
+          wanted = button.ask;
+          node.press = send(model, button.ask);
+          node.setAttribute("aria-disabled", true);
+        });
+      }
+      write(node, button.text);
+      node.title = button.title;
+      const waits = node.press && !model.get("heard").includes(node.press);
+      node.setAttribute("aria-disabled", !button.is_enabled || !!waits);
+      node.copies = button.copies;
+      if (button.copies && wanted === button.ask) { wanted = ""; copy(button.copies, status, node); }
+    });
+  };
+  const fill = () => {
+    if (model.get("over")) return;
+    const tabs = model.get("tabs");
+    const ids = tabs.map((tab) => tab.id);
+    const many = tabs.length > 1;
+    list.hidden = !many;
+    drop(list, ids);
+    drop(pages, ids);
+    tabs.forEach((tab, at) => {
+      let page = find(pages, tab.id);
+      if (!page) {
+        page = make(pages, "div", "page jp-RenderedHTMLCommon", {}, at);
+        page.dataset.id = tab.id;
+        page.id = name + tab.id;
+        const button = make(list, "button", "tab", { type: "button", role: "tab", "aria-controls": page.id }, at);
+        button.id = page.id + "-tab";
+        button.dataset.id = tab.id;
+        button.addEventListener("click", () => { chosen = true; choose(tab.id, false); });
+      }
+      if (many) {
+        page.setAttribute("role", "tabpanel");
+        page.setAttribute("aria-labelledby", page.id + "-tab");
+      }
+      write(find(list, tab.id), tab.title);
+      if (page.source !== tab.html) {
+        const open = [...page.querySelectorAll("details")].map((node) => node.open);
+        page.innerHTML = page.source = tab.html;
+        if (open.length) page.querySelectorAll("details").forEach((node, at) => { node.open = open[at] ?? node.open; });
+      }
+    });
+    choose(chosen && ids.includes(current) ? current : ids[0], false);
+  };
+  const leave = watch(model, { facts, heard: facts, gone: facts, tabs: fill });
+  facts();
+  fill();
+  return () => { window.removeEventListener("keydown", turn, true); leave(); };
+} };
+"""
+)
+
+STYLE = (
+    f".flame-pane{{padding-left:{INDENT_WIDTH}}}.flame-status{UNSEEN}.flame-button{COPIED}"
+    """
+.flame-pane{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
+color:var(--jp-ui-font-color1,inherit);margin:4px 0 6px;position:relative}
+.flame-gone:empty{display:none}
+.flame-bar{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center}
+.flame-bar [role=tablist]{display:flex;gap:2px}
+.flame-pane [hidden]{display:none!important}
+.flame-buttons{display:flex;flex-wrap:wrap;gap:6px}
+.flame-button,.flame-tab{font:inherit;color:inherit;cursor:pointer;background:var(--jp-layout-color1,transparent)}
+.flame-button{font-size:12px;line-height:1;padding:4px 10px;border-radius:3px;
+border:1px solid var(--jp-ui-font-color2,#767676)}
+.flame-button:hover,.flame-tab:hover{background:var(--jp-layout-color2,#8883)}
+.flame-button[aria-disabled=true]{cursor:default;border-style:dashed}
+.flame-tab{border:0;border-bottom:3px solid transparent;padding:2px 8px}
+.flame-tab[aria-selected=true]{border-bottom-color:var(--jp-brand-color1,#1976d2);font-weight:600}
+.flame-button:focus-visible,.flame-tab:focus-visible,.flame-pane pre:focus-visible,.flame-pane div:focus-visible,
+.flame-pane summary:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
+.flame-pane .flame-page{font-size:inherit;line-height:inherit;padding:0}
+@media (forced-colors:active){.flame-tab[aria-selected=true]{border-bottom-color:Highlight}}
+"""
+)
