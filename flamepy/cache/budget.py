@@ -11,7 +11,7 @@ from collections import deque
 from flamepy.cache.blob import Blob
 from flamepy.cache.eviction import to_spill
 from flamepy.cache.memfd_pool import memfd_pool
-from flamepy.cache.segment import Segment
+from flamepy.cache.segment import Segment, memory_device
 from flamepy.cache.sharing import RecentSegments
 from flamepy.codec.payload import Payload
 
@@ -25,6 +25,7 @@ class SegmentBudget:
     """
 
     def __init__(self, limit_bytes: int | None, spill_directory: str | None) -> None:
+        memory_device()  # asked for with every big value, and then there may be no descriptor left to find it out
         self.limit_bytes = limit_bytes
         self.spill_directory = spill_directory
         self._recent = RecentSegments()

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from flamepy.errors import FlameError, FlameErrorCode
 
@@ -49,11 +50,24 @@ def received_descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[in
 
 def too_few_descriptors(what: str) -> FlameError:
     """The error of a process that has as many files open as it may. what: what cannot be done because of it."""
-    import resource  # here, because Windows lacks it
+    allowed = ""
+    with contextlib.suppress(ImportError, OSError):  # where it was not imported before, that needs a file itself
+        import resource  # here, because Windows lacks it
 
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        allowed = f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]} are allowed; "
     return FlameError(
         FlameErrorCode.INTERNAL,
-        f"{what}: this process has too many open files ({soft} are allowed; each big value is one). "
+        f"{what}: this process has too many open files ({allowed}each big value is one). "
         "Drop results that are no longer needed, close files and sockets, or raise the limit with 'ulimit -n'.",
     )
+
+
+@contextlib.contextmanager
+def descriptors_needed(what: str) -> Iterator[None]:
+    """Raises FlameError in place of an OSError that says that no file more may be open. what: what cannot be done."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_DESCRIPTORS:
+            raise
+        raise too_few_descriptors(what) from error

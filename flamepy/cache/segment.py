@@ -70,7 +70,7 @@ class Segment:
     def is_in_memory(self) -> bool:
         """Does the content take memory? False for one that lies in a file on disk, or is closed."""
         with _descriptors:
-            return self._fd >= 0 and os.fstat(self._fd).st_dev == _memory_device()
+            return self._fd >= 0 and os.fstat(self._fd).st_dev == memory_device()
 
     def map_private(self) -> memoryview:
         """Map the segment copy-on-write: writing into the view never fails, and nobody else ever sees it."""
@@ -163,8 +163,11 @@ def default_places() -> tuple[Place, ...]:
 
 
 @functools.cache
-def _memory_device() -> int | None:
-    """The device number that all memfds share; None where there are none."""
+def memory_device() -> int | None:
+    """The device number that all memfds share; None where there are none. Raises OSError.
+
+    The first call needs a free descriptor.
+    """
     if not hasattr(os, "memfd_create"):
         return None
     fd = in_memory(0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from flamepy.cache.descriptors import descriptors_needed
 from flamepy.config import ContextFields
 from flamepy.engine.api import Engine
 from flamepy.errors import InvalidArgument
@@ -35,12 +36,13 @@ def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         from flamepy.engine.uplink.client import UplinkEngine
 
         return UplinkEngine(environ[UPLINK_VARIABLE])
-    from flamepy.engine.local.workers.startup import StartupResources
+    with descriptors_needed("cannot start workers"):  # imports need files, too
+        from flamepy.engine.local.workers.startup import StartupResources
 
-    startup = StartupResources()
-    from flamepy.engine.local.engine import EmbeddedEngine  # meanwhile the zygote starts
+        startup = StartupResources()
+        from flamepy.engine.local.engine import EmbeddedEngine  # meanwhile the zygote starts
 
-    return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, startup=startup)
+        return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, startup=startup)
 
 
 def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine:

@@ -75,6 +75,49 @@ def program(tmp_path: Path) -> Iterator[Program]:
     assert os.listdir(program.scratch) == []
 
 
+# --- open files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_may_open_few_files_gets_values_or_errors_that_name_the_limit(program: Program) -> None:
+    body = """
+    import contextlib, resource
+    import flamepy
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    for free in range(20):
+        taken = []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(free):
+            os.close(taken.pop())
+        try:
+            told = call(same, "value")
+        except FlameError as error:
+            told = "refused" if "ulimit -n" in str(error) else str(error)
+        flamepy.shutdown()
+        for fd in taken:
+            os.close(fd)
+        print(told, len(os.listdir("/proc/self/fd")) < 10)
+    """
+    told = program.run(body).splitlines()
+    assert set(told) == {"refused True", "value True"}
+    assert told == sorted(told)
+
+
+def test_a_program_that_has_used_up_a_limit_that_can_be_raised_gets_values(program: Program) -> None:
+    body = """
+    import contextlib, resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    import flamepy.engine.local.engine, flamepy.engine.local.workers.startup  # imports need files
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    with contextlib.suppress(OSError):
+        while True:
+            os.open(os.devnull, os.O_RDONLY)
+    print(call(same, "value"))
+    """
+    assert program.run(body) == "value"
+
+
 # --- the environment and the import path, which may be long -----------------------------------------------------------
 
 

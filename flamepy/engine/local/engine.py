@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from flamepy.cache.blob import Blob, blob_of
-from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.store import MemoryStore
 from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionState
@@ -55,7 +54,6 @@ class EmbeddedEngine:
     ) -> None:
         self._pid = os.getpid()
         self.worker_limit = usable_cpus() if workers is None else workers
-        raise_descriptor_limit()
         startup = startup or StartupResources()
         with contextlib.ExitStack() as undo:
             undo.callback(startup.undo)

@@ -79,11 +79,16 @@ class UplinkEngine:
         self._is_forked = False  # is this a copy in a forked child?
         self._counting = threading.Lock()
         self._waiting_threads = 0  # of this process
-        self._turned_away: FlameError | None = None  # what the host said when it did not take the connection
+        self._is_lost = False  # has the connection ended, and not by ``close``?
+        self._end_reason: FlameError | None = None  # why it has, where that is known
         self._reader = threading.Thread(target=self._read, name="flame-uplink", daemon=True)
         self._reader.start()
         worker_id = int(os.environ.get("FLAME_WORKER_ID", "0"))
-        self.info, endpoint, packages = self.ask("hello", worker_id, os.getpid()).value
+        try:
+            self.info, endpoint, packages = self.ask("hello", worker_id, os.getpid()).value
+        except BaseException:
+            self.close()
+            raise
         self.objects = UplinkStore(self.ask, endpoint)
         self.applications = UplinkApplications(self.ask)
         self.sessions = UplinkSessions(self.ask)
@@ -129,6 +134,9 @@ class UplinkEngine:
         while (received := receive_message(self._socket)) is not None:
             (request_id, first, second), blobs, damage = received
             if request_id == 0:
+                if second is None:  # nobody knows which call it was about
+                    self._end_reason = damage
+                    break
                 news, times = second
                 if damage is not None and isinstance(news, Outcome):
                     news = Outcome(TaskState.FAILED, error=damage)
@@ -137,19 +145,35 @@ class UplinkEngine:
             first = damage or first
             answer = self._replies.pop(request_id, None)  # a gate opens once
             if answer is None:  # the host has turned the connection away before anything was asked
-                self._turned_away = first
+                self._end_reason = first
             else:
                 answer.error, answer.value, answer.blobs = first, second, blobs
                 answer.gate.release()
-        self._is_closed = True
+        self._end_what_waits()
+
+    def _end_what_waits(self) -> None:
+        """The connection has ended: no answer comes any more, and no news of any call."""
+        with self._naming:
+            self._is_lost = not self._is_closed
+            self._is_closed = True
+            unfinished = list(self._unfinished.values()) if self._is_lost else []
         while self._replies:
             _, answer = self._replies.popitem()
             answer.error = self._gone()
             answer.gate.release()
+        for completion in unfinished:
+            self._lose(completion)
+        if self._is_lost:
+            with contextlib.suppress(OSError):  # the host has gone first
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _lose(self, completion: UplinkCompletion) -> None:
+        completion.complete(Outcome(TaskState.FAILED, error=self._gone()), self._call_back_later)
+        self._unfinished.pop((completion.session_id, completion.task_id), None)
 
     def _gone(self) -> FlameError:
         """Why nothing can be asked any more."""
-        return self._turned_away or InvalidState(_GONE)
+        return self._end_reason or InvalidState(_GONE)
 
     def _take_news(
         self, name: tuple[str, str], news: Outcome | TaskState, times: tuple[float, float, float], *, blobs: list[Blob]
@@ -199,9 +223,12 @@ class UplinkEngine:
             completion = UplinkCompletion(session_id, task_id, name, self.slot_released)
             self._completions[key] = self._unfinished[key] = completion
             early = self._early.pop(key, None)
+            is_lost = self._is_lost
         weakref.finalize(completion, self._released.append, key).atexit = False
         if early is not None:
             self._apply(completion, *early)
+        if is_lost and completion.outcome is None:
+            self._lose(completion)
         return completion
 
     # --- Engine ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ One packet per message; what is too long for a packet travels in a segment, big 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import socket
@@ -24,9 +23,8 @@ from flamepy.engine.completion import Outcome
 from flamepy.errors import FlameError
 from flamepy.protocol import frames
 
-logger = logging.getLogger(__name__)
-
-_HEAD = struct.Struct("<BII")  # 1 = the body is in the first descriptor; bytes of the pickle; number of blobs
+# 1 = the body is in the first descriptor; number of the request; bytes of the pickle; number of blobs
+_HEAD = struct.Struct("<BQII")
 _MAX_ADDRESS_BYTES = 100
 FIRST_REQUEST = 1  # the number of the first request on a connection; 0 is that of what needs no answer
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
@@ -47,7 +45,10 @@ def short_address(path: str) -> Iterator[str]:
 
 
 def send_message(to: socket.socket, message: tuple[Any, ...], blobs: Sequence[Blob] = ()) -> None:
-    """Send one message; blocks while the other end does not read. Raises OSError when it is gone."""
+    """Send one message; blocks while the other end does not read. Raises OSError when it is gone.
+
+    message: begins with the number of its request.
+    """
     if sum(blob.segment is not None for blob in blobs) > frames.FDS_PER_PACKET - 1:
         blobs = [blob.in_place() for blob in blobs]
     data = pickle.dumps(message, protocol=5)
@@ -57,7 +58,7 @@ def send_message(to: socket.socket, message: tuple[Any, ...], blobs: Sequence[Bl
         blob.write_to(parts, fds)
     length = sum(map(len, parts))
     is_away = length > frames.PACKET_BYTES - _HEAD.size
-    head = _HEAD.pack(is_away, len(data), len(blobs))
+    head = _HEAD.pack(is_away, message[0], len(data), len(blobs))
     if is_away:
         segment = Segment.of(parts, length)
         socket.send_fds(to, [head + frames.WORD.pack(length)], [segment.fileno(), *fds])
@@ -66,30 +67,32 @@ def send_message(to: socket.socket, message: tuple[Any, ...], blobs: Sequence[Bl
 
 
 class Received(NamedTuple):
-    """A message and its blobs; with ``damage`` the blobs are lost, because this process may open no more files."""
+    """A message and its blobs; with ``damage`` the blobs are lost, because this process may open no more files.
 
-    message: tuple[Any, ...]
+    A long message is then lost itself, but for the number of its request: the rest of it is None.
+    """
+
+    message: tuple[int, Any, Any]
     blobs: list[Blob]
     damage: FlameError | None = None
 
 
 def receive_message(source: socket.socket) -> Received | None:
-    """Wait for one message; None when the other end is gone, or when the message itself is lost (see ``Received``)."""
+    """Wait for one message; None when the other end is gone, and all that it has sent was received."""
     try:
-        packet, ancillary, flags, _ = source.recvmsg(frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
+        packet, ancillary, flags, _ = _receive_packet(source)
     except OSError:
         return None
     if not packet:
         return None
     fds = received_descriptors(ancillary)
-    is_away, data_length, blob_count = _HEAD.unpack_from(packet)
+    is_away, request_id, data_length, blob_count = _HEAD.unpack_from(packet)
     if flags & socket.MSG_CTRUNC:
         for fd in fds:
             os.close(fd)
         damage = too_few_descriptors("cannot take a value from another process")
         if is_away:
-            logger.error("uplink message lost error=%s", damage)
-            return None
+            return Received((request_id, None, None), [], damage)
         return Received(pickle.loads(packet[_HEAD.size : _HEAD.size + data_length]), [], damage)
     body: bytes | memoryview = packet
     offset, next_fd = _HEAD.size, 0
@@ -103,6 +106,16 @@ def receive_message(source: socket.socket) -> Received | None:
         blob, offset, next_fd = Blob.read_from(body, offset, fds, next_fd)
         blobs.append(blob)
     return Received(message, blobs)
+
+
+def _receive_packet(source: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+    limits = frames.PACKET_BYTES, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC
+    try:
+        return source.recvmsg(*limits)
+    except ConnectionResetError:
+        # The other end has closed without reading all that was sent to it. Linux says so once, and before it hands out
+        # what had arrived by then: the reason for the closing, for example.
+        return source.recvmsg(*limits)
 
 
 @dataclass(frozen=True)

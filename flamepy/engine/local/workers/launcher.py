@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import flamepy
+from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.engine.local.link.import_path import import_path_of_caller
 from flamepy.errors import FlameError, FlameErrorCode
@@ -77,6 +78,8 @@ class Launcher:
                     raise
             return self._popen(command, fds, _small_environ(environ))
         except OSError as error:
+            if error.errno in NO_DESCRIPTORS:
+                raise too_few_descriptors("cannot start a Python for workers") from error
             raise FlameError(
                 FlameErrorCode.INTERNAL,
                 f"cannot start a Python for workers: {sys.executable}: {error.strerror}. Workers run with "

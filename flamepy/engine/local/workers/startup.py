@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.core.names import SCRATCH_MARK
 from flamepy.engine.local.link.status_table import WorkerStatusTable
 from flamepy.engine.local.workers.launcher import Launcher
@@ -25,6 +26,7 @@ class StartupResources:
 
     def __init__(self) -> None:
         """Raises FlameError, OSError; then nothing is left."""
+        raise_descriptor_limit()  # before the first one is needed
         with contextlib.ExitStack() as undo:
             self.scratch, self._scratch_lock = _new_scratch()
             undo.callback(os.close, self._scratch_lock)
