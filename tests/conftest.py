@@ -7,7 +7,8 @@ import gc
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from flamepy.engine.api import Engine
 from flamepy.engine.current import shutdown, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.engine.uplink.client import UplinkEngine
+from flamepy.testing import InlineEngine
 
 LEAVE_S = 5.0  # the bound of the promise: five seconds after its end nothing of an engine is left
 
@@ -105,15 +107,51 @@ def embedded(project: Path, nothing_is_left: None) -> Iterator[EmbeddedEngine]:
         engine.close()
 
 
-@pytest.fixture(params=["embedded", "uplink"])
-def engine(request: pytest.FixtureRequest, embedded: EmbeddedEngine) -> Iterator[Engine]:
-    """Every engine: the embedded one, and the same one as a call in one of its workers reaches it."""
-    if request.param == "embedded":
-        yield embedded
-        return
-    uplink = UplinkEngine(embedded.uplink_address)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of what every engine does runs on those that its marks allow: see the markers in pyproject.toml."""
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", engines_of(metafunc.definition), indirect=True)
+
+
+def engines_of(test: pytest.Item) -> list[str]:
+    """The names of the engines that a test runs on."""
+    return ["embedded", *(name for name in ENGINES if test.get_closest_marker(name) is not None)]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine, as the current one, in an empty project directory: the one that the parameter names."""
+    with ENGINES[request.param](request) as engine:
+        yield engine
+
+
+@contextmanager
+def _inline(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    request.getfixturevalue("project")
+    request.getfixturevalue("nothing_is_left")
+    with InlineEngine() as engine:
+        yield engine
+
+
+@contextmanager
+def _embedded(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    yield request.getfixturevalue("embedded")
+
+
+@contextmanager
+def _uplink(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The embedded engine as a call in one of its workers reaches it."""
+    uplink = UplinkEngine(request.getfixturevalue("embedded").uplink_address)
     try:
         with use_engine(uplink):
             yield uplink
     finally:
         uplink.close()
+
+
+# A new engine is a row here.
+ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Engine]]] = {
+    "inline": _inline,
+    "embedded": _embedded,
+    "uplink": _uplink,
+}

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """JupyterLab and Notebook 7 in Chromium, driven by Playwright: one server and one browser for all, one page a test.
 
-Every test that asks for ``lab`` runs in both front ends. The server has directories of its own for configuration,
-data and run-time files, a random port and token, and listens on loopback only. The front end's own commands are used
-(``window.jupyterapp``): they resolve when they are done, so that no test has to guess.
+A test that asks for ``lab`` runs in JupyterLab, and in Notebook 7 too where it is marked ``notebook_7``: both draw
+outputs with the same parts; what differs is the page around them. The server has directories of its own for
+configuration, data and run-time files, a random port and token, and listens on loopback only. The front end's own
+commands are used (``window.jupyterapp``): they resolve when they are done, so that no test has to guess.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ pytest.importorskip("playwright.sync_api", reason="install the test extra: the b
 
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Error,
     Locator,
@@ -154,6 +156,14 @@ def browser() -> Iterator[Browser]:
             browser.close()
 
 
+@pytest.fixture(scope="session")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: what it has loaded once it need not load again."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @dataclass
 class Lab:
     """A notebook in JupyterLab or Notebook 7, as a person has it before them. frames: what its websockets received."""
@@ -267,11 +277,17 @@ class Lab:
         self.page.wait_for_selector(".jp-CodeCell .jp-InputArea-editor")
 
 
-@pytest.fixture(params=["lab", "notebook"])
-def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "lab" in metafunc.fixturenames:
+        is_for_both = metafunc.definition.get_closest_marker("notebook_7") is not None
+        metafunc.parametrize("lab", ["lab", "notebook"] if is_for_both else ["lab"], indirect=True)
+
+
+@pytest.fixture
+def lab(server: Server, visitor: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A page of its own. The test fails when the page logged an error or a request failed."""
-    context = browser.new_context(viewport={"width": 1180, "height": 900})
-    page = context.new_page()
+    page = visitor.new_page()
+    page.set_viewport_size({"width": 1180, "height": 900})
     page.set_default_timeout(30_000)
     lab = Lab(page, server, request.param)
 
@@ -306,7 +322,7 @@ def lab(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Ite
             if lab.path:
                 lab.close_kernel()
         finally:
-            context.close()
+            page.close()
 
 
 def bundle_of(output: Any) -> dict[str, str]:

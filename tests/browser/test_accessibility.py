@@ -119,6 +119,7 @@ def test_nothing_moves_for_those_who_asked_for_that_and_edges_stay_in_forced_col
     expect(view).to_have_count(0)
 
 
+@pytest.mark.notebook_7
 def test_all_outputs_of_ours_begin_where_printed_text_begins(lab: Lab, notebook: Notebook) -> None:
     notebook.open("aligned.ipynb", "print('text')\nfuture = train(0.8)\nfuture", "%flame_runner")
     for index in range(4):

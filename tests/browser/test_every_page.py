@@ -37,6 +37,7 @@ def view_of(lab: Lab, number: int) -> Locator:
     return lab.page.get_by_role("group", name=f"Flame call train number {number}").locator("visible=true").first
 
 
+@pytest.mark.notebook_7
 def test_a_page_that_is_loaded_again_shows_the_end_and_so_does_one_that_is_opened_afterwards(
     lab: Lab, notebook: Notebook
 ) -> None:

@@ -83,6 +83,7 @@ def test_the_page_shows_every_result_without_network_and_without_script_of_ours(
     assert violations(offline) == []
 
 
+@pytest.mark.notebook_7
 def test_the_notebook_opens_without_its_kernel_and_shows_no_widget_error(executed: Path, lab: Lab) -> None:
     (lab.server.directory / "exported.ipynb").write_bytes((executed / "out.ipynb").read_bytes())
     lab.page.set_viewport_size({"width": 1180, "height": 12_000})

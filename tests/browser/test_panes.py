@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 import nbformat
+import pytest
 from playwright.sync_api import expect
 
 from flame_jupyter.display.render.bundles import WIDGET_VIEW
@@ -30,6 +31,7 @@ def static_text(cell: nbformat.NotebookNode) -> str:
     return "\n".join(display["text/plain"] for display in shown)
 
 
+@pytest.mark.notebook_7
 def test_progress_counts_shows_the_first_error_at_once_and_ends_static(lab: Lab, notebook: Notebook) -> None:
     notebook.open(
         "progress.ipynb",
@@ -67,6 +69,7 @@ def test_cancel_all_ends_what_has_not_ended(lab: Lab, notebook: Notebook) -> Non
     expect(lab.page.locator(".flame-pane")).to_have_count(0)
 
 
+@pytest.mark.notebook_7
 def test_the_panel_follows_the_runner_and_is_static_after_stop(lab: Lab, notebook: Notebook) -> None:
     notebook.open("panel.ipynb", "%flame_runner", "future = train(0.1)\nfuture", "%flame_runner stop")
     for index in range(4):

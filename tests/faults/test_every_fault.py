@@ -39,6 +39,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.uplink
 @pytest.mark.parametrize(("function", "argument", "expected", "words"), FAULTS)
 def test_every_fault_reaches_the_caller_and_the_next_call_works(
     engine: Engine, function: Any, argument: Any, expected: type[BaseException], words: str
@@ -111,6 +112,7 @@ class SometimesBroken:
         return "pong"
 
 
+@pytest.mark.inline
 @pytest.mark.parametrize("autoscale", [False, True])
 def test_a_constructor_that_raises_runs_again_with_the_next_call(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autoscale: bool
@@ -124,6 +126,7 @@ def test_a_constructor_that_raises_runs_again_with_the_next_call(
         assert service.ping().get(BOUND_S) == "pong"
 
 
+@pytest.mark.inline
 def test_a_first_call_that_is_cancelled_while_its_service_loads_harms_no_other(engine: Engine) -> None:
     with Runner("cancel-first") as runner:
         for _ in range(5):

@@ -89,6 +89,7 @@ def test_a_storm_of_interrupts_loses_no_call(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "True True True\n", "")
 
 
+@pytest.mark.uplink
 def test_a_wait_that_is_interrupted_raises_at_once_and_the_call_goes_on(engine: Engine, tmp_path: Path) -> None:
     with Runner("interrupt") as runner:
         sleeping = runner.service(announce_and_sleep)(str(tmp_path / "begun"))
@@ -114,6 +115,7 @@ def test_the_handler_of_the_program_is_back_after_every_wait(embedded: EmbeddedE
             assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.uplink
 def test_many_threads_wait_for_their_own_results(engine: Engine) -> None:
     with Runner("threads") as runner, concurrent.futures.ThreadPoolExecutor(16) as threads:
         service = runner.service(echo)

@@ -56,6 +56,7 @@ def die_after_printing() -> None:
     os._exit(1)
 
 
+@pytest.mark.uplink
 def test_each_call_has_its_own_output_wherever_it_was_written(engine: Engine) -> None:
     with Runner("output") as runner:
         speaker = runner.service(speak, autoscale=False)

@@ -137,6 +137,7 @@ def test_a_stream_that_loses_its_worker_while_idle_says_that_it_cannot_resume(en
         assert stream.state == "lost"
 
 
+@pytest.mark.uplink
 def test_an_object_that_loses_its_worker_has_the_state_of_the_parts_that_arrived(engine: Engine) -> None:
     with Runner("stream-faults") as runner:
         log = runner.service(Log)

@@ -80,6 +80,7 @@ def _as_concurrent(future: ObjectFuture, callback: Callable[[object], object]) -
     future.as_concurrent().add_done_callback(callback)
 
 
+@pytest.mark.uplink
 @pytest.mark.parametrize("attach", [_plainly, _as_concurrent])
 @pytest.mark.parametrize("kind", UNUSUAL)
 def test_whatever_a_callback_raises_is_logged_and_the_others_run(

@@ -11,7 +11,6 @@ import time
 
 from tests.notebook.kernels import Kernel, Reply
 
-FELT_WITHIN_S = 0.5
 BOUND_S = 20.0
 
 TELL = """
@@ -63,7 +62,3 @@ def interrupted(kernel: Kernel, place: str, cell: str) -> tuple[Reply, float]:
     kernel.interrupt()
     reply = kernel.finish(message_id, timeout_s=BOUND_S)
     return reply, time.monotonic() - began_s
-
-
-def p95(seconds: list[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.95 + 0.5) - 1]

@@ -277,7 +277,7 @@ def test_a_source_that_breaks_is_given_up_and_the_others_go_on(caplog: pytest.Lo
     room.pass_time(1)
     assert broken.is_settled.is_set()
     assert other.is_settled.is_set()
-    assert caplog.text.count("pane given up") == 1
+    assert caplog.text.count("output given up") == 1
 
 
 def test_a_live_pane_whose_source_breaks_becomes_static_with_what_it_showed_last() -> None:

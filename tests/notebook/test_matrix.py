@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.notebook.environments import environment, versions
-from tests.notebook.interrupts import CELLS, FELT_WITHIN_S, PACKAGING, interrupted, p95, prepare
+from tests.notebook.interrupts import CELLS, PACKAGING, interrupted, prepare
 from tests.notebook.kernels import Kernel
 
 pytestmark = pytest.mark.kernel
 
 BROKEN = "7.0.1"
-SUPPORTED = [version for version in versions() if version != BROKEN]
-SAMPLE = 50  # interrupts for each way of waiting
-SMALL_SAMPLE = 20  # on all versions but the newest, unless FLAME_TEST_INTERRUPTS=all asks for the whole one
-WANTS_ALL = os.environ.get("FLAME_TEST_INTERRUPTS") == "all"  # here, because tests do not see such variables
+# One of each kind: with neighbours that behave alike only when FLAME_TEST_KERNELS=all asks for them.
+ALIKE = () if os.environ.get("FLAME_TEST_KERNELS") == "all" else ("6.31.0", "7.3.0")
+SUPPORTED = [version for version in versions() if version not in (BROKEN, *ALIKE)]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PACKAGE_FILES = 60  # of a megabyte that does not compress: packaging them takes seconds
 
@@ -166,38 +164,25 @@ def test_the_magics_are_completed(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("waiting", CELLS)
-def test_an_interrupt_is_felt_within_half_a_second(kernel: Kernel, version: str, waiting: str) -> None:
-    """P95 of the seconds from the interrupt to the end of the cell; the next cell works."""
+def test_an_interrupt_ends_the_cell_and_its_call_and_the_next_cell_works(kernel: Kernel, waiting: str) -> None:
     place, cell = CELLS[waiting]
-    felt_s = []
-    for _ in range(sample(version)):
-        reply, seconds = interrupted(kernel, place, f"call = stuck()\n{cell}")
-        felt_s.append(seconds)
+    for _ in range(2):
+        reply, _ = interrupted(kernel, place, f"call = stuck()\n{cell}")
         assert reply.ename == ("CancelledError" if waiting == "await" else "KeyboardInterrupt")
         assert reply.text == "Interrupted: cancelled 1 call.\n"
         assert kernel.run("print(call.wait(20))").text == "True\n"
-    assert p95(felt_s) < FELT_WITHIN_S, sorted(felt_s)
 
 
-def test_an_interrupt_of_packaging_is_felt_within_half_a_second(kernel: Kernel, version: str) -> None:
-    """The next cell packages."""
+def test_an_interrupt_of_packaging_ends_the_cell_and_the_next_one_packages(kernel: Kernel) -> None:
     place, cell = PACKAGING
     for number in range(PACKAGE_FILES):
         (kernel.project / f"{number}.bin").write_bytes(os.urandom(1_000_000))
     kernel.run("%flame_runner stop --cancel").check()
-    felt_s = []
-    for _ in range(sample(version)):
-        reply, seconds = interrupted(kernel, place, cell)
-        felt_s.append(seconds)
-        assert reply.ename == "KeyboardInterrupt", (seconds, reply)
+    reply, _ = interrupted(kernel, place, cell)
+    assert reply.ename == "KeyboardInterrupt", reply
     for number in range(PACKAGE_FILES):
         (kernel.project / f"{number}.bin").unlink()
-    assert p95(felt_s) < FELT_WITHIN_S, sorted(felt_s)
     assert ".tar.gz" in kernel.run("%flame_runner package").check().data[0]["text/plain"]
-
-
-def sample(version: str) -> int:
-    return SAMPLE if WANTS_ALL or version == SUPPORTED[-1] else SMALL_SAMPLE
 
 
 class Shown:

@@ -67,6 +67,7 @@ def _attach_and_call(name: str) -> list[int]:
     return [attach(name)(4).get(), *(each.get() for each in attach("up_to")(2))]
 
 
+@pytest.mark.inline
 def test_a_call_can_attach_to_what_its_engine_serves(engine: Engine) -> None:
     with Runner("serving") as runner:
         runner.service(double)

@@ -50,6 +50,7 @@ class Slow:
         announce_and_sleep(path)
 
 
+@pytest.mark.uplink
 def test_a_running_call_is_interrupted(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:
         running = runner.service(announce_and_sleep)(str(tmp_path / "begun"))
@@ -74,6 +75,7 @@ def test_a_call_that_swallows_interrupts_is_ended_with_its_worker(engine: Engine
         assert runner.service(echo)(1).get(BOUND_S) == 1
 
 
+@pytest.mark.uplink
 def test_a_waiting_call_is_removed_and_the_others_run(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:
         sleeper = runner.service(announce_and_sleep, autoscale=False)
@@ -111,6 +113,7 @@ def test_a_call_that_depends_on_a_cancelled_one_fails_with_that_cause(engine: En
         assert isinstance(error.__cause__, flamepy.CallCancelled)
 
 
+@pytest.mark.uplink
 def test_cancelling_many_calls_at_once_ends_every_one(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:
         sleeper = runner.service(announce_and_sleep)
@@ -178,6 +181,7 @@ def test_a_cancelled_call_is_cancelled_and_changes_no_state_whatever_its_code_do
         assert following.get(BOUND_S) == 2
 
 
+@pytest.mark.uplink
 def test_a_call_of_which_cancel_said_true_never_gives_a_value(engine: Engine) -> None:
     with Runner("races") as runner:
         double, counter = runner.service(_double), runner.service(Stubborn)

@@ -48,6 +48,8 @@ def double() -> Callable[[int], int]:
     return doubled
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_the_built_in_template_is_listed(engine: Engine) -> None:
     assert "flmrun" in {application.name for application in flamepy.list_applications()}
     template = flamepy.get_application("flmrun")
@@ -55,6 +57,8 @@ def test_the_built_in_template_is_listed(engine: Engine) -> None:
     assert template.state is ApplicationState.ENABLED
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_an_application_is_registered_used_and_removed(engine: Engine) -> None:
     template = flamepy.get_application("flmrun")
     assert template is not None
@@ -72,11 +76,15 @@ def test_an_application_is_registered_used_and_removed(engine: Engine) -> None:
         flamepy.unregister_application("mine")
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_session_of_an_unknown_application_is_refused(engine: Engine) -> None:
     with pytest.raises(NotFound, match="'nothing-here' not found"):
         flamepy.create_session("nothing-here")
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_session_gives_back_its_common_data(engine: Engine) -> None:
     data = context(double())
     session = flamepy.create_session("flmrun", data, session_id="by-name")
@@ -86,6 +94,8 @@ def test_a_session_gives_back_its_common_data(engine: Engine) -> None:
         flamepy.create_session("flmrun", data, session_id="by-name")
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_open_session_makes_what_is_missing_and_finds_what_is_there(engine: Engine) -> None:
     with pytest.raises(FlameError, match="not found"):
         flamepy.open_session("later")
@@ -94,6 +104,8 @@ def test_open_session_makes_what_is_missing_and_finds_what_is_there(engine: Engi
     assert value(flamepy.open_session("later", spec).invoke(request(2))) == 4
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_closed_session_takes_no_tasks(engine: Engine) -> None:
     session = open_service(double())
     session.close()
@@ -106,6 +118,8 @@ def test_a_closed_session_takes_no_tasks(engine: Engine) -> None:
     flamepy.close_session(session.id)
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_tasks_run_and_give_their_values(engine: Engine) -> None:
     session = open_service(double())
     futures = [session.run(request(number)) for number in range(8)]
@@ -115,6 +129,8 @@ def test_tasks_run_and_give_their_values(engine: Engine) -> None:
     assert [value(future.result()) for future in futures] == [0, 2, 4, 6, 8, 10, 12, 14]
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_an_object_keeps_its_state_between_tasks(engine: Engine) -> None:
     class Counter:
         def __init__(self, initial: int) -> None:
@@ -130,6 +146,7 @@ def test_an_object_keeps_its_state_between_tasks(engine: Engine) -> None:
     assert value(session.invoke(request(0, method="add"))) == 14
 
 
+@pytest.mark.uplink
 def test_a_big_value_arrives_as_one_pickle(engine: Engine) -> None:
     def ones(length: int) -> Any:
         import numpy as np
@@ -139,6 +156,8 @@ def test_a_big_value_arrives_as_one_pickle(engine: Engine) -> None:
     assert value(open_service(ones).run(request(1_000_000)).result(TIMEOUT_S)).sum() == 1_000_000
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_failed_task_raises_what_the_worker_said(engine: Engine) -> None:
     def fail() -> None:
         raise ValueError("the reason")
@@ -152,6 +171,7 @@ def test_a_failed_task_raises_what_the_worker_said(engine: Engine) -> None:
         session.invoke(request())
 
 
+@pytest.mark.uplink
 def test_the_events_of_a_failed_task_say_why(engine: Engine) -> None:
     def fail(data: bytes) -> None:
         raise ValueError("the reason", data)
@@ -167,6 +187,8 @@ def test_the_events_of_a_failed_task_say_why(engine: Engine) -> None:
         assert len(message) < 2_000
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_created_task_is_watched_and_looked_up(engine: Engine) -> None:
     session = open_service(double())
     data = request(21)
@@ -183,6 +205,8 @@ def test_a_created_task_is_watched_and_looked_up(engine: Engine) -> None:
         session.get_task("999")
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_an_informer_hears_a_task_through(engine: Engine) -> None:
     class Log:
         def __init__(self) -> None:
@@ -200,6 +224,8 @@ def test_an_informer_hears_a_task_through(engine: Engine) -> None:
     assert (log.states[-1], log.errors) == (TaskState.SUCCEED, [])
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_more_tasks_than_threads_of_a_pool_are_answered(engine: Engine) -> None:
     session = open_service(double())
     answered = threading.Semaphore(0)
@@ -210,6 +236,7 @@ def test_more_tasks_than_threads_of_a_pool_are_answered(engine: Engine) -> None:
         assert answered.acquire(timeout=TIMEOUT_S)
 
 
+@pytest.mark.uplink
 def test_a_task_can_be_cancelled_while_it_runs(engine: Engine) -> None:
     def wait_long() -> None:
         import time
@@ -224,6 +251,7 @@ def test_a_task_can_be_cancelled_while_it_runs(engine: Engine) -> None:
     assert future.cancelled()
 
 
+@pytest.mark.uplink
 def test_the_counters_of_a_session_follow_its_tasks(engine: Engine) -> None:
     session = open_service(double())
     concurrent.futures.wait([session.run(request(number)) for number in range(3)], TIMEOUT_S)
@@ -232,6 +260,7 @@ def test_the_counters_of_a_session_follow_its_tasks(engine: Engine) -> None:
     assert session.id in {listed.id for listed in flamepy.list_sessions()}
 
 
+@pytest.mark.uplink
 def test_workers_are_listed_with_their_processes(engine: Engine) -> None:
     session = open_service(double())
     session.invoke(request(1))
@@ -239,6 +268,8 @@ def test_workers_are_listed_with_their_processes(engine: Engine) -> None:
     assert flamepy.list_executors()
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_objects_are_stored_changed_and_deleted(engine: Engine) -> None:
     ref = flamepy.put_object("app/shared", [1])
     ref = flamepy.patch_object(ref, 2)

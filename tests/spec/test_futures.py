@@ -75,6 +75,7 @@ def reached(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+@pytest.mark.uplink
 def test_a_future_tells_what_becomes_of_its_call(runner: Runner, gate: Gate) -> None:
     future = runner.service(held)(gate.path, 3)
     assert reached(future.running)
@@ -103,6 +104,7 @@ def test_numbers_of_futures_grow(runner: Runner) -> None:
     runner.wait([first, second])
 
 
+@pytest.mark.inline
 def test_the_call_is_shown_as_it_was_written_when_its_arguments_are_small(runner: Runner) -> None:
     service = runner.service(echo)
     futures = [service(3), service(value="x"), service([1, 2]), service("y" * 150)]
@@ -111,6 +113,7 @@ def test_the_call_is_shown_as_it_was_written_when_its_arguments_are_small(runner
     runner.wait(futures)
 
 
+@pytest.mark.inline
 def test_a_future_does_not_keep_its_arguments_alive(runner: Runner) -> None:
     import weakref
 
@@ -123,12 +126,14 @@ def test_a_future_does_not_keep_its_arguments_alive(runner: Runner) -> None:
     assert alive() is None
 
 
+@pytest.mark.inline
 def test_each_get_gives_a_private_copy(runner: Runner) -> None:
     future = runner.service(echo)([1, 2])
     future.get(BOUND_S).append(3)
     assert future.get() == [1, 2]
 
 
+@pytest.mark.uplink
 def test_waiting_too_long_is_an_error_that_says_the_call_goes_on(runner: Runner, gate: Gate) -> None:
     future = runner.service(held)(gate.path, "late")
     assert not future.wait(0.01)
@@ -144,6 +149,7 @@ def test_waiting_too_long_is_an_error_that_says_the_call_goes_on(runner: Runner,
     assert future.get(BOUND_S) == "late"
 
 
+@pytest.mark.inline
 def test_an_error_is_of_the_users_type_and_of_ours(runner: Runner) -> None:
     future = runner.service(fail)("no luck")
     with pytest.raises(ValueError, match=r"^no luck$") as caught:
@@ -153,6 +159,7 @@ def test_an_error_is_of_the_users_type_and_of_ours(runner: Runner) -> None:
     assert future.state == "failed"
 
 
+@pytest.mark.uplink
 def test_a_future_as_an_argument_does_not_block_the_caller(runner: Runner, gate: Gate) -> None:
     service, holding = runner.service(echo), runner.service(held)
     first = holding(gate.path, 5)
@@ -162,6 +169,7 @@ def test_a_future_as_an_argument_does_not_block_the_caller(runner: Runner, gate:
     assert second.get(BOUND_S) == 5
 
 
+@pytest.mark.inline
 def test_futures_are_found_wherever_they_hide_in_the_arguments(runner: Runner) -> None:
     service = runner.service(echo)
     one, two = service(1), service(2)
@@ -172,6 +180,7 @@ def test_futures_are_found_wherever_they_hide_in_the_arguments(runner: Runner) -
     assert got["twice"][0] is got["twice"][1]
 
 
+@pytest.mark.inline
 def test_a_failed_argument_fails_the_call_without_running_it(runner: Runner, gate: Gate) -> None:
     service = runner.service(echo)
     last = service([service(runner.service(fail)("first"))])
@@ -180,6 +189,7 @@ def test_a_failed_argument_fails_the_call_without_running_it(runner: Runner, gat
     assert isinstance(caught.value.__cause__, ValueError)
 
 
+@pytest.mark.inline
 def test_a_value_that_cannot_travel_is_an_error_at_the_call_that_names_the_argument(runner: Runner) -> None:
     service = runner.service(echo)
     with pytest.raises(NotPicklable, match=r"argument 1 of echo\(\).*lock"):
@@ -189,6 +199,7 @@ def test_a_value_that_cannot_travel_is_an_error_at_the_call_that_names_the_argum
     assert service(1).get(BOUND_S) == 1
 
 
+@pytest.mark.inline
 def test_a_result_that_cannot_travel_is_an_error_of_the_call(runner: Runner) -> None:
     def lock() -> object:
         import threading
@@ -199,6 +210,7 @@ def test_a_result_that_cannot_travel_is_an_error_of_the_call(runner: Runner) -> 
         runner.service(lock)().get(BOUND_S)
 
 
+@pytest.mark.uplink
 def test_a_cancelled_call_says_so_in_both_languages(runner: Runner, gate: Gate) -> None:
     future = runner.service(held)(gate.path)
     assert gate.is_reached()
@@ -234,6 +246,7 @@ def test_callbacks_get_the_future_and_their_errors_are_only_logged(
     assert "the callback is wrong" in caplog.text
 
 
+@pytest.mark.uplink
 def test_select_gives_futures_in_the_order_in_which_they_end(runner: Runner, gate: Gate) -> None:
     held_back = runner.service(held)(gate.path, "last")
     quick = runner.service(echo)("first")
@@ -254,6 +267,7 @@ def test_awaiting_works_in_any_event_loop(runner: Runner) -> None:
     assert asyncio.run(both()) == [1, 2]
 
 
+@pytest.mark.inline
 def test_awaiting_a_failed_call_raises_its_error(runner: Runner) -> None:
     async def wait_for(future: ObjectFuture) -> Any:
         return await future
@@ -290,6 +304,7 @@ def test_a_future_serves_the_tools_of_concurrent_futures(runner: Runner, gate: G
         late.result()
 
 
+@pytest.mark.uplink
 def test_an_interrupt_ends_the_wait_at_once_and_leaves_the_call_running(runner: Runner, gate: Gate) -> None:
     future = runner.service(held)(gate.path, 1)
     assert gate.is_reached()
@@ -305,6 +320,7 @@ def test_an_interrupt_ends_the_wait_at_once_and_leaves_the_call_running(runner: 
     assert future.get(BOUND_S) == 1
 
 
+@pytest.mark.inline
 def test_a_finished_future_keeps_its_value_after_its_runner(engine: Engine) -> None:
     with Runner("short") as runner:
         future = runner.service(echo)("kept")
@@ -313,6 +329,8 @@ def test_a_finished_future_keeps_its_value_after_its_runner(engine: Engine) -> N
         future.ref()
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_what_a_call_prints_comes_with_its_future(runner: Runner) -> None:
     def talk() -> None:
         print("a word")
@@ -322,6 +340,7 @@ def test_what_a_call_prints_comes_with_its_future(runner: Runner) -> None:
     assert future.output == "a word\n"
 
 
+@pytest.mark.inline
 def test_a_list_is_wanted_where_a_list_is_taken(runner: Runner) -> None:
     future = runner.service(echo)(1)
     with pytest.raises(FlameError, match="takes a list of futures"):

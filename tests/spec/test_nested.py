@@ -63,17 +63,20 @@ class Counter:
         return self.count
 
 
+@pytest.mark.inline
 def test_recursion_over_more_levels_than_workers_does_not_deadlock(engine: Engine) -> None:
     with Runner("fibonacci") as runner:
         assert runner.service(fibonacci)(6).get(BOUND_S) == 8
 
 
+@pytest.mark.inline
 def test_a_service_can_be_passed_to_a_call(engine: Engine) -> None:
     with Runner("handles") as runner:
         doubler, user = runner.service(double), runner.service(use_service)
         assert [future.get(BOUND_S) for future in [user(doubler, n) for n in range(6)]] == [0, 2, 4, 6, 8, 10]
 
 
+@pytest.mark.inline
 def test_a_stateful_service_passed_to_calls_is_one_object(engine: Engine) -> None:
     with Runner("handles") as runner:
         counter, user = runner.service(Counter), runner.service(count_in)
@@ -81,6 +84,7 @@ def test_a_stateful_service_passed_to_calls_is_one_object(engine: Engine) -> Non
         assert counter.add(0).get(BOUND_S) == 5
 
 
+@pytest.mark.inline
 def test_a_future_can_be_returned_from_a_call(engine: Engine) -> None:
     with Runner("handles") as runner:
         inner = runner.service(start_call)(runner.service(double), 21).get(BOUND_S)
@@ -88,6 +92,7 @@ def test_a_future_can_be_returned_from_a_call(engine: Engine) -> None:
         assert inner.get(BOUND_S) == 42
 
 
+@pytest.mark.inline
 def test_the_object_cache_is_reached_from_a_call(engine: Engine) -> None:
     with Runner("cache") as runner:
         ref = runner.put_object({"big": b"x" * 100_000})
@@ -104,6 +109,7 @@ def test_calls_inside_calls_work_below_a_temporary_directory_with_a_very_long_na
         assert runner.service(use_service)(runner.service(double), 4).get(BOUND_S) == 8
 
 
+@pytest.mark.inline
 def test_an_error_of_an_inner_call_arrives_with_its_own_type(engine: Engine) -> None:
     with Runner("outer") as runner, pytest.raises(ZeroDivisionError):
         runner.service(fail_inside)().get(BOUND_S)

@@ -74,6 +74,7 @@ def wait_for_file(path: str) -> str:
     return path
 
 
+@pytest.mark.inline
 def test_calls_run_one_at_a_time_in_the_order_in_which_they_were_made(engine: Engine) -> None:
     with Runner("order") as runner:
         log = runner.service(Log)
@@ -82,6 +83,7 @@ def test_calls_run_one_at_a_time_in_the_order_in_which_they_were_made(engine: En
         assert log.all().get(BOUND_S) == list(range(200))
 
 
+@pytest.mark.uplink
 def test_later_calls_wait_behind_one_that_waits_for_its_argument(engine: Engine, tmp_path: Path) -> None:
     with Runner("order") as runner:
         log = runner.service(Log)
@@ -94,6 +96,7 @@ def test_later_calls_wait_behind_one_that_waits_for_its_argument(engine: Engine,
         assert log.all().get(BOUND_S) == [str(gate), "second"]
 
 
+@pytest.mark.inline
 def test_a_failed_call_leaves_the_state_as_it_was(engine: Engine) -> None:
     with Runner("rollback") as runner:
         log = runner.service(Log)
@@ -103,6 +106,7 @@ def test_a_failed_call_leaves_the_state_as_it_was(engine: Engine) -> None:
         assert log.all().get(BOUND_S) == ["kept"]
 
 
+@pytest.mark.inline
 def test_a_failed_first_call_leaves_the_state_of_the_constructor(engine: Engine) -> None:
     with Runner("rollback") as runner:
         log = runner.service(Log)
@@ -121,6 +125,7 @@ def test_big_arrays_in_the_state_are_saved_rolled_back_and_restored(engine: Engi
         assert matrix.fill(1.0).get(BOUND_S) == 40_000
 
 
+@pytest.mark.uplink
 def test_a_lost_workers_successor_has_exactly_the_acknowledged_calls(engine: Engine) -> None:
     with Runner("loss") as runner:
         log = runner.service(Log)

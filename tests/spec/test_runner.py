@@ -36,6 +36,7 @@ class Counter:
         return self._count
 
 
+@pytest.mark.inline
 def test_runner_context_manager(engine: Engine) -> None:
     with Runner("lifecycle") as runner:
         registered = flamepy.get_application("lifecycle")
@@ -50,6 +51,8 @@ def test_runner_context_manager(engine: Engine) -> None:
     assert runner.is_closed()
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_runner_with_function(engine: Engine) -> None:
     with Runner("function") as runner:
         service = runner.service(add)
@@ -59,6 +62,8 @@ def test_runner_with_function(engine: Engine) -> None:
         assert future.get() == 4
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_runner_with_class(engine: Engine) -> None:
     with Runner("class") as runner:
         counter = runner.service(Counter)
@@ -67,6 +72,7 @@ def test_runner_with_class(engine: Engine) -> None:
         assert counter.get_counter().get() == 4
 
 
+@pytest.mark.inline
 def test_runner_with_instance(engine: Engine) -> None:
     with Runner("instance") as runner:
         counter = runner.service(Counter(10))
@@ -75,6 +81,8 @@ def test_runner_with_instance(engine: Engine) -> None:
         assert counter.get_counter().get() == 14
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_runner_with_objectfuture_args(engine: Engine) -> None:
     with Runner("future-args") as runner:
         counter = runner.service(Counter(10))
@@ -84,6 +92,7 @@ def test_runner_with_objectfuture_args(engine: Engine) -> None:
         assert counter.get_counter().get() == 28
 
 
+@pytest.mark.inline
 def test_runner_multiple_services(engine: Engine) -> None:
     with Runner("several") as runner:
         sums, one, other = runner.service(add), runner.service(Counter), runner.service(Counter(100))
@@ -93,6 +102,7 @@ def test_runner_multiple_services(engine: Engine) -> None:
         assert [each.name for each in runner.services()] == ["add", "Counter", "Counter"]
 
 
+@pytest.mark.inline
 def test_runner_with_kwargs(engine: Engine) -> None:
     with Runner("kwargs") as runner:
         service = runner.service(add)
@@ -114,6 +124,7 @@ def test_runner_package_excludes(engine: Engine, project: Path) -> None:
         assert runner.service(listing)().get() == ["README.md", "kept.txt"]
 
 
+@pytest.mark.inline
 def test_objectfuture_ref_method(engine: Engine) -> None:
     with Runner("refs") as runner:
         service = runner.service(add)
@@ -126,6 +137,8 @@ def test_objectfuture_ref_method(engine: Engine) -> None:
         assert runner.ref([future]) == [ref]
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_runner_service_close(engine: Engine) -> None:
     with Runner("closing") as runner:
         service = runner.service(add)

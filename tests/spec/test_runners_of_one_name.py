@@ -87,6 +87,7 @@ def two_ways(embedded: EmbeddedEngine) -> Iterator[tuple[Engine, Engine]]:
     uplink.close()
 
 
+@pytest.mark.inline
 @pytest.mark.parametrize("top", ["top", "step"])
 def test_three_levels_of_runners_of_one_name_do_not_end_each_other(engine: Engine, top: str) -> None:
     with Runner(top) as runner:
@@ -98,6 +99,7 @@ def test_three_levels_of_runners_of_one_name_do_not_end_each_other(engine: Engin
     assert engine.applications.get("step") is None
 
 
+@pytest.mark.uplink
 def test_runners_that_open_and_close_in_many_threads_at_once_do_not_end_each_other(engine: Engine) -> None:
     def use(value: int) -> int:
         with Runner("threads", engine=engine) as runner:
@@ -142,6 +144,8 @@ def test_other_content_in_another_process_gets_an_application_beside(
     assert len(two_ways[0].applications.list()) == 1  # the built-in template
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_of_many_that_want_a_name_for_themselves_one_gets_it(engine: Engine) -> None:
     start = threading.Barrier(6, timeout=BOUND_S)
 

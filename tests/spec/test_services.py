@@ -97,6 +97,7 @@ def until(path: str) -> str:
     return "released"
 
 
+@pytest.mark.inline
 def test_methods_of_every_kind_are_called_with_positions_and_keywords(runner: Runner) -> None:
     account = runner.service(Account(1))
     assert account.pay_in(2, times=3).get(BOUND_S) == 7
@@ -105,6 +106,7 @@ def test_methods_of_every_kind_are_called_with_positions_and_keywords(runner: Ru
     assert account.read().name == "Account.read"
 
 
+@pytest.mark.inline
 def test_a_call_that_raises_leaves_the_state_as_it_was(runner: Runner) -> None:
     account = runner.service(Account)
     account.pay_in(60)
@@ -113,6 +115,7 @@ def test_a_call_that_raises_leaves_the_state_as_it_was(runner: Runner) -> None:
     assert account.read().get(BOUND_S) == 60
 
 
+@pytest.mark.inline
 def test_calls_of_a_stateful_service_run_in_the_order_in_which_they_were_made(runner: Runner) -> None:
     account = runner.service(Account)
     futures = [account.pay_in(1) for _ in range(50)]
@@ -130,6 +133,7 @@ def test_later_calls_of_a_stateful_service_wait_behind_one_that_waits(runner: Ru
     assert runner.get([first, second]) == [8, 9]
 
 
+@pytest.mark.inline
 def test_an_autoscaled_class_is_made_on_each_worker(runner: Runner) -> None:
     account = runner.service(Account, autoscale=True)
     assert account.read().get(BOUND_S) == 0
@@ -137,12 +141,14 @@ def test_an_autoscaled_class_is_made_on_each_worker(runner: Runner) -> None:
         runner.service(Account(), autoscale=True)
 
 
+@pytest.mark.inline
 def test_a_callable_object_is_called_and_has_methods(runner: Runner) -> None:
     doubler = runner.service(Doubler())
     assert doubler(4).get(BOUND_S) == 8
     assert doubler.thrice(4).get(BOUND_S) == 12
 
 
+@pytest.mark.inline
 @pytest.mark.parametrize(
     ("function", "args", "value"),
     [
@@ -156,6 +162,7 @@ def test_functions_of_every_kind_are_services(runner: Runner, function: Any, arg
     assert runner.service(function)(*args).get(BOUND_S) == value
 
 
+@pytest.mark.inline
 def test_a_service_that_is_no_function_says_what_to_call(runner: Runner) -> None:
     account = runner.service(Account)
     with pytest.raises(TypeError, match=r"call one of its methods: pay_in\(\)"):
@@ -167,6 +174,7 @@ def test_a_service_that_is_no_function_says_what_to_call(runner: Runner) -> None
     assert set(dir(account)) == {"close", "pay_in", "read", "currency", "named"}
 
 
+@pytest.mark.inline
 def test_mistakes_are_found_before_anything_is_sent(runner: Runner) -> None:
     class Needs:
         def __init__(self, start: int) -> None: ...
@@ -192,6 +200,7 @@ def test_mistakes_are_found_before_anything_is_sent(runner: Runner) -> None:
     assert runner.services() == []
 
 
+@pytest.mark.inline
 def test_a_state_that_cannot_be_saved_works_with_one_warning(runner: Runner) -> None:
     class Guarded:
         def __init__(self) -> None:
@@ -210,6 +219,7 @@ def test_a_state_that_cannot_be_saved_works_with_one_warning(runner: Runner) -> 
     assert guarded.add().get(BOUND_S) == 2
 
 
+@pytest.mark.inline
 def test_a_name_and_the_view_of_a_service(runner: Runner) -> None:
     service = runner.service(Account, name="savings", warmup=1)
     view = view_of(service)
@@ -223,6 +233,8 @@ def test_a_name_and_the_view_of_a_service(runner: Runner) -> None:
     assert runner.services() == []
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_session_id_of_the_users_choice_joins_the_open_session(runner: Runner) -> None:
     one, other = Account(5), Account(50)
     for each in (one, other):
@@ -233,6 +245,7 @@ def test_a_session_id_of_the_users_choice_joins_the_open_session(runner: Runner)
     assert view_of(second).session_id == "my-own-session"
 
 
+@pytest.mark.inline
 def test_a_session_context_of_another_type_is_ignored_with_a_warning(runner: Runner) -> None:
     account = Account()
     account._session_context = "mine"  # type: ignore[attr-defined]
@@ -241,6 +254,8 @@ def test_a_session_context_of_another_type_is_ignored_with_a_warning(runner: Run
     assert service.read().get(BOUND_S) == 0
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_an_object_in_the_cache_is_given_to_many_calls(runner: Runner) -> None:
     ref = runner.put_object([1, 2, 3])
     assert ref.key.startswith("services/shared/")
@@ -249,6 +264,7 @@ def test_an_object_in_the_cache_is_given_to_many_calls(runner: Runner) -> None:
     assert runner.service(echo)([ref]).get(BOUND_S) == [ref]
 
 
+@pytest.mark.inline
 def test_a_handle_travels_as_a_name_and_calls_the_same_service(runner: Runner) -> None:
     account = runner.service(Account(1))
 
@@ -266,6 +282,7 @@ def test_a_handle_travels_as_a_name_and_calls_the_same_service(runner: Runner) -
     assert returned.read().get(BOUND_S) == 8
 
 
+@pytest.mark.inline
 def test_a_call_can_return_a_future_of_a_call_that_it_made(runner: Runner) -> None:
     account = runner.service(Account(1))
 
@@ -278,6 +295,7 @@ def test_a_call_can_return_a_future_of_a_call_that_it_made(runner: Runner) -> No
     assert inner.get(BOUND_S) == 2
 
 
+@pytest.mark.inline
 def test_a_runner_inside_a_call_joins_the_one_outside(runner: Runner) -> None:
     def fibonacci(n: int) -> int:
         from flamepy import Runner
@@ -312,6 +330,7 @@ def test_a_runner_inside_a_call_runs_the_code_of_that_call(runner: Runner, proje
     assert again().get(BOUND_S) == 2000
 
 
+@pytest.mark.inline
 def test_data_written_beside_the_code_is_there_for_new_services_without_a_word(runner: Runner, project: Path) -> None:
     def read() -> str:
         from pathlib import Path
@@ -380,6 +399,7 @@ def test_leaving_by_an_exception_cancels_them(engine: Engine, project: Path, tmp
         future.get()
 
 
+@pytest.mark.uplink
 def test_closing_with_a_timeout_cancels_what_is_out_then(engine: Engine, project: Path, tmp_path: Path) -> None:
     runner = Runner("timeout")
     future = runner.service(until)(str(tmp_path / "never"))
@@ -417,6 +437,8 @@ def test_a_name_that_exists_is_refused_only_when_asked(runner: Runner, project: 
     assert flamepy.get_application("services") is not None
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_the_last_runner_of_a_name_takes_the_application_away(engine: Engine, project: Path) -> None:
     first, second = Runner("shared"), Runner("shared")
     first.close()
@@ -442,6 +464,7 @@ def test_other_content_under_the_same_name_gets_an_application_beside(runner: Ru
     assert flamepy.get_application("services") is not None
 
 
+@pytest.mark.inline
 def test_an_application_that_the_user_registered_is_joined_and_left_alone(engine: Engine, project: Path) -> None:
     flamepy.register_application("by-hand", ApplicationAttributes(description="mine"))
     with Runner("by-hand") as runner:
@@ -451,6 +474,7 @@ def test_an_application_that_the_user_registered_is_joined_and_left_alone(engine
     flamepy.unregister_application("by-hand")
 
 
+@pytest.mark.uplink
 def test_an_edited_module_is_new_code_for_new_services_and_a_warning_for_open_ones(
     runner: Runner, project: Path
 ) -> None:
@@ -470,6 +494,7 @@ def test_an_edited_module_is_new_code_for_new_services_and_a_warning_for_open_on
     assert runner.drift() == []
 
 
+@pytest.mark.inline
 def test_each_open_service_is_named_once_by_the_warning(runner: Runner, project: Path) -> None:
     old = runner.service(echo, name="old")
     (project / "helper_of_tests.py").write_text("VALUE = 2000\n")
@@ -511,6 +536,7 @@ def test_a_call_draws_into_no_cell(
         assert runner.service(os.getenv)("MPLBACKEND").get(BOUND_S) == there
 
 
+@pytest.mark.inline
 def test_a_failed_deployment_leaves_nothing_behind(engine: Engine, project: Path, tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
@@ -523,6 +549,7 @@ def test_a_failed_deployment_leaves_nothing_behind(engine: Engine, project: Path
     assert flamepy.get_application("undone") is None
 
 
+@pytest.mark.inline
 def test_the_package_leaves_the_storage_with_the_last_runner(engine: Engine, project: Path, tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
@@ -534,6 +561,7 @@ def test_the_package_leaves_the_storage_with_the_last_runner(engine: Engine, pro
     assert list(storage.iterdir()) == []
 
 
+@pytest.mark.inline
 def test_what_the_embedded_engine_cannot_install_is_an_error_or_a_warning(engine: Engine, project: Path) -> None:
     with pytest.raises(InvalidArgument, match="'no-such-package-of-ours' is not installed here"):
         Runner("wants", dependencies=["no-such-package-of-ours"])
@@ -546,6 +574,7 @@ def test_what_the_embedded_engine_cannot_install_is_an_error_or_a_warning(engine
         Runner("wants", dependencies=["cloudpickle"]).close()
 
 
+@pytest.mark.inline
 def test_closing_after_the_engine_has_ended_is_quiet(engine: Engine, project: Path) -> None:
     runner = Runner("late")
     runner.service(echo)

@@ -49,6 +49,7 @@ def noted(path: Path) -> collections.Counter[int]:
     return collections.Counter(map(int, path.read_text().split()))
 
 
+@pytest.mark.uplink
 def test_each_of_many_small_calls_runs_once_and_gives_its_own_value(engine: Engine, tmp_path: Path) -> None:
     with Runner("small") as runner:
         service = runner.service(note)
@@ -65,6 +66,7 @@ def test_small_calls_on_one_object_are_made_in_their_order(engine: Engine) -> No
         assert log.all().get(BOUND_S) == list(range(CALLS))
 
 
+@pytest.mark.uplink
 def test_what_was_cancelled_before_it_ran_never_runs_and_the_others_run_once(engine: Engine, tmp_path: Path) -> None:
     with Runner("small") as runner:
         service = runner.service(note)

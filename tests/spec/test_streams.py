@@ -148,6 +148,8 @@ def values(stream: ObjectStream) -> list[Any]:
     return [part.get(BOUND_S) for part in stream]
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_each_part_is_a_future_and_comes_in_order(runner: Runner) -> None:
     stream = runner.service(squares)(20)
     assert isinstance(stream, ObjectStream)
@@ -165,6 +167,7 @@ def test_a_part_is_given_as_soon_as_it_is_there(runner: Runner, tmp_path: Path) 
     assert values(stream) == ["second"]
 
 
+@pytest.mark.inline
 def test_a_stream_tells_how_far_it_is(runner: Runner) -> None:
     stream = runner.service(returns_sum)([1, 2])
     changes: list[str] = []
@@ -184,10 +187,12 @@ def test_a_stream_tells_how_far_it_is(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.inline
 def test_a_generator_without_parts_ends_at_once(runner: Runner) -> None:
     assert values(runner.service(squares)(0)) == []
 
 
+@pytest.mark.inline
 def test_a_consumer_that_waits_holds_the_generator_back(runner: Runner) -> None:
     tape = runner.service(Tape)
     stream = tape.play(100)
@@ -197,6 +202,7 @@ def test_a_consumer_that_waits_holds_the_generator_back(runner: Runner) -> None:
     assert len(values(stream)) == 98
 
 
+@pytest.mark.inline
 @pytest.mark.parametrize(
     "generator",
     [
@@ -210,12 +216,14 @@ def test_whatever_is_a_generator_function_is_a_stream(runner: Runner, generator:
     assert len(values(runner.service(generator)(3))) == 3
 
 
+@pytest.mark.inline
 def test_every_kind_of_method_may_be_a_generator(runner: Runner) -> None:
     tape = runner.service(Tape())
     assert [values(each(3)) for each in (tape.play, tape.static, tape.of_class, tape)] == [[0, 1, 2]] * 4
     assert values(tape.three()) == [0, 1, 2]
 
 
+@pytest.mark.inline
 def test_a_class_without_shared_state_gives_each_stream_an_object_of_its_own(runner: Runner) -> None:
     tape = runner.service(Tape, autoscale=True)
     first, second = tape.play(3), tape.play(3)
@@ -223,6 +231,7 @@ def test_a_class_without_shared_state_gives_each_stream_an_object_of_its_own(run
     assert tape.made_so_far().get(BOUND_S) == []
 
 
+@pytest.mark.inline
 def test_an_async_generator_is_refused_with_the_cure(runner: Runner) -> None:
     class Listens:
         async def events(self) -> AsyncIterator[int]:
@@ -234,11 +243,13 @@ def test_an_async_generator_is_refused_with_the_cure(runner: Runner) -> None:
         runner.service(Listens)
 
 
+@pytest.mark.inline
 def test_a_generator_that_a_plain_function_returns_is_an_error_with_the_cure(runner: Runner) -> None:
     with pytest.raises(flamepy.NotPicklable, match=r"the result is a generator, squares\(\).*'yield from'"):
         runner.service(undecorated)(3).get(BOUND_S)
 
 
+@pytest.mark.inline
 def test_an_error_of_the_generator_arrives_with_its_part_which_is_the_last(runner: Runner) -> None:
     stream = runner.service(fails_at)(2)
     parts = list(stream)
@@ -248,6 +259,7 @@ def test_an_error_of_the_generator_arrives_with_its_part_which_is_the_last(runne
     assert (len(parts), stream.state, stream.count, str(stream.error)) == (3, "failed", 2, str(parts[2].exception()))
 
 
+@pytest.mark.inline
 def test_wrong_arguments_are_found_at_the_call_or_arrive_with_the_first_part(runner: Runner) -> None:
     service = runner.service(squares)
     with pytest.raises(TypeError, match=r"squares\(\) takes 1 positional argument but 3 were given"):
@@ -258,6 +270,7 @@ def test_wrong_arguments_are_found_at_the_call_or_arrive_with_the_first_part(run
         part.get(BOUND_S)
 
 
+@pytest.mark.inline
 def test_a_part_that_cannot_travel_ends_the_stream_with_its_error(runner: Runner) -> None:
     parts = list(runner.service(third_is_a_lock)())
     assert runner.get(parts[:2]) == [1, 2]
@@ -266,11 +279,14 @@ def test_a_part_that_cannot_travel_ends_the_stream_with_its_error(runner: Runner
     assert len(parts) == 3
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_big_parts_travel_like_any_result(runner: Runner) -> None:
     sums = [int(part.get(BOUND_S).sum()) for part in runner.service(matrices)(3)]
     assert sums == [0, 90_000, 180_000]
 
 
+@pytest.mark.inline
 def test_arguments_may_be_futures_and_parts_may_be_arguments(runner: Runner) -> None:
     echoes = runner.service(echo)
     stream = runner.service(returns_sum)([echoes(3), echoes(4)])
@@ -278,6 +294,7 @@ def test_arguments_may_be_futures_and_parts_may_be_arguments(runner: Runner) -> 
     assert stream.value == 7
 
 
+@pytest.mark.inline
 def test_an_argument_that_failed_fails_the_first_part(runner: Runner) -> None:
     failing = next(runner.service(fails_at)(0))
     (part,) = runner.service(squares)(failing)
@@ -298,6 +315,7 @@ def test_async_for_gives_the_parts_and_the_loop_goes_on_meanwhile(runner: Runner
     assert asyncio.run(both()) == ["first", "second"]
 
 
+@pytest.mark.inline
 def test_the_state_is_saved_after_each_part_and_a_failed_part_leaves_it_as_it_was(runner: Runner) -> None:
     tape = runner.service(Tape)
     parts = list(tape.play_and_fail())
@@ -305,12 +323,14 @@ def test_the_state_is_saved_after_each_part_and_a_failed_part_leaves_it_as_it_wa
     assert tape.made_so_far().get(BOUND_S) == [1]
 
 
+@pytest.mark.inline
 def test_what_a_generator_does_after_its_last_part_counts(runner: Runner) -> None:
     tape = runner.service(Tape)
     assert values(tape.play(2)) == [0, 1]
     assert tape.made_so_far().get(BOUND_S) == [0, 1, -1]
 
 
+@pytest.mark.inline
 def test_streams_and_calls_of_one_object_take_turns(runner: Runner) -> None:
     tape = runner.service(Tape)
     first, second = tape.play(6), tape.play(6)
@@ -322,6 +342,8 @@ def test_streams_and_calls_of_one_object_take_turns(runner: Runner) -> None:
     assert sorted(tape.made_so_far().get(BOUND_S)) == sorted([*range(6), -1] * 2)
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_a_failed_call_that_takes_the_object_back_ends_its_streams_with_the_reason(runner: Runner) -> None:
     tape = runner.service(Tape)
     stream = tape.play(100)
@@ -334,6 +356,8 @@ def test_a_failed_call_that_takes_the_object_back_ends_its_streams_with_the_reas
     assert tape.made_so_far().get(BOUND_S) == list(range(PREFETCHED_PARTS))
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 @pytest.mark.parametrize("way", ["close", "with", "break", "drop"])
 def test_leaving_a_stream_stops_the_generator_and_its_finally_runs(runner: Runner, tmp_path: Path, way: str) -> None:
     ended = tmp_path / "ended"
@@ -368,6 +392,7 @@ def test_closing_interrupts_the_part_that_is_being_made(runner: Runner, tmp_path
     until_exists(ended)
 
 
+@pytest.mark.inline
 def test_a_closed_stream_of_an_object_leaves_the_object_usable(runner: Runner) -> None:
     tape = runner.service(Tape)
     with tape.play(FOREVER) as stream:
@@ -384,6 +409,7 @@ def test_closing_in_another_thread_ends_the_loop(runner: Runner, tmp_path: Path)
     assert list(stream) == []
 
 
+@pytest.mark.uplink
 def test_the_worker_of_a_stream_goes_with_it(runner: Runner, engine: Engine) -> None:
     service = runner.service(squares)
     ended, left, dropped = service(3), service(FOREVER), service(FOREVER)
@@ -399,6 +425,7 @@ def test_the_worker_of_a_stream_goes_with_it(runner: Runner, engine: Engine) -> 
     assert values(service(2)) == [0, 1]
 
 
+@pytest.mark.inline
 def test_closing_the_service_or_the_runner_ends_streams(engine: Engine) -> None:
     runner = Runner("streams")
     service, tape = runner.service(squares), runner.service(Tape)
@@ -414,6 +441,7 @@ def test_closing_the_service_or_the_runner_ends_streams(engine: Engine) -> None:
         service(1)
 
 
+@pytest.mark.inline
 def test_a_handle_of_a_service_that_was_closed_elsewhere_says_so(runner: Runner) -> None:
     service, tape = runner.service(squares), runner.service(Tape)
     copies = pickle.loads(pickle.dumps((service, tape)))
@@ -425,12 +453,14 @@ def test_a_handle_of_a_service_that_was_closed_elsewhere_says_so(runner: Runner)
         copies[1].play(1)
 
 
+@pytest.mark.inline
 def test_parts_outlive_their_runner(engine: Engine) -> None:
     with Runner("streams") as runner:
         parts = list(runner.service(squares)(3))
     assert [part.get() for part in parts] == [0, 1, 4]
 
 
+@pytest.mark.inline
 def test_a_handle_that_travelled_streams_too(runner: Runner) -> None:
     consumer = runner.service(consume)
     tape = runner.service(Tape)
@@ -439,6 +469,7 @@ def test_a_handle_that_travelled_streams_too(runner: Runner) -> None:
     assert tape.made_so_far().get(BOUND_S) == [0, 1, 2, -1]
 
 
+@pytest.mark.inline
 def test_a_stream_itself_does_not_travel(runner: Runner) -> None:
     with (
         runner.service(squares)(3) as stream,

@@ -100,6 +100,7 @@ def test_a_long_wait_draws_how_many_calls_have_ended(runner: Runner, gate: Path)
     assert text.endswith("\n")
 
 
+@pytest.mark.inline
 def test_a_short_wait_draws_nothing(runner: Runner) -> None:
     futures = [runner.service(echo)(1)]
     runner.wait(futures)
@@ -166,6 +167,7 @@ def test_an_interrupt_ends_a_wait_with_a_bar_at_once(runner: Runner, gate: Path)
 # -- select in an event loop
 
 
+@pytest.mark.uplink
 def test_async_for_gives_futures_in_the_order_in_which_they_end(runner: Runner, gate: Path) -> None:
     last, first = runner.service(held)(str(gate), "last"), runner.service(echo)("first")
 
@@ -258,6 +260,7 @@ def test_the_error_of_a_list_in_which_one_failed_has_nothing_to_add(runner: Runn
 # -- a state that cannot be saved
 
 
+@pytest.mark.uplink
 def test_the_warning_comes_with_the_result_that_is_read_first_and_once_per_service(runner: Runner) -> None:
     service = runner.service(HoldsLock)
     unread, first, second = service.step(), service.step(), service.step()
@@ -271,6 +274,7 @@ def test_the_warning_comes_with_the_result_that_is_read_first_and_once_per_servi
         runner.service(HoldsLock).step().get(BOUND_S)
 
 
+@pytest.mark.uplink
 def test_a_runner_knows_its_unfinished_calls_also_those_that_nobody_holds(runner: Runner, gate: Path) -> None:
     runner.service(echo)(1).wait()
     service = runner.service(held)
@@ -285,6 +289,8 @@ def test_a_runner_knows_its_unfinished_calls_also_those_that_nobody_holds(runner
     assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
 
 
+@pytest.mark.inline
+@pytest.mark.uplink
 def test_calls_and_runners_go_on_while_a_callback_waits_for_something_else(engine: Engine, runner: Runner) -> None:
     service, begun, goes_on = runner.service(echo), threading.Event(), threading.Event()
 
