@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Tab offers in the lines of the magics: subcommands, options, and names that exist now.
 
-``spot_at`` finds out where the cursor stands, ``offered`` decides by ``grammar``; both are pure. ``matcher_for`` makes
-what IPython's completer calls. It starts nothing and loads nothing: what is not there yet is not offered.
+``spot_at`` finds out where the cursor stands, ``offered`` decides by the declarations in lines.py; both are pure.
+``matcher_for`` makes what IPython's completer calls. It starts nothing and loads nothing: what is not there yet is
+not offered.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from argparse import Action
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
-from IPython.core.magic_arguments import MagicArgumentParser
 
-from flame_jupyter.magics.options import EVERYWHERE, SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
+from flame_jupyter.options import Kind, Option, flags_of
 
 if TYPE_CHECKING:
     from flame_jupyter.notebook import Notebook
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"\s*(?:[\w.,\s]+=\s*)?%?(flame_runner)\s+(.*)\Z")
 _CELL = re.compile(r"%%(flame_service|flame_export)\s+(.*)\Z")
 _DEFINED = re.compile(r"(?m)^(?:async\s+def|def|class)\s+(\w+)")
-_OPTIONS = {"flame_runner": runner_options, "flame_service": service_options, "flame_export": export_options}
-_VALUES = {"--cluster": "contexts", "--runner": "runners", "--drop": "exported"}  # of the others, nobody knows any
+_RECORDS: dict[str, type[Any]] = {
+    "flame_runner": RunnerLine,
+    "flame_service": ServiceLine,
+    "flame_export": ExportLine,
+}
+_WITHOUT_VALUE = (Kind.FLAG, Kind.EITHER)
 _FIRST = 200.0  # before IPython's own matchers, which then need not look
 
 
@@ -54,13 +58,13 @@ def spot_at(text: str, line_number: int, column: int) -> Spot | None:
 
 def offered(spot: Spot, names: Mapping[str, Callable[[], Iterable[str]]]) -> list[str]:
     """The words that may stand there and begin with the fragment. names: what exists now, by kind."""
-    actions = _actions(spot.magic)
-    previous = actions.get(spot.words[-1]) if spot.words else None
-    if previous is not None and previous.nargs != 0:
-        possible: Iterable[str] = names[_VALUES[spot.words[-1]]]() if spot.words[-1] in _VALUES else ()
-    elif spot.fragment.startswith("-") or not (possible := list(_operands(spot, actions, names))):
-        possible = _options(spot, actions)
-    used = {word for word in spot.words if word not in actions or not _is_repeatable(actions[word])}
+    options = flags_of(_RECORDS[spot.magic])
+    previous = options.get(spot.words[-1]) if spot.words else None
+    if previous is not None and previous.kind not in _WITHOUT_VALUE:
+        possible: Iterable[str] = names[previous.names]() if previous.names else ()
+    elif spot.fragment.startswith("-") or not (possible := list(_operands(spot, options, names))):
+        possible = _flags(spot, options)
+    used = {word for word in spot.words if word not in options or options[word].kind is not Kind.REPEATED}
     return [word for word in dict.fromkeys(possible) if word.startswith(spot.fragment) and word not in used]
 
 
@@ -79,22 +83,13 @@ def matcher_for(notebook: Notebook) -> Callable[[CompletionContext], dict[str, A
     return cast(Callable[[CompletionContext], dict[str, Any]], flame_matcher)
 
 
-def _is_repeatable(action: Action) -> bool:
-    return type(action).__name__ == "_AppendAction"
-
-
-def _actions(magic: str) -> dict[str, Action]:
-    parser: MagicArgumentParser = cast(Any, _OPTIONS[magic]).parser
-    return {flag: action for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
-
-
-def _plain_words(spot: Spot, actions: Mapping[str, Action]) -> list[str]:
+def _plain_words(spot: Spot, options: Mapping[str, Option]) -> list[str]:
     """The words that are neither options nor values of options."""
     plain = []
     takes_value = False
     for word in spot.words:
         if word.startswith("--"):
-            takes_value = "=" not in word and word in actions and actions[word].nargs != 0
+            takes_value = "=" not in word and word in options and options[word].kind not in _WITHOUT_VALUE
         elif not takes_value:
             plain.append(word)
         else:
@@ -103,9 +98,9 @@ def _plain_words(spot: Spot, actions: Mapping[str, Action]) -> list[str]:
 
 
 def _operands(
-    spot: Spot, actions: Mapping[str, Action], names: Mapping[str, Callable[[], Iterable[str]]]
+    spot: Spot, options: Mapping[str, Option], names: Mapping[str, Callable[[], Iterable[str]]]
 ) -> Iterable[str]:
-    plain = _plain_words(spot, actions)
+    plain = _plain_words(spot, options)
     if spot.magic == "flame_service":
         return () if plain else _DEFINED.findall(spot.body)
     if spot.magic == "flame_export":
@@ -119,12 +114,12 @@ def _operands(
     return () if is_full else names[subcommand.takes]()
 
 
-def _options(spot: Spot, actions: Mapping[str, Action]) -> Iterable[str]:
+def _flags(spot: Spot, options: Mapping[str, Option]) -> Iterable[str]:
     if spot.magic != "flame_runner":
-        return actions
-    plain = _plain_words(spot, actions)
-    subcommand = SUBCOMMANDS.get(plain[0] if plain else "start", SUBCOMMANDS["start"])
-    return (*subcommand.options, *EVERYWHERE)
+        return options
+    plain = _plain_words(spot, options)
+    command = plain[0] if plain and plain[0] in SUBCOMMANDS else "start"
+    return (flag for flag, each in options.items() if each.belongs_to(command))
 
 
 def _names(notebook: Notebook) -> dict[str, Callable[[], Iterable[str]]]:

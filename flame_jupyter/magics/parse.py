@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the line of a magic to a record of what it asks for, by the words of ``grammar``. Pure: no shell, no Runner."""
+"""From the line of a magic to the record of what it asks for, by the declarations in lines.py. Pure: no shell."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import argparse
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 
-from flame_jupyter.lines import ExportLine, RunnerLine, ServiceLine
-from flame_jupyter.magics.options import EVERYWHERE, SUBCOMMANDS, export_options, runner_options, service_options
+from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
+from flame_jupyter.magics.options import Options, export_options, runner_options, service_options
+from flame_jupyter.options import Kind, Option, options_of
 from flame_jupyter.wording import close_matches
 
 _TYPO = 0.75  # difflib's ratio of two words that differ by one letter or by two swapped ones, five letters and up
 _NUMBER = re.compile(r"\d+\Z")
+_VERBATIM_OPTIONS = {
+    name: each.flag
+    for record in (RunnerLine, ServiceLine)
+    for name, each in options_of(record).items()
+    if each.is_verbatim
+}
 # The braces and dollars in these values are Python's or the glob's own; a value reaches to the next option.
-_VERBATIM = re.compile(r"(--(?:instance|include|exclude)(?=[\s=]).*?)(?=\s--[a-z]|\Z)", re.DOTALL)
-_VERBATIM_OPTIONS = frozenset({"instance", "include", "exclude"})
+_VERBATIM = re.compile(rf"((?:{'|'.join(_VERBATIM_OPTIONS.values())})(?=[\s=]).*?(?=\s--[a-z]|\Z))", re.DOTALL)
 _UNEXPANDED = re.compile(r"\{[^{}]*\}|\$\w+")
 
 
@@ -44,41 +51,20 @@ def parse_runner(line: str) -> RunnerLine:
     _reject_foreign_options(subcommand, values)
     if values["is_local"] and values["context"] is not None:
         raise UsageError("--local and --cluster exclude each other: keep one.")
-    for option in ("include", "exclude", "deps"):
-        values[option] = tuple(values[option] or ())
-    if values["workers"] is not None:
-        values["workers"] = _whole("--workers", values["workers"])
-        if values["workers"] < 1:
-            raise UsageError("--workers needs at least 1, for example --workers 4.")
-    for option in ("wait_s", "timeout_s"):
-        if values[option] is not None:
-            values[option] = _seconds(option, values[option])
-    _check_identifier("--as", values["bind_as"])
-    return RunnerLine(subcommand=subcommand, operands=operands, **values)
+    return RunnerLine(subcommand, operands, **_read(RunnerLine, values, line))
 
 
 def parse_service(line: str) -> ServiceLine:
     """Read the line of ``%%flame_service``. Raises UsageError, in one line, with the cure."""
     values = _parsed(service_options, line)
-    is_autoscale, is_fixed = values.pop("autoscale"), values.pop("fixed")
-    if is_autoscale and is_fixed:
-        raise UsageError("--autoscale and --fixed exclude each other: keep one.")
-    tokens = values.pop("instance")
-    for option in ("warmup", "retries"):
-        values[option] = 0 if values[option] is None else _whole(f"--{option}", values[option])
     _check_identifier("TARGET", values["target"])
-    _check_identifier("--as", values["bind_as"])
-    return ServiceLine(
-        is_instance=tokens is not None,
-        expression=_as_written(tokens or [], line),
-        autoscale=True if is_autoscale else False if is_fixed else None,
-        **values,
-    )
+    return ServiceLine(values["target"], **_read(ServiceLine, values, line))
 
 
 def parse_export(line: str) -> ExportLine:
     """Read the line of ``%%flame_export``. Raises UsageError, in one line, with the cure."""
-    return ExportLine(**_parsed(export_options, line))
+    values = _parsed(export_options, line)
+    return ExportLine(values["module"], **_read(ExportLine, values, line))
 
 
 def expanded(line: str, expand: Callable[[str], str]) -> str:
@@ -87,7 +73,7 @@ def expanded(line: str, expand: Callable[[str], str]) -> str:
     return "".join(piece if index % 2 else expand(piece) for index, piece in enumerate(pieces) if piece)
 
 
-def _parsed(options: Callable[[str], None], line: str) -> dict[str, Any]:
+def _parsed(options: Options, line: str) -> dict[str, Any]:
     parser: MagicArgumentParser = cast(Any, options).parser
     try:
         words = _words(line)
@@ -159,28 +145,50 @@ def _check_operands(subcommand: str, operands: tuple[str, ...]) -> None:
 
 def _reject_foreign_options(subcommand: str, values: Mapping[str, Any]) -> None:
     """An option that another subcommand reads would be ignored here: say where it belongs."""
-    for flag, option in options_of(runner_options).items():
-        mine = (*SUBCOMMANDS[subcommand].options, *EVERYWHERE)
-        if values.get(option) not in (None, False) and flag not in mine:
-            owners = [name for name, each in SUBCOMMANDS.items() if flag in each.options]
-            shown = " or ".join(f"'%flame_runner {each}'" for each in owners)
-            raise UsageError(f"{flag} belongs to {shown}, not to '{subcommand}'.")
+    for name, each in options_of(RunnerLine).items():
+        if values[name] not in (None, False) and not each.belongs_to(subcommand):
+            shown = " or ".join(f"'%flame_runner {command}'" for command in each.commands)
+            raise UsageError(f"{each.flag} belongs to {shown}, not to '{subcommand}'.")
 
 
-def options_of(options: Callable[[str], None]) -> dict[str, str]:
-    """The flags of a magic, each with the name under which its value is kept."""
-    parser: MagicArgumentParser = cast(Any, options).parser
-    return {flag: action.dest for action in parser._actions for flag in action.option_strings if flag != "-h"}
+def _read(record: type[Any], values: Mapping[str, Any], line: str) -> dict[str, Any]:
+    """What the fields of the record get that the line has options for. Raises UsageError."""
+    given = {name: _value(name, each, values, line) for name, each in options_of(record).items()}
+    defaults = {each.name: each.default for each in fields(record)}
+    return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
-def _whole(flag: str, text: str) -> int:
+def _value(name: str, each: Option, values: Mapping[str, Any], line: str) -> Any:
+    """As the record holds it; None where the option was left out."""
+    value = values[name]
+    if each.kind is Kind.EITHER:
+        if value and values[f"not_{name}"]:
+            raise UsageError(f"{each.flag} and {each.opposite[0]} exclude each other: keep one.")
+        return False if values[f"not_{name}"] else value
+    if value is None:
+        return None
+    if each.kind is Kind.VARIABLE:
+        _check_identifier(each.flag, value)
+    elif each.kind is Kind.COUNT:
+        return _whole(each, value)
+    elif each.kind is Kind.SECONDS:
+        return _seconds(each.flag, value)
+    elif each.kind is Kind.REPEATED:
+        return tuple(value)
+    elif each.kind is Kind.EXPRESSION:
+        return _as_written(value, line)
+    return value
+
+
+def _whole(each: Option, text: str) -> int:
     if not _NUMBER.match(text):
-        raise UsageError(f"{flag} {text}: not a whole number. Write for example {flag} 2.")
+        raise UsageError(f"{each.flag} {text}: not a whole number. Write for example {each.flag} 2.")
+    if int(text) < each.at_least:
+        raise UsageError(f"{each.flag} needs at least {each.at_least}, for example {each.flag} 4.")
     return int(text)
 
 
-def _seconds(option: str, text: str) -> float:
-    flag = "--" + option.removesuffix("_s")
+def _seconds(flag: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError as error:

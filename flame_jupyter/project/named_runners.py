@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from flame_jupyter.lines import RunnerLine
+from flame_jupyter.options import options_of
 from flame_jupyter.wording import close_matches
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def runner_called(name: str, own: Runner | None, variables: Mapping[str, object]
 
 def with_defaults(line: RunnerLine, started: RunnerLine) -> RunnerLine:
     """``line`` with what it leaves out taken from the line of the start before."""
-    kept = (
-        "name", "root", "include", "exclude", "max_size", "workers", "deps", "requirements", "python",
-    )  # fmt: skip
+    kept = [name for name, each in options_of(RunnerLine).items() if each.is_kept]
     wanted = {each: getattr(line, each) or getattr(started, each) for each in kept}
     if not line.is_local and line.context is None:
         wanted |= {"is_local": started.is_local, "context": started.context}
@@ -52,17 +51,9 @@ def with_defaults(line: RunnerLine, started: RunnerLine) -> RunnerLine:
 
 def different_option(line: RunnerLine, started: RunnerLine, name: str) -> str | None:
     """An option of ``line`` that asks for something else than the open Runner of that name is."""
-    asked = {
-        "--name": line.name not in (None, name),
-        "--root": line.root not in (None, started.root),
-        "--include": line.include not in ((), started.include),
-        "--exclude": line.exclude not in ((), started.exclude),
-        "--max-size": line.max_size not in (None, started.max_size),
-        "--cluster": line.context not in (None, started.context),
-        "--local": line.is_local and not started.is_local,
-        "--deps": line.deps not in ((), started.deps),
-        "--requirements": line.requirements not in (None, started.requirements),
-        "--python": line.python not in (None, started.python),
-        "--fail-if-exists": line.fail_if_exists,
-    }
-    return next((option for option, is_different in asked.items() if is_different), None)
+    opened = replace(started, name=name, fail_if_exists=False)
+    for field, each in options_of(RunnerLine).items():
+        asked = getattr(line, field)
+        if each.is_fixed and asked not in (None, (), False) and asked != getattr(opened, field):
+            return each.flag
+    return None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flame_jupyter.lines import SUBCOMMANDS
 from flame_jupyter.magics.complete import Spot, offered, spot_at
-from flame_jupyter.magics.options import SUBCOMMANDS
 from tests.notebook.kernels import Kernel
 
 NAMES = {

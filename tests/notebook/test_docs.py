@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.magics.options import SUBCOMMANDS, export_options, runner_options, service_options
-from flame_jupyter.magics.parse import options_of
+from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
+from flame_jupyter.options import flags_of
 from scripts.markdown import code_blocks
 from scripts.run_doc_examples import ROOT, ExampleFailed, examples, is_shown, run, runnable_pages
 
@@ -33,7 +33,7 @@ def test_every_python_example_of_a_page_is_run(page: Path) -> None:
 
 def test_the_reference_names_every_word_of_the_magics() -> None:
     code = "".join(re.findall(r"`[^`\n]+`", (ROOT / "docs" / "reference" / "magics.md").read_text(encoding="utf-8")))
-    options = {flag for each in (runner_options, service_options, export_options) for flag in options_of(each)}
+    options = {flag for each in (RunnerLine, ServiceLine, ExportLine) for flag in flags_of(each)}
     words = {*SUBCOMMANDS, *options}
     assert {word for word in words if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", code)} == set()
 

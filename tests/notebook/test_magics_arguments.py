@@ -41,10 +41,10 @@ def test_a_runner_line_means(line: str, meaning: RunnerLine) -> None:
         pytest.param("Counter --fixed --as c", ServiceLine("Counter", bind_as="c", autoscale=False), id="fixed, as"),
         pytest.param("f --warmup 2 --retries 3", ServiceLine("f", warmup=2, retries=3), id="numbers"),
         pytest.param("f --resreq cpu=1,mem=2g", ServiceLine("f", resreq="cpu=1,mem=2g"), id="resources"),
-        pytest.param("Counter --instance", ServiceLine("Counter", is_instance=True), id="instance of the target"),
+        pytest.param("Counter --instance", ServiceLine("Counter", expression=""), id="instance of the target"),
         pytest.param(
             "c --instance Counter(5,  {'a b': 1}) --quiet",
-            ServiceLine("c", is_instance=True, expression="Counter(5,  {'a b': 1})", quiet=True),
+            ServiceLine("c", expression="Counter(5,  {'a b': 1})", quiet=True),
             id="an expression keeps its spaces and quotes",
         ),
     ],

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from flame_jupyter.lines import SUBCOMMANDS, RunnerLine
 from flame_jupyter.magics.commands import _Commands
-from flame_jupyter.magics.options import EVERYWHERE, SUBCOMMANDS, runner_options
-from flame_jupyter.magics.parse import options_of, parse_runner
+from flame_jupyter.magics.parse import parse_runner
+from flame_jupyter.options import flags_of
 from flame_jupyter.project.contexts import reachable
 from flame_jupyter.project.requirements import read_requirements
 from tests.notebook.shells import Shell
@@ -32,8 +33,7 @@ STUCK = "%%flame_service stuck --quiet\nimport threading\ndef stuck():\n    thre
 
 
 def test_every_option_belongs_to_a_subcommand_and_every_subcommand_does_something() -> None:
-    listed = {flag for each in SUBCOMMANDS.values() for flag in each.options} | {*EVERYWHERE}
-    assert listed == set(options_of(runner_options))
+    assert {command for each in flags_of(RunnerLine).values() for command in each.commands} <= SUBCOMMANDS.keys()
     assert all(callable(getattr(_Commands, name)) for name in SUBCOMMANDS)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_jupyter.magics.options import SUBCOMMANDS, export_options, runner_options, service_options
-from flame_jupyter.magics.parse import options_of
+from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
+from flame_jupyter.options import flags_of
 from flame_jupyter.settings.traits import FlameTraits
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -52,11 +52,11 @@ def test_the_tests_of_every_row_exist() -> None:
     ("heading", "words"),
     [
         ("Subcommands of `%flame_runner`", SUBCOMMANDS),
-        ("Options of `%flame_runner`", options_of(runner_options)),
-        ("`%%flame_service`", [flag for flag in options_of(service_options) if flag.startswith("--")]),
+        ("Options of `%flame_runner`", flags_of(RunnerLine)),
+        ("`%%flame_service`", flags_of(ServiceLine)),
         (
             "`%%flame_export` and `#| export`",
-            [flag for flag in options_of(export_options) if flag.startswith("--")],
+            flags_of(ExportLine),
         ),
         ("Settings", FlameTraits().sources.names),
     ],
