@@ -24,9 +24,7 @@ from flame_jupyter.project.location import working_directory
 from flame_jupyter.settings.preferences import prefer
 from flame_jupyter.tracebacks.collect import install_renderer, short_interrupts, shorten
 from flame_jupyter.tracebacks.hints import hint_for
-from flamepy.runner import show_progress_with
-from flamepy.tools.hiding import NEEDED, hiding_files
-from flamepy.tools.installation import kernel_problem
+from flamepy.front_ends import NEEDED, hiding_files, kernel_problem, show_progress_with
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

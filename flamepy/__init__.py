@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from flamepy.core.cache import ObjectRef
     from flamepy.core.names import short_name
     from flamepy.core.resources import ResourceRequirement
-    from flamepy.core.session import Event, SessionAttributes, SessionState
+    from flamepy.core.session import Event, SessionAttributes, SessionState, SessionView
     from flamepy.core.task import Task, TaskState
     from flamepy.engine.api import WorkerView
     from flamepy.engine.current import shutdown
@@ -85,7 +85,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     "create_session", "open_session", "get_session", "list_sessions", "close_session",
     # what they are
     "Application", "ApplicationAttributes", "ApplicationSchema", "ApplicationState", "Shim",
-    "SessionAttributes", "SessionState", "Task", "TaskState", "Event", "ResourceRequirement", "WorkerView",
+    "SessionAttributes", "SessionState", "SessionView", "Task", "TaskState", "Event", "ResourceRequirement",
+    "WorkerView",
     # what can go wrong
     "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists", "NotFound",
     "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
@@ -115,7 +116,7 @@ _HOMES = {
     "flamepy.core.cache": ("ObjectRef",),
     "flamepy.core.names": ("short_name",),
     "flamepy.core.resources": ("ResourceRequirement",),
-    "flamepy.core.session": ("SessionAttributes", "SessionState", "Event"),
+    "flamepy.core.session": ("SessionAttributes", "SessionState", "SessionView", "Event"),
     "flamepy.core.task": ("Task", "TaskState"),
     "flamepy.errors": (
         "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists",

@@ -82,7 +82,7 @@ def meant(
 
 def wait_for(futures: Sequence[ObjectFuture], timeout_s: float | None, *, progress: bool) -> None:
     """Return when all have ended, however they ended. Raises UsageError when ``timeout_s`` passes first."""
-    from flamepy.runner import wait_for_all
+    from flamepy.front_ends import wait_for_all
 
     if not wait_for_all(futures, timeout_s, progress=progress):
         out = sum(not future.done() for future in futures)
@@ -161,7 +161,8 @@ def _with_output(variables: Mapping[str, object], names: Sequence[str]) -> Itera
 
 def _session_of(value: object) -> str | None:
     """The session of a service, "" before it is opened; None of anything else."""
-    from flamepy.runner import RunnerService, view_of
+    from flamepy.front_ends import view_of
+    from flamepy.runner import RunnerService
 
     if isinstance(value, ServiceHandle):
         return str(value._record.session_id)

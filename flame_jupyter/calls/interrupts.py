@@ -17,9 +17,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flamepy.clock import monotonic_s
 from flamepy.errors import FlameError
-from flamepy.runner import watch_waits
+from flamepy.front_ends import monotonic_s, watch_waits
 
 if TYPE_CHECKING:
     from flamepy.runner import ObjectFuture, Runner

@@ -94,7 +94,7 @@ def progress(
     listed = list(futures)
     manager = _manager_here()
     if manager is None or not manager.has_kernel:
-        from flamepy.runner import wait_for_all
+        from flamepy.front_ends import wait_for_all
 
         wait_for_all(listed, None, progress=True)
         return

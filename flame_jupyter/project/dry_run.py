@@ -83,7 +83,7 @@ class PackagePlan:
 
 def limit_of(size: str) -> int:
     """Read ``--max-size``. Raises UsageError."""
-    from flamepy.core.resources import parse_bytes
+    from flamepy.front_ends import parse_bytes
 
     try:
         return parse_bytes(size)

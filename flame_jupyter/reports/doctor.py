@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from flame_jupyter.tables import table_html
-from flamepy.tools.doctor import examine
-from flamepy.tools.findings import Finding, Level, Report
+from flamepy.front_ends import Finding, Level, Report, examine
 
 if TYPE_CHECKING:
     from flame_jupyter.notebook import Notebook

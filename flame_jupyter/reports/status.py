@@ -110,13 +110,11 @@ class Status:
 
 def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Status:
     """Take the snapshot. Raises FlameError when the engine ends just now."""
-    from flamepy import list_executors
-
     if runner is None:
         return Status(None)
     services = [*services, *_others(runner, services)]
     limit = runner.worker_limit
-    workers = None if limit is None else Workers.of(limit, list_executors())
+    workers = None if limit is None else Workers.of(limit, runner.workers())
     package = runner.package
     if package is None:  # the application was there before, with a package that we know nothing of
         return Status(runner.name, workers, services=ServiceTable(tuple(services)))
@@ -138,4 +136,4 @@ def _others(runner: Runner, services: Sequence[ServiceStatus]) -> list[ServiceSt
     for view in runner.services():
         if view.session_id not in known:
             by_name.setdefault(view.name, []).append(view)
-    return [ServiceStatus.of_others(name, views) for name, views in by_name.items()]
+    return [ServiceStatus.of_others(runner, name, views) for name, views in by_name.items()]

@@ -14,7 +14,7 @@ from flame_jupyter.reports.status import Status
 from flame_jupyter.service.service_table import SERVICE_COLUMNS
 from flame_jupyter.wording import size_text
 from flamepy import FlameError
-from flamepy.clock import monotonic_s
+from flamepy.front_ends import monotonic_s
 
 if TYPE_CHECKING:
     from flame_jupyter.notebook import Notebook

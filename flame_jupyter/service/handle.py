@@ -16,7 +16,7 @@ from flame_jupyter.service.record import ServiceRecord
 from flame_jupyter.service.remote_handle import NoObject, TravelledClass, TravelledHandle
 from flame_jupyter.wording import size_text
 from flamepy.errors import InvalidArgument, InvalidState
-from flamepy.runner import described, signature_of_method
+from flamepy.front_ends import described, signature_of_method
 
 if TYPE_CHECKING:
     from flamepy.runner import ObjectFuture
@@ -84,8 +84,7 @@ class ServiceHandle:
         record: ServiceRecord | None = self.__dict__.get("_record")
         if record is None or name.startswith("_"):
             raise AttributeError(name)
-        from flamepy.runner import unknown_attribute
-        from flamepy.runner.service.interface import open_save_of
+        from flamepy.front_ends import open_save_of, unknown_attribute
 
         if record.kind != "function":
             data = open_save_of(record.local if record.kind == "class" else type(record.local))
@@ -136,7 +135,7 @@ class ClassHandle(ServiceHandle):
         self.__dict__["__init__"] = record.local.__init__  # a subclass may call it by the name of its base
 
     def _travelling(self) -> tuple[Any, ...]:
-        from flamepy.runner import ConstructorNeedsArguments
+        from flamepy.front_ends import ConstructorNeedsArguments
 
         try:
             found = super()._travelling()
@@ -239,8 +238,7 @@ def serial_of(value: object) -> int | None:
 
 def methods_of(local: Any) -> tuple[str, ...]:
     """Public methods that the service offers; none for a function."""
-    from flamepy.runner.service.interface import public_methods
-    from flamepy.runner.types import kind_of
+    from flamepy.front_ends import kind_of, public_methods
 
     kind = kind_of(local)
     if kind == "function":

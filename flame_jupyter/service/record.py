@@ -17,7 +17,7 @@ from flamepy.errors import FlameError
 if TYPE_CHECKING:
     from flame_jupyter.cells.fingerprint import ServiceFingerprint
     from flame_jupyter.lines import ServiceLine
-    from flamepy import Session
+    from flamepy import SessionView
     from flamepy.runner import Runner, RunnerService
 
 
@@ -53,14 +53,14 @@ class ServiceRecord:
     @property
     def kind(self) -> str:
         """function, class or instance"""
-        from flamepy.runner.types import kind_of
+        from flamepy.front_ends import kind_of
 
         return kind_of(self.local)
 
     @property
     def session_id(self) -> str:
         """The session of the service itself; "" before it is opened."""
-        from flamepy.runner import view_of
+        from flamepy.front_ends import view_of
 
         return "" if self.service is None else view_of(self.service).session_id
 
@@ -89,14 +89,9 @@ class ServiceRecord:
             return paths
         return used_paths(self.source.modules | imports, paths, package.root)
 
-    def session(self) -> Session | None:
+    def session(self) -> SessionView | None:
         """Its session as it is now; None before it is opened and after its Runner has closed."""
-        from flamepy import NotFound, get_session
-
-        try:
-            return get_session(self.session_id) if self.session_id else None
-        except NotFound:
-            return None
+        return self.runner.session(self.session_id)
 
     def unfinished_calls(self) -> int:
         session = self.session()
@@ -137,7 +132,7 @@ class ServiceRecord:
         ) from reason
 
     def _opened_now(self) -> RunnerService:
-        from flamepy.runner import ConstructorNeedsArguments
+        from flamepy.front_ends import ConstructorNeedsArguments
 
         try:
             return self.open(self.local)

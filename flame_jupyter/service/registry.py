@@ -319,9 +319,8 @@ def _check_shell(name: str, source: ServiceFingerprint) -> None:
 def _check_class(cls: type, line: ServiceLine) -> None:
     """Find now what opening the session would find. Raises ValueError, InvalidArgument."""
     from flamepy import ResourceRequirement
+    from flamepy.front_ends import RESERVED_NAMES, interface_of
     from flamepy.runner import RunnerContext
-    from flamepy.runner.service.handle import RESERVED_NAMES
-    from flamepy.runner.service.interface import interface_of
 
     context = RunnerContext(cls, autoscale=line.autoscale, warmup=line.warmup)
     if line.retries and context.stateful:

@@ -76,7 +76,7 @@ class NoObject:
         self._message = message
 
     def __getattr__(self, name: str) -> Any:
-        from flamepy.runner import ConstructorNeedsArguments
+        from flamepy.front_ends import ConstructorNeedsArguments
 
         if name.startswith("_"):
             raise AttributeError(name)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from flame_jupyter.wording import counted
 
 if TYPE_CHECKING:
     from flame_jupyter.service.record import ServiceRecord
-    from flamepy import Session
-    from flamepy.runner import ServiceView
+    from flamepy import SessionView
+    from flamepy.runner import Runner, ServiceView
 
 _COUNTED = ("queued", "running", "done", "failed", "cancelled")
 SERVICE_COLUMNS = ("service", "kind", "session", *_COUNTED, "")
@@ -42,14 +41,10 @@ class ServiceStatus:
         return cls(record.variable, record.name, record.kind, record.session_id, counts, is_draining)
 
     @classmethod
-    def of_others(cls, name: str, views: Sequence[ServiceView]) -> ServiceStatus:
+    def of_others(cls, runner: Runner, name: str, views: Sequence[ServiceView]) -> ServiceStatus:
         """Services of one name, such as the objects that calling the handle of a class has made: as one."""
-        from flamepy import NotFound, get_session
-
-        sessions = []
-        for each in views:
-            with contextlib.suppress(NotFound):  # closed meanwhile
-                sessions.append(get_session(each.session_id))
+        found = [runner.session(each.session_id) for each in views]
+        sessions = [each for each in found if each is not None]  # others were closed meanwhile
         a, b, c, d, e = (sum(column) for column in zip((0,) * 5, *map(_counts_of, sessions), strict=True))
         is_one = len(views) == 1
         kind = views[0].kind if is_one and views[0].kind == "function" else counted(len(views), "object")
@@ -91,5 +86,5 @@ class ServiceTable:
         return [each.cells() for each in self.services]
 
 
-def _counts_of(session: Session) -> tuple[int, int, int, int, int]:
+def _counts_of(session: SessionView) -> tuple[int, int, int, int, int]:
     return session.pending, session.running, session.succeed, session.failed, session.cancelled

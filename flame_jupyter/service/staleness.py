@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from flame_jupyter.output import say
 from flame_jupyter.wording import listed
-from flamepy.clock import monotonic_s
 from flamepy.errors import FlameError
+from flamepy.front_ends import monotonic_s
 
 if TYPE_CHECKING:
     from flame_jupyter.service.record import ServiceRecord

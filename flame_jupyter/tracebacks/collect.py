@@ -224,7 +224,7 @@ def collected(
 def _told(error: FlameError) -> tuple[str, str]:
     """The name of the error, and what to say of it: as Python would, of what the user's code raised."""
     from flamepy.errors import DependencyFailed, InvalidArgument, InvalidState, StateLost, TaskFailed, WorkerLost
-    from flamepy.runner.waiting.user_errors import told
+    from flamepy.front_ends import told
 
     if not isinstance(error, TaskFailed) or isinstance(error, (DependencyFailed, StateLost, WorkerLost)):
         return type(error).__name__, f"{type(error).__name__}: {error}"

@@ -15,31 +15,23 @@ if TYPE_CHECKING:
     from flamepy.runner.service.attaching import open_services as open_services
     from flamepy.runner.service.handle import RemoteMethod as RemoteMethod
     from flamepy.runner.service.handle import RunnerService as RunnerService
-    from flamepy.runner.service.handle import view_of as view_of
     from flamepy.runner.service.interface import ConstructorNeedsArguments as ConstructorNeedsArguments
     from flamepy.runner.service.interface import UnknownMethod as UnknownMethod
-    from flamepy.runner.service.interface import unknown_attribute as unknown_attribute
     from flamepy.runner.service.object_stream import ObjectStream as ObjectStream
     from flamepy.runner.service.service_link import ServiceView as ServiceView
     from flamepy.runner.service.signatures import WrongArguments as WrongArguments
-    from flamepy.runner.service.signatures import described as described
-    from flamepy.runner.service.signatures import signature_of_method as signature_of_method
     from flamepy.runner.types import RunnerContext as RunnerContext
     from flamepy.runner.types import RunnerRequest as RunnerRequest
     from flamepy.runner.types import SessionContext as SessionContext
     from flamepy.runner.waiting.hooks import Watch as Watch
     from flamepy.runner.waiting.hooks import waiting_for as waiting_for
-    from flamepy.runner.waiting.hooks import watch_waits as watch_waits
     from flamepy.runner.waiting.iterators import ObjectFutureIterator as ObjectFutureIterator
     from flamepy.runner.waiting.object_future import ObjectFuture as ObjectFuture
     from flamepy.runner.waiting.object_future import UnsavedStateWarning as UnsavedStateWarning
-    from flamepy.runner.waiting.progress import show_progress_with as show_progress_with
-    from flamepy.runner.waiting.progress import wait_for_all as wait_for_all
 
 _HOMES = {
     "ConstructorNeedsArguments": "service.interface",
     "UnknownMethod": "service.interface",
-    "unknown_attribute": "service.interface",
     "EnvironmentWarning": "flamepy.engine.environment",
     "ObjectFuture": "waiting.object_future",
     "ObjectFutureIterator": "waiting.iterators",
@@ -56,14 +48,8 @@ _HOMES = {
     "UnsavedStateWarning": "waiting.object_future",
     "WrongArguments": "service.signatures",
     "attach": "service.attaching",
-    "described": "service.signatures",
     "open_services": "service.attaching",
-    "show_progress_with": "waiting.progress",
-    "signature_of_method": "service.signatures",
-    "view_of": "service.handle",
-    "wait_for_all": "waiting.progress",
     "waiting_for": "waiting.hooks",
-    "watch_waits": "waiting.hooks",
     "Watch": "waiting.hooks",
 }
 

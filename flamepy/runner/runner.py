@@ -19,10 +19,11 @@ from flamepy.config import ContextFields, FlameContext
 from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
-from flamepy.engine.api import Engine, SessionSpec
+from flamepy.core.session import SessionView
+from flamepy.engine.api import Engine, SessionSpec, WorkerView
 from flamepy.engine.current import engine_for, warn_of_differences
 from flamepy.engine.select import is_inside_worker
-from flamepy.errors import CallTimeout, FlameError, InvalidArgument, RunnerClosed
+from flamepy.errors import CallTimeout, FlameError, InvalidArgument, NotFound, RunnerClosed
 from flamepy.runner.deploy.closing import count_unfinished, finish_sessions, unfinished_calls
 from flamepy.runner.deploy.deployment import ProjectRequest, application_around, changed_paths, deploy
 from flamepy.runner.service.handle import RESERVED_NAMES, RunnerService, description_of, service_of
@@ -185,6 +186,20 @@ class Runner:
         """The open services, in the order in which they were opened."""
         return [each.view() for each in list(self._links) if not each.close_reason] if self._engine.is_alive else []
 
+    def session(self, session_id: str) -> SessionView | None:
+        """A service's session as it is now: its state, and how many of its calls are queued, running and ended.
+
+        Args:
+            session_id: As in ``ServiceView.session_id``.
+
+        Returns:
+            A snapshot; None when there is no such session any more, or the engine has ended.
+        """
+        try:
+            return self._engine.sessions.get(session_id) if session_id and self._engine.is_alive else None
+        except NotFound:
+            return None
+
     # -- many futures at once
 
     def get(self, futures: Iterable[ObjectFuture]) -> list[Any]:
@@ -270,6 +285,10 @@ class Runner:
     def worker_limit(self) -> int | None:
         """How many workers of the embedded engine run calls at one time; None where another process decides that."""
         return self._engine.worker_limit
+
+    def workers(self) -> list[WorkerView]:
+        """The processes that run calls on this Runner's engine, whatever Runner the calls are of."""
+        return list(self._engine.workers())
 
     def resize(self, workers: int) -> None:
         """Change the limit of workers, for all Runners of the engine. Raises InvalidArgument, InvalidState."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from flamepy import Runner
-from flamepy.runner import view_of
+from flamepy.front_ends import view_of
 
 BOUND_S = 60.0
 SCRIPT = textwrap.dedent(

@@ -21,7 +21,8 @@ import pytest
 import flamepy
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.api import Engine
-from flamepy.runner import UnsavedStateWarning, show_progress_with, watch_waits
+from flamepy.front_ends import show_progress_with, watch_waits
+from flamepy.runner import UnsavedStateWarning
 from tests.signs import BOUND_S
 
 

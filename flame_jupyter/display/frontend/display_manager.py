@@ -32,7 +32,7 @@ from flame_jupyter.display.views.clock import Clock
 from flame_jupyter.display.views.future_view import Shelf, View
 from flame_jupyter.display.views.live_output import Content, LiveOutput, LiveOutputWidget, Source
 from flame_jupyter.display.views.mode import Facts, Mode, Settings
-from flamepy.clock import monotonic_s
+from flamepy.front_ends import monotonic_s
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

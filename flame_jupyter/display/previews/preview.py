@@ -22,7 +22,7 @@ from flame_jupyter.display.model.formatting import counted, head, size_text
 from flame_jupyter.display.model.snapshot import Preview
 from flame_jupyter.display.previews.grid import grid_of, is_a
 from flame_jupyter.display.previews.markdown import markdown_html
-from flamepy.core.shown import short_repr
+from flamepy.front_ends import short_repr
 
 PICTURE_SIDE_PX = 640
 SEQUENCE_ITEMS = 20

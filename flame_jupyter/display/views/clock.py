@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flamepy.clock import monotonic_s
+from flamepy.front_ends import monotonic_s
 
 
 @dataclass
