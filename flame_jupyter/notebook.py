@@ -34,8 +34,8 @@ from flame_jupyter.project.location import (
 )
 from flame_jupyter.project.named_runners import different_option, runner_called, with_defaults
 from flame_jupyter.project.requirements import dependencies_of
-from flame_jupyter.reports.status import Status, status_of
 from flame_jupyter.service.registry import Services
+from flame_jupyter.service.runner_status import Status, status_of
 from flame_jupyter.service.staleness import StalenessWatch
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.views.mode import Settings, is_voila
-from flame_jupyter.settings.preferences import preferences_of
+from flame_jupyter.display.views.preferences import preferences_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flame_jupyter.display.sources.panel import Action, Panel, PanelFacts
 from flame_jupyter.lines import RunnerLine
-from flame_jupyter.reports.status import Status
+from flame_jupyter.service.runner_status import Status
 from flame_jupyter.service.service_table import SERVICE_COLUMNS
 from flame_jupyter.wording import size_text
 from flamepy import FlameError

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flame_jupyter.display import Settings
+from flame_jupyter.display.views.preferences import preferences_of
 from flame_jupyter.lines import SUBCOMMANDS
 from flame_jupyter.project.location import MAX_UNASKED_FILES
-from flame_jupyter.settings.preferences import preferences_of
 from flamepy.engine.current import current_engine
 from tests.notebook.shells import Shell
 

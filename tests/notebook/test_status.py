@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flame_jupyter.display.render.bundles import WIDGET_VIEW
-from flame_jupyter.reports.status import Workers
 from flame_jupyter.reports.status_panel import panel_of
+from flame_jupyter.service.runner_status import Workers
 from flamepy import WorkerView
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell

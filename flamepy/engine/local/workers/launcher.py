@@ -13,7 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import flamepy
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.cache.segment import Segment
 from flamepy.engine.local.link.import_path import import_path_of_caller
@@ -30,7 +29,7 @@ _BOOT = (
     "sys.path[:] = [home, *path]; import flamepy; sys.path[:] = path; "
     "from flamepy.worker.zygote import main; sys.exit(main(*arguments))"
 )
-_HOME = os.path.dirname(os.path.abspath(flamepy.__path__[0]))
+_HOME = str(Path(os.path.abspath(__file__)).parents[4])
 _STARTER_VARIABLE = "FLAME_STARTER_PID"  # set for the zygote: who has started it
 _INLINE_BYTES = 64 * 1024  # a longer specification does not fit into a packet
 _SMALL_ENVIRON_CHARS = 32 * 1024  # fits into what a process may be started with, however low that limit is
