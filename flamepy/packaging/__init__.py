@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Project directory -> deterministic archive -> storage: what workers import and the files they read.
 
-``scan`` walks (``rules`` and ``ignorefile`` decide), ``limits`` refuses what is too much, ``digests`` remembers
-contents, ``archive`` writes, ``storage`` keeps. ``package.Packager`` leads through all of it.
+``selection`` walks, decides and refuses what is too much, ``digests`` remembers contents, ``archive`` writes,
+``storage`` keeps. ``package.Packager`` leads through all of it.
 """
 
 from __future__ import annotations
 
-from flamepy.packaging.manifest import Row
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.package import Package, Packager
 from flamepy.packaging.pyproject import ProjectMetadata
+from flamepy.packaging.selection.manifest import Row
 from flamepy.packaging.storage import FileStorage, Storage, open_storage
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flamepy.packaging.digests import CHUNK_BYTES, Reading, read_entry
-from flamepy.packaging.manifest import Entry, Kind, Stamp
+from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
 
 if TYPE_CHECKING:
     import tarfile

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from flamepy.errors import PackageError
-from flamepy.packaging.limits import shown, unreadable
-from flamepy.packaging.manifest import Entry, Kind, Stamp
+from flamepy.packaging.selection.limits import shown, unreadable
+from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
 
 FINE_GRAIN_NS = 20_000_000  # kernels stamp files by their tick, 10 ms at the slowest; twice that
 COARSE_GRAIN_NS = 2_000_000_000  # file systems that keep whole seconds; FAT keeps every other

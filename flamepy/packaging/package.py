@@ -15,9 +15,9 @@ from pathlib import Path
 from flamepy.core.names import checked_application_name
 from flamepy.errors import PackageError
 from flamepy.packaging.archive import Progress, write_archive
-from flamepy.packaging.manifest import Kind, Manifest, Row
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.project import Project, Snapshot
+from flamepy.packaging.selection.manifest import Kind, Manifest, Row
 from flamepy.packaging.storage import Storage, cure_for_write, temporary_file_in
 from flamepy.packaging.workspace import Workspace
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flamepy.packaging.digests import Contents, Reading, read_contents, tree_digest
-from flamepy.packaging.limits import check_extra, check_size
-from flamepy.packaging.manifest import Entry, Kind, Manifest, Row, Stamp
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.pyproject import PYPROJECT, has_project_file, pyproject_for
-from flamepy.packaging.scan import Scanner
+from flamepy.packaging.selection.limits import check_extra, check_size
+from flamepy.packaging.selection.manifest import Entry, Kind, Manifest, Row, Stamp
+from flamepy.packaging.selection.scan import Scanner
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from flamepy.cache.descriptors import NO_DESCRIPTORS
 from flamepy.errors import FlameError, InvalidArgument, InvalidConfig, PackageError
-from flamepy.packaging.limits import format_bytes
+from flamepy.packaging.selection.limits import format_bytes
 
 logger = logging.getLogger(__name__)
 

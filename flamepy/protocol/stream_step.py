@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What travels for a stream: each part of a generator is an ordinary call with one of these as its request.
 
-The worker keeps the generator between the calls, by the id of its stream (worker/stream.py); the caller asks for one
-step after the other (runner/service/object_stream.py).
+The worker keeps the generator between the calls, by the id of its stream (worker/services/stream.py); the caller asks
+for one step after the other (runner/service/object_stream.py).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from flamepy.engine.dependencies import failed_dependency, values_of, when_all_e
 from flamepy.testing.hand_driven import HandDrivenEngine
 from flamepy.testing.registries import HeldCall
 from flamepy.worker.outcome import failed
-from flamepy.worker.service import Service, load_service
+from flamepy.worker.services.service import Service, load_service
 
 
 class InlineEngine(HandDrivenEngine):

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from flamepy.protocol.frames import CURRENT_CALL, RECALL_GENERATION
-from flamepy.worker.authkey import take_authkey
 from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, PathAround
+from flamepy.worker.processes.authkey import take_authkey
 
 
 class Inbox:

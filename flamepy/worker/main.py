@@ -27,13 +27,13 @@ from flamepy.protocol import fence
 from flamepy.protocol.frames import SLOT_WORDS
 from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker.channel import CallFrame, Channel, PathAround
-from flamepy.worker.forked_child import ForkMark, end_forked_child
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.origins import name_origins
 from flamepy.worker.outcome import Report, cancelled, failed
 from flamepy.worker.output import OutputCapture
-from flamepy.worker.services import Services
+from flamepy.worker.processes.forked_child import ForkMark, end_forked_child
+from flamepy.worker.services.loaded import Services
 
 KEEP_MAPPINGS_S = 0.1  # the calls of one batch follow each other faster; an idle worker holds no memory of values
 

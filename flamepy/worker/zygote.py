@@ -37,9 +37,9 @@ from typing import Any
 from flamepy.protocol import frames
 from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker import main as worker_main
-from flamepy.worker.authkey import take_authkey
-from flamepy.worker.children import LOOK_S, Children
-from flamepy.worker.parent import adopt_orphans, die_with_parent
+from flamepy.worker.processes.authkey import take_authkey
+from flamepy.worker.processes.children import LOOK_S, Children
+from flamepy.worker.processes.parent import adopt_orphans, die_with_parent
 
 _COMMAND_BYTES = 1 << 20
 

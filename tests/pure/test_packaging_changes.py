@@ -13,7 +13,7 @@ import pytest
 
 from flamepy.packaging import Package, PackageOptions, Packager
 from flamepy.packaging.digests import COARSE_GRAIN_NS, FINE_GRAIN_NS, Contents, Reading, is_settled
-from flamepy.packaging.manifest import Entry, Kind, Stamp
+from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
 
 SOME_TIME_NS = 1_700_000_000_000_000_001
 

@@ -9,9 +9,9 @@ import pathspec
 import pytest
 
 from flamepy.errors import PackageError
-from flamepy.packaging.limits import check_size, exclude_line, format_bytes, heaviest, too_many_files
-from flamepy.packaging.manifest import Entry, Kind, Stamp
 from flamepy.packaging.pyproject import ProjectMetadata, has_project_file, pyproject_for
+from flamepy.packaging.selection.limits import check_size, exclude_line, format_bytes, heaviest, too_many_files
+from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
 
 
 def file(path: str, size_bytes: int, kind: Kind = Kind.FILE) -> Entry:

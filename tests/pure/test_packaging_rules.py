@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from flamepy.packaging.ignorefile import IgnoreChain, IgnoreFile
-from flamepy.packaging.rules import FLAMEIGNORE, GITIGNORE, INCLUDED, Patterns, Rules, Verdict
+from flamepy.packaging.selection.ignorefile import IgnoreChain, IgnoreFile
+from flamepy.packaging.selection.rules import FLAMEIGNORE, GITIGNORE, INCLUDED, Patterns, Rules, Verdict
 
 NOTHING = IgnoreChain()
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from flamepy.core.names import SCRATCH_MARK
 from flamepy.errors import PackageError
-from flamepy.packaging.ignorefile import IgnoreChain, IgnoreFile
-from flamepy.packaging.limits import shown, too_many_files, unreadable
-from flamepy.packaging.links import LinkKind, read_link
-from flamepy.packaging.manifest import Entry, Kind, Manifest, Row, Stamp
 from flamepy.packaging.options import PackageOptions
-from flamepy.packaging.rules import FLAMEIGNORE, GITIGNORE, INCLUDED, Rules, Verdict
+from flamepy.packaging.selection.ignorefile import IgnoreChain, IgnoreFile
+from flamepy.packaging.selection.limits import shown, too_many_files, unreadable
+from flamepy.packaging.selection.links import LinkKind, read_link
+from flamepy.packaging.selection.manifest import Entry, Kind, Manifest, Row, Stamp
+from flamepy.packaging.selection.rules import FLAMEIGNORE, GITIGNORE, INCLUDED, Rules, Verdict
 
 _OWN_ARCHIVE = re.compile(r".+-[0-9a-f]{12}\.tar\.gz\Z|\..+\.part\Z")
 

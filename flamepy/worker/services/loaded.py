@@ -10,7 +10,7 @@ from __future__ import annotations
 from flamepy.cache.blob import Blob
 from flamepy.errors import InvalidState
 from flamepy.worker.channel import CallFrame
-from flamepy.worker.service import Service, load_service
+from flamepy.worker.services.service import Service, load_service
 
 
 class Services:

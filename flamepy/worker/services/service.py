@@ -13,8 +13,8 @@ from flamepy.protocol import frames
 from flamepy.protocol.stream_step import StreamClose, StreamStep
 from flamepy.runner.types import RunnerContext, RunnerRequest, kind_of
 from flamepy.worker.outcome import Report
-from flamepy.worker.state import StatefulObject
-from flamepy.worker.stream import Streams, result_of
+from flamepy.worker.services.state import StatefulObject
+from flamepy.worker.services.stream import Streams, result_of
 
 
 class Service(Protocol):

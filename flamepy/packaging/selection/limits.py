@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.errors import PackageError
-from flamepy.packaging.manifest import Entry, Kind
+from flamepy.packaging.selection.manifest import Entry, Kind
 
 SHOWN_PATHS = 10
 WHERE = "to .flameignore in the project's directory, or to package.excludes in flame.yaml"
