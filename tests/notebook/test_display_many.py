@@ -15,8 +15,8 @@ pytestmark = pytest.mark.kernel
 ECHO = "%%flame_service echo --quiet\ndef echo(n):\n    return n"
 SETTLED = """
 import gc, time
-from flame_jupyter.display import _fronts
-desk = _fronts[get_ipython()]._future_views
+from flame_jupyter.display import _managers
+desk = _managers[get_ipython()]._future_views
 deadline = time.monotonic() + 90
 while desk._views and time.monotonic() < deadline:
     time.sleep(0.05)

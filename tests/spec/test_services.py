@@ -19,6 +19,7 @@ from flamepy import FlameError, ObjectFuture, Runner, RunnerService
 from flamepy.core.application import ApplicationAttributes
 from flamepy.engine.api import Engine
 from flamepy.errors import AlreadyExists, CallCancelled, InvalidArgument, NotPicklable, RunnerClosed, WorkerLost
+from flamepy.front_ends import view_of
 from flamepy.runner import (
     ConstructorNeedsArguments,
     EnvironmentWarning,
@@ -26,7 +27,6 @@ from flamepy.runner import (
     StaleCodeWarning,
     UnknownMethod,
     UnsavedStateWarning,
-    view_of,
 )
 from tests.signs import reached
 
