@@ -15,6 +15,9 @@ import pytest
 import flamepy
 from flamepy import Runner
 from flamepy.engine.api import Engine
+from flamepy.engine.local.engine import EmbeddedEngine
+from tests.conftest import memory_descriptors
+from tests.signs import reached
 
 BOUND_S = 20.0
 
@@ -123,6 +126,17 @@ def test_big_arrays_in_the_state_are_saved_rolled_back_and_restored(engine: Engi
         kill_worker_of(engine, "Matrix")
         assert matrix.total().get(BOUND_S) == 80_000
         assert matrix.fill(1.0).get(BOUND_S) == 40_000
+
+
+def test_the_memory_of_a_big_object_goes_with_its_service(embedded: EmbeddedEngine) -> None:
+    with Runner("state") as runner:
+        runner.service(divmod)(3, 2).get(BOUND_S)
+        before = memory_descriptors()
+        big = runner.service(Matrix(1000))
+        assert big.fill(1.0).get(BOUND_S) == 1e6
+        assert memory_descriptors() > before
+        big.close()
+        assert reached(lambda: memory_descriptors() <= before)
 
 
 @pytest.mark.uplink

@@ -290,7 +290,6 @@ def test_a_runner_knows_its_unfinished_calls_also_those_that_nobody_holds(runner
     assert (runner.count_unfinished(), runner.unfinished()) == (0, [])
 
 
-@pytest.mark.inline
 @pytest.mark.uplink
 def test_calls_and_runners_go_on_while_a_callback_waits_for_something_else(engine: Engine, runner: Runner) -> None:
     service, begun, goes_on = runner.service(echo), threading.Event(), threading.Event()

@@ -97,11 +97,11 @@ class LocalApplications:
 
     def end_leases_of(self, worker_id: int, pid: int, leases: Sequence[str]) -> None:
         """For the uplink: the process that had these leases has ended."""
-        retired = self._core.loop.ask(lambda: self._core.loop.pool.retired(worker_id, pid))
-        if retired is not None:  # nobody asked for its end: what its calls left open was meant to be open
+        installed = self._core.loop.ask(lambda: self._core.loop.pool.retired(worker_id, pid))
+        if installed is not None:  # nobody asked for its end: what its calls left open was meant to be open
             with self._installing:
-                self._registry.leave_behind(retired.installed.name, leases)
-                self.remove_if_left(retired.installed.name)
+                self._registry.leave_behind(installed.name, leases)
+                self.remove_if_left(installed.name)
             return
         for lease_id in leases:
             self.end_lease(lease_id)

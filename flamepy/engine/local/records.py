@@ -105,7 +105,7 @@ class SessionRecord:
         self.spec = spec
         self.leases = {spec.lease} if spec.lease else set()  # of the Runner that opened it, and of those that joined it
         self.installed = installed
-        self.definition = definition
+        self.definition: Blob | None = definition  # None once it is closed and its calls have ended
         self.import_path = import_path
         self.state = SessionState.OPEN
         self.created_s = time.time()

@@ -44,12 +44,13 @@ class LocalSessions:
 
     def create_like(self, session_id: str, new_id: str) -> SessionView:
         like = self.record(session_id)
-        if like.state is SessionState.CLOSED:
+        definition = like.definition  # looked at once: a close comes from another thread
+        if like.state is SessionState.CLOSED or definition is None:
             raise InvalidState(f"session {session_id!r} is not open any more: create the service again.")
         spec = replace(
             like.spec, is_stateful=True, min_instances=0, max_instances=1, warmup=0, name="", handle=b"", lease=""
         )
-        record = self._record(new_id, spec, like.installed, like.definition)
+        record = self._record(new_id, spec, like.installed, definition)
         return self._core.loop.ask(lambda: self._add(record))
 
     def open(self, session_id: str, spec: SessionSpec | None) -> SessionView:
@@ -77,6 +78,7 @@ class LocalSessions:
 
     def _record(self, session_id: str, spec: SessionSpec, installed: Installed, definition: Blob) -> SessionRecord:
         number = next(self._numbers)
+        spec = replace(spec, definition=None)  # whose buffers are the caller's own arrays; the blob has a copy
         return SessionRecord(number, session_id, spec, installed, definition, import_path_of_caller())
 
     def _add(self, record: SessionRecord) -> SessionView:

@@ -59,7 +59,7 @@ class Completions:
         """A closed session without calls: free what it holds here and in the workers."""
         if session.worker is not None:
             self._pool.retire(session.worker)
-        session.checkpoint = None
+        session.checkpoint = session.definition = None
         for worker in self._pool.shared.values():
             if session.number in worker.known:
                 worker.known.discard(session.number)

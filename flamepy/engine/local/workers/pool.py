@@ -70,7 +70,7 @@ class Pool:
         self._is_zygote_known = False  # has it started a worker?
         self._is_zygote_silent = False  # it was killed, because it never did
         self._zygote_due_s: float | None = None  # when it must have started its first worker
-        self._retired: deque[WorkerRecord] = deque(maxlen=_RETIRED_KNOWN)
+        self._retired: deque[tuple[int, int, Installed]] = deque(maxlen=_RETIRED_KNOWN)
         self._status_table = startup.status_table
         self._launcher = startup.launcher
 
@@ -247,14 +247,18 @@ class Pool:
         victims, others = split_at(worker.in_flight, self._status_table.begun(worker.slot))
         exited = WorkerExit(worker, pid, exit_code, self.output_tail(worker), victims, others)
         if worker.is_leaving and exit_code == 0:
-            self._retired.append(worker)
+            self._retired.append((worker_id, pid, worker.installed))  # not the record: it holds its session's values
         self._forget(worker)  # last: what fails before it can be done again
         return exited
 
-    def retired(self, worker_id: int, pid: int) -> WorkerRecord | None:
-        """The worker, if this process is or was one that has been told to leave, and does so by itself."""
-        known = [*self.all(), *self._retired]
-        return next((each for each in known if each.id == worker_id and each.pid == pid and each.is_leaving), None)
+    def retired(self, worker_id: int, pid: int) -> Installed | None:
+        """What the worker runs or ran, if this process has been told to leave, and does so by itself."""
+        for each in self.all():
+            if each.id == worker_id and each.pid == pid and each.is_leaving:
+                return each.installed
+        return next(
+            (each for each_id, each_pid, each in self._retired if (each_id, each_pid) == (worker_id, pid)), None
+        )
 
     def _forget(self, worker: WorkerRecord) -> None:
         self._kill_at_s.pop(worker.id, None)
