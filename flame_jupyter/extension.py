@@ -16,12 +16,12 @@ from IPython.core.error import UsageError
 from IPython.core.extensions import ExtensionManager
 
 from flame_jupyter.calls.interrupts import CellWaits
-from flame_jupyter.display.views.preferences import prefer
 from flame_jupyter.magics.complete import matcher_for
 from flame_jupyter.magics.ipython import FlameMagics
 from flame_jupyter.notebook import Notebook
 from flame_jupyter.output import say
 from flame_jupyter.project.location import working_directory
+from flame_jupyter.settings.preferences import prefer
 from flame_jupyter.tracebacks.collect import install_renderer, short_interrupts, shorten
 from flame_jupyter.tracebacks.hints import hint_for
 from flamepy.front_ends import NEEDED, hiding_files, kernel_problem, show_progress_with

@@ -20,7 +20,6 @@ from flame_jupyter.export.capture import Capture
 from flame_jupyter.export.exports import Exports
 from flame_jupyter.lines import RunnerLine
 from flame_jupyter.output import say
-from flame_jupyter.project.dry_run import PackagePlan, limit_of
 from flame_jupyter.project.jupyter_server import path_from_server
 from flame_jupyter.project.location import (
     MAX_UNASKED_FILES,
@@ -35,13 +34,14 @@ from flame_jupyter.project.location import (
 from flame_jupyter.project.named_runners import different_option, runner_called, with_defaults
 from flame_jupyter.project.requirements import dependencies_of
 from flame_jupyter.service.registry import Services
-from flame_jupyter.service.runner_status import Status, status_of
 from flame_jupyter.service.staleness import StalenessWatch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from flame_jupyter.project.contexts import ContextTable
+    from flame_jupyter.project.dry_run import PackagePlan
+    from flame_jupyter.service.runner_status import Status
     from flame_jupyter.settings.traits import FlameTraits
     from flamepy import FlameContext, ObjectFuture
     from flamepy.packaging import PackageOptions, Packager
@@ -160,7 +160,7 @@ class Notebook:
         return [] if self.runner is None else self.runner.unfinished()
 
     def _tell_what_ends(self) -> None:
-        """The kernel, or the terminal, ends: say which calls end with it, that nobody has waited for."""
+        """The kernel, or the terminal, ends: say which calls end with it, that were not waited for."""
         if number := self.unfinished_calls():
             calls, them = ("1 call", "it") if number == 1 else (f"{number} calls", "them")
             self._say_at_the_end(
@@ -229,7 +229,7 @@ class Notebook:
         )
 
     def place(self) -> NotebookPlace | None:
-        """This notebook's file, as far as anybody tells it. The server is asked once, and again by each start."""
+        """This notebook's file, as far as it is told. The server is asked once, and again by each start."""
         if self._place is None:
             self._place = notebook_place(self.shell.user_ns, os.environ, working_directory(), path_from_server)
         return self._place
@@ -243,10 +243,14 @@ class Notebook:
         return (*self.settings.exclude, *line.exclude, *own)
 
     def status(self) -> Status:
+        from flame_jupyter.service.runner_status import status_of
+
         return status_of(self.runner, self.services.views())
 
     def plan(self, line: RunnerLine) -> PackagePlan:
         """What a package would hold. Reads no contents. Raises UsageError, PackageError."""
+        from flame_jupyter.project.dry_run import PackagePlan
+
         self._refresh_settings(line)
         root = self.root(line.root)
         rows = self._archives().dry_run(root.path, self._rules(line))
@@ -342,7 +346,7 @@ class Notebook:
         return self._packager
 
     def _check_size(self, root: ProjectRoot, line: RunnerLine) -> None:
-        """Refuse, before anything is read, what is over the limit, or what nobody can have meant."""
+        """Refuse, before anything is read, what is over the limit, or what cannot have been meant."""
         limit_bytes = self._limit_bytes(line)
         plan = self.plan(line)
         if plan.nbytes > limit_bytes:
@@ -354,6 +358,8 @@ class Notebook:
             )
 
     def _limit_bytes(self, line: RunnerLine) -> int:
+        from flame_jupyter.project.dry_run import limit_of
+
         return limit_of(line.max_size or self.settings.max_package_size)
 
 

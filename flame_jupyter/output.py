@@ -17,7 +17,7 @@ def say(text: str) -> None:
 
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn as if the nearest line that is the user's own had done it."""
-    level = 2  # whoever called us
+    level = 2  # our caller
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
         frame = frame.f_back

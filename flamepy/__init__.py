@@ -156,5 +156,5 @@ def _version() -> str:
 
     try:
         return metadata.version("flame-jupyter")
-    except metadata.PackageNotFoundError:  # imported from a source tree that nobody installed
+    except metadata.PackageNotFoundError:  # imported from a source tree that was not installed
         return "0+unknown"

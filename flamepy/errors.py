@@ -2,7 +2,7 @@
 """Every error that flamepy raises on purpose: one root, one class per cause, each message ends with the cure.
 
 The class says who can fix it. ``args`` are the constructor's arguments, so that every error survives
-pickling; whoever raises keeps the foreign cause with ``from``.
+pickling; the code that raises keeps the foreign cause with ``from``.
 """
 
 from __future__ import annotations

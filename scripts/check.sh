@@ -7,6 +7,10 @@ failed=
 
 "$venv/bin/ruff" format --check --quiet --output-format concise . || failed="$failed format (make fix mends it)"
 "$venv/bin/ruff" check --quiet --output-format concise . || failed="$failed lint"
+"$venv/bin/oxlint" --deny-warnings --format unix flame_jupyter >"$venv/.oxlint" 2>&1 || {
+    cat "$venv/.oxlint"
+    failed="$failed JavaScript"
+}
 "$venv/bin/mypy" --no-error-summary || failed="$failed types"
 arrows=$("$venv/bin/lint-imports" --no-logo 2>&1) || {
     echo "$arrows"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What calls print, in the output of the cell that made them, for users who ask for that (the trait ``echo_logs``).
 
-Where a person watches it is a pane below the cell, which follows the calls also after the cell has ended. A program
+Where a person watches it is a output below the cell, which follows the calls also after the cell has ended. A program
 that executes the notebook, and a terminal, show only what is printed while a cell runs: there each call is told when
 it has ended, at the next wait of a cell, at its end, or at the beginning of the next one.
 """
@@ -38,7 +38,7 @@ class Echo:
         self._say = say
         self._followed: WeakSet[ObjectFuture] = WeakSet()
         self._pending: dict[int, tuple[ObjectFuture, EchoSource | None]] = {}
-        self._pane: EchoSource | None = None
+        self._output: EchoSource | None = None
         self._has_looked = False
         self._lock = threading.Lock()
         self._ended: list[str] = []
@@ -58,10 +58,10 @@ class Echo:
         if not isinstance(future, ObjectFuture) or future in self._followed:
             return
         self._followed.add(future)
-        pane = self._pane_here()
-        if pane is not None:
-            pane.begin(future)
-        self._pending[future.id] = future, pane
+        output = self._output_here()
+        if output is not None:
+            output.begin(future)
+        self._pending[future.id] = future, output
         future.add_done_callback(self._end)
 
     def waited(self, futures: Iterable[ObjectFuture]) -> None:
@@ -76,9 +76,9 @@ class Echo:
             made = [future for future, _ in list(self._pending.values())]
             self._look_at([*made, *futures_in(self._shell.user_ns.values())])
         self._tell(is_last=True)
-        if self._pane is not None:
-            self._pane.close()
-            self._pane = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
     def _look_at(self, futures: Iterable[ObjectFuture]) -> None:
         for each in futures:
@@ -86,16 +86,16 @@ class Echo:
             if each.done():  # its callbacks may still be on their way
                 self._end(each)
 
-    def _pane_here(self) -> EchoSource | None:
-        """The pane of the running cell, shown with its first call; None where nobody watches, and in other threads."""
+    def _output_here(self) -> EchoSource | None:
+        """The output of the running cell, shown with its first call; None where no person watches."""
         if threading.current_thread() is not threading.main_thread():
             return None
         if not self._has_looked:
             from flame_jupyter.display import show_echo
 
             self._has_looked = True
-            self._pane = show_echo(self._shell, self._limit_chars(), only_stderr=self._wanted() == "stderr")
-        return self._pane
+            self._output = show_echo(self._shell, self._limit_chars(), only_stderr=self._wanted() == "stderr")
+        return self._output
 
     def _end(self, future: ObjectFuture) -> None:
         """Once for each call, in whichever thread comes first."""
@@ -104,10 +104,10 @@ class Echo:
         followed = self._pending.pop(future.id, None)
         if followed is None:
             return
-        _, pane = followed
+        _, output = followed
         block = block_of(future, self._limit_chars(), only_stderr=self._wanted() == "stderr")
-        if pane is not None:
-            pane.end(future, block)
+        if output is not None:
+            output.end(future, block)
         elif block:
             with self._lock:
                 if self._ended_chars and self._ended_chars + len(block) > self._limit_chars():

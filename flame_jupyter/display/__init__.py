@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.views.mode import Settings, is_voila
-from flame_jupyter.display.views.preferences import preferences_of
+from flame_jupyter.settings.preferences import preferences_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -106,7 +106,7 @@ def progress(
     source = Progress(listed, group, leave=leave)
     for future in source.pending():
         future.add_done_callback(lambda ended: manager.wake() if ended.state != "succeeded" else None)
-    manager.show_pane(source, after_s=APPEARS_S, is_awaited=True)
+    manager.show_live_output(source, after_s=APPEARS_S, is_awaited=True)
 
 
 def inspect(future: ObjectFuture) -> Inspector:
@@ -121,14 +121,14 @@ def inspect(future: ObjectFuture) -> Inspector:
 
 def show_panel(shell: InteractiveShell, panel: Panel) -> None:
     """Display the status of a Runner in the output of the running cell."""
-    _manager_of(shell).show_pane(panel)
+    _manager_of(shell).show_live_output(panel)
 
 
 def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     """Display in the output of the running cell how many parts of a stream were taken, and how it ended."""
     from flame_jupyter.display.sources.stream import StreamSource
 
-    _manager_of(shell).show_pane(StreamSource(stream), is_followed=True)
+    _manager_of(shell).show_live_output(StreamSource(stream), is_followed=True)
 
 
 def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = False) -> EchoSource | None:
@@ -139,7 +139,7 @@ def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = 
     if not manager.is_watched or is_voila():
         return None
     source = EchoSource(limit_chars, only_stderr=only_stderr)
-    manager.show_pane(source, is_plain=True)
+    manager.show_live_output(source, is_plain=True)
     return source
 
 

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def export_notebook(notebook: Path, directory: Path) -> list[Path]:
     """Write the modules of a notebook; all or none. Returns their files.
 
-    A file that somebody wrote by hand is left alone: UsageError. Raises UnreadableNotebook, SyntaxError, OSError too.
+    A file that was written by hand is left alone: UsageError. Raises UnreadableNotebook, SyntaxError, OSError too.
     """
     modules = saved_modules(notebook, None)
     if not modules:

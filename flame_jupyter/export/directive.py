@@ -43,7 +43,7 @@ def directive_of(cell: str) -> Directive | None:
 
 
 def saved_directive_of(cell: str) -> Directive | None:
-    """The same for a cell that nobody runs, of a notebook on the disk: there ``%%flame_export`` is text as well."""
+    """The same for a cell that is not run, of a notebook on the disk: there ``%%flame_export`` is text as well."""
     first, _, body = cell.lstrip("\n").partition("\n")
     if found := _EXPORT_MAGIC.match(first):
         return Directive(found["module"], body, 2)

@@ -17,7 +17,7 @@ from IPython.core.error import UsageError
 from flame_jupyter.export.cells import ExportedCell
 
 DEFAULT_MODULE = "notebook_cells"
-MARK = "# Exported from cells of"  # what a file begins with that nobody has written by hand
+MARK = "# Exported from cells of"  # what a file begins with that was not written by hand
 _TAKEN = frozenset({"flamepy", "flame_jupyter", "IPython", "__init__", "__main__"})
 
 

@@ -22,15 +22,15 @@ from flame_jupyter.export.directive import Directive
 from flame_jupyter.export.module import DEFAULT_MODULE
 from flame_jupyter.lines import ExportLine, RunnerLine, ServiceLine
 from flame_jupyter.output import say
-from flame_jupyter.project.dry_run import PackagePlan
-from flame_jupyter.service.service_table import ServiceTable
 
 if TYPE_CHECKING:
     from flame_jupyter.display.sources.inspector import Inspector
     from flame_jupyter.export.table import CellTable
     from flame_jupyter.notebook import Notebook
     from flame_jupyter.project.contexts import ContextTable
+    from flame_jupyter.project.dry_run import PackagePlan
     from flame_jupyter.reports.doctor import Checkup
+    from flame_jupyter.service.service_table import ServiceTable
     from flamepy import ObjectFuture, Runner
     from flamepy.runner import RunnerService
 
@@ -136,6 +136,8 @@ class _Commands:
             display(self.notebook.runner or self.notebook.status())
 
     def services(self) -> ServiceTable:
+        from flame_jupyter.service.service_table import ServiceTable
+
         if self.notebook.runner is None:
             return ServiceTable(tuple(self.notebook.services.views()))
         return self.notebook.status().services

@@ -91,7 +91,7 @@ def project_root(
 
     is_scripted: nbconvert, papermill or the like runs the notebook; what a server said of it to the program that
     started them may be about another one, so the working directory counts unless one lies in the other.
-    Raises UsageError when it is no directory, or when nobody chose it and it is a home directory or ``/``.
+    Raises UsageError when it is no directory, or when it was not chosen and is a home directory or ``/``.
     """
     named = [("--root", option), (configured_by, configured), (ROOT_VARIABLE, environ.get(ROOT_VARIABLE))]
     for source, value in named:
@@ -115,7 +115,7 @@ def project_root(
 
 
 def own_checkouts(root: Path, import_path: Sequence[str]) -> tuple[str, ...]:
-    """What to leave out below ``root`` of a checkout of this very project, which nobody means to send to workers.
+    """What to leave out below ``root`` of a checkout of this very project, which is not meant for workers.
 
     import_path: where workers import from. What they could import from nowhere else stays in.
     """

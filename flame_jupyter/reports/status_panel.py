@@ -65,7 +65,7 @@ class _Asker:
         """Now and then; at once when the package is another one: what was said of the old one is not true of it."""
         runner, now_s = self._notebook.runner, monotonic_s()
         if runner is not None and (now_s >= self._stale_due_s or sha != self._sha):
-            self._changed, self._sha = runner.drift(), sha
+            self._changed, self._sha = runner.stale_files(), sha
             self._stale_due_s = now_s + DRIFT_EVERY_S
 
     def _package(self, status: Status) -> str:

@@ -16,7 +16,6 @@ from flame_jupyter.service.record import ServiceRecord
 from flame_jupyter.service.remote_handle import NoObject, TravelledClass, TravelledHandle
 from flame_jupyter.wording import size_text
 from flamepy.errors import InvalidArgument, InvalidState
-from flamepy.front_ends import described, signature_of_method
 
 if TYPE_CHECKING:
     from flamepy.runner import ObjectFuture
@@ -66,6 +65,8 @@ class ServiceHandle:
         if record.kind != "instance":
             attributes["__wrapped__"] = record.local  # and so are signatures, and the source that ?? shows
             attributes["__call__"] = _Call(_signature_of(record.local), functools.partial(self._called, record))
+        from flamepy.front_ends import described
+
         for name in methods_of(record.local):
             doc = getattr(getattr(record.local, name, None), "__doc__", None)
             attributes[name] = described(HandleMethod, doc)(record, name)
@@ -191,6 +192,8 @@ class HandleMethod:
         self._record = record
         self._name = name
         owner = record.local if inspect.isclass(record.local) else type(record.local)
+        from flamepy.front_ends import signature_of_method
+
         self.__signature__ = signature_of_method(owner, name)
         self.__dict__["__call__"] = _Call(self.__signature__, functools.partial(_called_method, record, name))
         self.__origin__ = self.__wrapped__ = getattr(owner, name, None)  # what help() is about, and the source
@@ -226,6 +229,8 @@ def handle_for(record: ServiceRecord) -> ServiceHandle:
             f"{record.name}.{hidden[0]}() cannot be called through the service, because {record.variable}.{hidden[0]} "
             "is the original: rename the method."
         )
+    from flamepy.front_ends import described
+
     kinds = {"function": FunctionHandle, "class": ClassHandle}
     handle: ServiceHandle = described(kinds.get(record.kind, ServiceHandle), record.local.__doc__)(record)
     return handle

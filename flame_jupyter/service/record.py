@@ -64,19 +64,19 @@ class ServiceRecord:
 
         return "" if self.service is None else view_of(self.service).session_id
 
-    def changed_modules(self, drift: Sequence[str] | None = None) -> list[str]:
+    def changed_modules(self, stale: Sequence[str] | None = None) -> list[str]:
         """Python files that it uses and that are not what its session runs with.
 
         Data files do not count: they are read anew by every new service.
 
-        drift: of its Runner, where that is known.
+        stale: files of its Runner that have changed, where that is known.
         """
         if self.service is None:
             return []
-        drift = self.runner.drift() if drift is None else drift
+        stale = self.runner.stale_files() if stale is None else stale
         now = modules_of(self.runner)
         changed = {path for path in now.keys() | self.modules.keys() if now.get(path) != self.modules.get(path)}
-        changed.update(path for path in drift if _is_module(path))
+        changed.update(path for path in stale if _is_module(path))
         return (
             sorted(changed.intersection(self._used_of(changed | now.keys() | self.modules.keys()))) if changed else []
         )

@@ -30,7 +30,6 @@ from flame_jupyter.service.handle import NotServed, ServiceHandle, ServiceRedefi
 from flame_jupyter.service.messages import FORCED, ready_text, reason_text, redefined_text, stale_text
 from flame_jupyter.service.record import ServiceRecord
 from flame_jupyter.service.remote_handle import TravelledHandle
-from flame_jupyter.service.service_table import ServiceStatus
 from flame_jupyter.service.staleness import StalenessWatch
 from flame_jupyter.tracebacks.cell_index import CodeIndex
 from flame_jupyter.wording import listed
@@ -39,6 +38,7 @@ from flamepy.errors import InvalidArgument, InvalidState
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from flame_jupyter.service.service_table import ServiceStatus
     from flamepy.runner import Runner, RunnerService
 
 
@@ -46,10 +46,10 @@ class Services:
     """The services of one notebook, by the variable that holds the handle."""
 
     def __init__(
-        self, shell: InteractiveShell, drift: StalenessWatch, after_call: Callable[[object], None] = lambda _: None
+        self, shell: InteractiveShell, staleness: StalenessWatch, after_call: Callable[[object], None] = lambda _: None
     ) -> None:
         self._shell = shell
-        self._staleness = drift
+        self._staleness = staleness
         self._after_call = after_call
         self._records: dict[str, ServiceRecord] = {}
         self._draining: list[ServiceRecord] = []
@@ -139,6 +139,8 @@ class Services:
 
     def views(self) -> list[ServiceStatus]:
         """Every service for displays, those that are draining last. From any thread: a panel asks while one closes."""
+        from flame_jupyter.service.service_table import ServiceStatus
+
         shown = [ServiceStatus.of(each) for each in list(self._records.values())]
         return shown + [ServiceStatus.of(each, is_draining=True) for each in list(self._draining)]
 
@@ -150,10 +152,9 @@ class Services:
         def open_object(execution_object: Any) -> RunnerService:
             # what calling the handle of a class makes is one object, however the class itself is served
             is_itself = execution_object is local
-            with warnings.catch_warnings():
-                # it would name the service that this one replaces too; we say ourselves which are left
-                warnings.simplefilter("ignore", StaleCodeWarning)
-                return runner.service(
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                service = runner.service(
                     execution_object,
                     autoscale=line.autoscale if is_itself else None,
                     warmup=line.warmup if is_itself else min(line.warmup, 1),
@@ -161,6 +162,11 @@ class Services:
                     name=shown,
                     retries=line.retries if is_itself else 0,
                 )
+            for each in caught:
+                # stale code: it would name the service that this one replaces too; we say ourselves which are left
+                if not issubclass(each.category, StaleCodeWarning) and is_itself:
+                    warn_user(str(each.message), each.category)
+            return service
 
         from flamepy.runner import StaleCodeWarning
 
@@ -239,7 +245,7 @@ class Services:
 
         @functools.cache
         def stale_files_of(runner: Runner) -> list[str]:  # it looks at every file
-            return runner.drift()
+            return runner.stale_files()
 
         for each in self._records.values() if self._staleness.tells else ():
             if changed := each.source.calls_other_than(current) + each.changed_modules(stale_files_of(each.runner)):
@@ -252,7 +258,7 @@ class Services:
         if package is not None:
 
             def is_shipped(path: str) -> bool:  # also what was added since; looking for that takes longer
-                return path in package.identities or path in runner.drift()
+                return path in package.identities or path in runner.stale_files()
 
             check_importable(source.modules, package.root, is_shipped, import_path_of_workers())
 

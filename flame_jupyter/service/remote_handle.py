@@ -26,7 +26,7 @@ class TravelledHandle:
 
     @functools.cached_property
     def local(self) -> Any:
-        """Read when somebody asks for it."""
+        """Read when it is asked for."""
         if isinstance(self._original, str):
             from flamepy.errors import InvalidState
 

@@ -69,7 +69,7 @@ class Status:
     services: ServiceTable = field(default_factory=lambda: ServiceTable(()))
 
     def start_text(self) -> str:
-        """What the first service says, to somebody who has never seen this: what runs where, with which files."""
+        """What the first service says, to a user who has never seen this: what runs where, with which files."""
         who = "Flame: the workers of the engine that runs this notebook."
         if self.workers is not None:
             who = f"Flame: {counted(self.workers.limit, 'worker')} on this machine."

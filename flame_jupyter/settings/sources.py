@@ -25,7 +25,7 @@ _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false":
 
 
 class SettingsWarning(UserWarning):
-    """Somebody wrote a setting that does not exist."""
+    """A setting was written that does not exist."""
 
 
 class SettingValue(NamedTuple):

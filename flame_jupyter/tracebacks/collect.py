@@ -204,7 +204,7 @@ def collected(
 ) -> ShownFailure:
     """Look up what is shown of ``error``: cells for the worker's frames, and the cell lines that led here.
 
-    Of an error that no worker raised, the lines that led here are all there is: our own frames help nobody.
+    Of an error that no worker raised, the lines that led here are all there is: our own frames do not help.
     """
     from flamepy.errors import InvalidArgument, InvalidState, TaskFailed
 

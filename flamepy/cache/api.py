@@ -11,7 +11,7 @@ from flamepy.core.cache import ObjectRef
 
 
 class Value(Protocol):
-    """An encoded value, wherever it lies: read only when somebody asks for it."""
+    """An encoded value, wherever it lies: read only when it is asked for."""
 
     @property
     def nbytes(self) -> int:

@@ -22,7 +22,7 @@ _HEAD = struct.Struct("<BIQ")  # 1 = in a segment; number of buffers; bytes in p
 _LENGTH = struct.Struct("<Q")
 
 
-@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; no code changes it
 class Blob:
     """data: everything in place when ``segment`` is None; lengths: of the pickle stream and of each buffer."""
 

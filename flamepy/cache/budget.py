@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class SegmentBudget:
-    """Knows segments by weak references only: a value that nobody holds any more counts no more. Thread-safe.
+    """Knows segments by weak references only: a value that is not held any more counts no more. Thread-safe.
 
     limit_bytes: None = no limit. spill_directory: None = the temporary directory.
     """

@@ -2,7 +2,7 @@
 """Private mappings that are kept for a moment: the next call may get the same big argument.
 
 Mapping 100 MB, touching it and unmapping it again costs a worker about 7 ms; seeing that a mapping is as good as new
-costs less than one. It is as good as new when nobody refers to it any more and nobody has written into it: a page
+costs less than one. It is as good as new when nothing refers to it any more and nothing was written into it: a page
 that was written is the process's own, and the kernel tells that apart from a page of the file.
 """
 
@@ -42,7 +42,7 @@ class KeptMappings:
         return len(self._kept)
 
     def map(self, segment: Segment) -> memoryview:
-        """A private, writable view of the segment that nobody else has."""
+        """A private, writable view of the segment that is the caller's alone."""
         if segment.nbytes < KEEP_FROM_BYTES:
             return segment.map_private()
         status = os.fstat(segment.fileno())

@@ -2,7 +2,7 @@
 """Memory of dropped segments, kept for a moment: writing into it takes a third of writing into new memory.
 
 100 MB take 14 ms instead of 31 to 48: the kernel need not find pages. A segment may be written anew only when
-nobody can see it any more: no process has it open or mapped, and it is in no socket. The kernel knows, and tells when
+it cannot be seen any more: no process has it open or mapped, and it is in no socket. The kernel knows, and tells when
 it is asked for a write lease (fcntl(2), F_SETLEASE), which it gives to the only one who has a file open. So nothing is
 counted here, and a process that was killed, or forked, changes nothing.
 """
@@ -61,7 +61,7 @@ class MemfdPool:
         self._owners.append(owner)
 
     def remove_owner(self, owner: Callable[[], object]) -> None:
-        """Nobody is there any more who calls ``trim`` for this owner."""
+        """This owner does not call ``trim`` any more."""
         self._owners.remove(owner)
         if not self._owners:
             self.clear()
@@ -75,7 +75,7 @@ class MemfdPool:
             return
         kept = PooledMemfd(counted, memory.nbytes, memory.pid)
         self._given.append(_Kept(kept, monotonic_s()))
-        if self._lock.acquire(blocking=False):  # else whoever holds it, maybe this very thread, does the rest
+        if self._lock.acquire(blocking=False):  # else its holder, maybe this very thread, does the rest
             try:
                 self._settle(KEEP_AT_MOST_BYTES, 0.0)
             finally:
@@ -85,7 +85,7 @@ class MemfdPool:
                 owner()
 
     def acquire(self, nbytes: int) -> PooledMemfd | None:
-        """Memory for ``nbytes`` that nobody else can see; None when there is none. It is the caller's to close."""
+        """Memory for ``nbytes`` that no other process can see; None when there is none. It is the caller's to close."""
         with self._lock:
             self._settle(KEEP_AT_MOST_BYTES, 0.0)
             fitting = (kept for kept in self._kept if nbytes <= kept.memory.nbytes <= nbytes * _SPARE)
@@ -175,11 +175,11 @@ def _opened_anew(fd: int) -> int | None:
 
 def _is_alone(fd: int) -> bool:
     try:
-        # whoever opens the file while the lease is held has a signal sent to us: not SIGIO, which would end the process
+        # who opens the file while the lease is held has a signal sent to us: not SIGIO, which would end the process
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except (OSError, AttributeError):  # somebody has it; or no leases for memory, or none on this system
+    except (OSError, AttributeError):  # a process has it; or no leases for memory, or none on this system
         return False
     return True
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared memory that leaves nothing behind: an anonymous file that lives as long as somebody holds it.
+"""Shared memory that leaves nothing behind: an anonymous file that lives as long as a process holds it.
 
 On Linux a segment is a memfd: it has no name, is not limited by the size of /dev/shm, and its pages go when
 the last descriptor and the last mapping are gone, however their owners ended. Where memory is full, and where
@@ -24,7 +24,7 @@ from flamepy.errors import FlameError, FlameErrorCode
 Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
 
 _FULL = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EDQUOT, errno.EFBIG})
-# Between the look at a segment's descriptor and the use of its number nobody may close it: the number could be another
+# Between the look at a segment's descriptor and the use of its number it must stay open: the number could be another
 # file's by then. Re-entrant, because the garbage collector may close a segment inside any statement.
 _descriptors = threading.RLock()
 
@@ -73,13 +73,13 @@ class Segment:
             return self._fd >= 0 and os.fstat(self._fd).st_dev == memory_device()
 
     def map_private(self) -> memoryview:
-        """Map the segment copy-on-write: writing into the view never fails, and nobody else ever sees it."""
+        """Map the segment copy-on-write: writing into the view never fails, and no other process ever sees it."""
         if self.nbytes == 0:  # an empty file cannot be mapped
             return memoryview(bytearray())
         return memoryview(self._map(mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE))
 
     def view_for_comparison(self) -> memoryview:
-        """A view of the content, mapped once for all comparisons with it: nobody may write into it."""
+        """A view of the content, mapped once for all comparisons with it: it must not be written into."""
         view = self._comparable
         if view is None:
             view = self._comparable = self.map_private()

@@ -34,6 +34,7 @@ def session_spec(attributes: SessionAttributes) -> SessionSpec:
         is_stateful=_has_state(data),
         min_instances=attributes.min_instances,
         max_instances=attributes.max_instances,
+        warmup=attributes.min_instances,
         resreq=attributes.resreq,
         name=attributes.application,
         common_data=data,

@@ -18,10 +18,11 @@ from flamepy.core.names import short_name
 from flamepy.core.resources import ResourceRequirement
 from flamepy.core.session import SessionAttributes, SessionView
 from flamepy.core.task import Task
-from flamepy.engine.api import Call, Engine, WorkerView
+from flamepy.engine.api import Call, Capability, Engine, SessionSpec, WorkerView
 from flamepy.engine.completion import Completion
 from flamepy.engine.current import current_engine
 from flamepy.engine.select import no_cluster
+from flamepy.engine.unsupported import warn_if_unsupported
 from flamepy.errors import InvalidArgument, InvalidState
 
 if TYPE_CHECKING:
@@ -74,11 +75,11 @@ class Connection:
     def create_session(self, attrs: SessionAttributes) -> Session:
         """Raises NotFound (application), AlreadyExists (session id), InvalidArgument (common data)."""
         session_id = short_name(attrs.application) if attrs.id is None else attrs.id
-        return self._session(self._engine.sessions.create(session_id, session_spec(attrs)))
+        return self._session(self._engine.sessions.create(session_id, self._spec(attrs)))
 
     def open_session(self, session_id: str, spec: SessionAttributes | None = None) -> Session:
         """The session of that name; with ``spec``, made if there is none. Raises NotFound, InvalidArgument (closed)."""
-        return self._session(self._engine.sessions.open(session_id, None if spec is None else session_spec(spec)))
+        return self._session(self._engine.sessions.open(session_id, None if spec is None else self._spec(spec)))
 
     def list_sessions(self) -> list[Session]:
         return [self._session(view) for view in self._engine.sessions.list()]
@@ -90,6 +91,13 @@ class Connection:
     def close_session(self, session_id: str) -> Session:
         """No new tasks in it; waiting ones are cancelled. Idempotent. Raises NotFound."""
         return self._session(self._engine.sessions.close(session_id))
+
+    def _spec(self, attrs: SessionAttributes) -> SessionSpec:
+        if attrs.resreq is not None:
+            warn_if_unsupported(self._engine.info, Capability.RESOURCES, "resreq", stacklevel=3)
+        if attrs.batch_size != 1:
+            warn_if_unsupported(self._engine.info, Capability.BATCHES, f"batch_size={attrs.batch_size}", stacklevel=3)
+        return session_spec(attrs)
 
     def _session(self, view: SessionView) -> Session:
         return Session(self, self._engine, view)

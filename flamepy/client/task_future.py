@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The future of a plain task. The engine only wakes it; its output is read, and copied, where somebody asks."""
+"""The future of a plain task. The engine only wakes it; its output is read, and copied, where it is asked for."""
 
 from __future__ import annotations
 

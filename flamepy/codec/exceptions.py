@@ -63,7 +63,7 @@ def attributes_of(error: BaseException) -> dict[str, Any]:
 
 
 def bare(cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
-    """An instance without running the user's ``__new__`` and ``__init__``, whose arguments nobody knows."""
+    """An instance without running the user's ``__new__`` and ``__init__``, whose arguments are not known."""
     in_c: type = cls
     while in_c.__flags__ & _HEAP_TYPE:  # along the bases that decide the layout: Python allows only their __new__
         assert in_c.__base__ is not None

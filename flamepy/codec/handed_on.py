@@ -4,7 +4,7 @@
 multiprocessing pickles functions and classes as names, to be found in ``__main__``: its children are copies of their
 parent, or run the script again. A worker's ``__main__`` is empty. So in a worker, and in the processes below it, code
 of the script goes as a token, by which a process finds what it has (a forked child inherits it, with all that the
-call has done to it), together with the code by value, for whoever does not have it.
+call has done to it), together with the code by value, for a process that does not have it.
 
 Plain pickle, of the user or of a library, finds functions and classes of the script in ``__main__`` too, as long as
 they are used: they are not held there, because they may hold much themselves.
@@ -169,7 +169,7 @@ def _reducer_override(pickler: Any, value: Any) -> Any:
 
 
 def _encoded(value: Any, table: MutableMapping[Any, Any]) -> bytes | str:
-    """The code by value; or why that is not possible, for whoever does not have it."""
+    """The code by value; or why that is not possible, for a process that does not have it."""
     try:
         with io.BytesIO() as file:
             _Pickler(file, table).dump(value)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; no code changes it
 class Payload:
     """data: a pickle stream (protocol 5); buffers: the big buffers that were left out of it, in order, flat bytes."""
 

@@ -113,7 +113,7 @@ def decode(payload: Payload, dependencies: Sequence[object] = ()) -> object:
 
 
 def placeholder(dependency: object) -> tuple[Callable[[int], object], tuple[int]] | None:
-    """For ``__reduce__`` of a future: what to leave in the stream; None when nobody collects in this thread."""
+    """For ``__reduce__`` of a future: what to leave in the stream; None when this thread collects none."""
     dependencies = _thread.dependencies
     if dependencies is None:
         return None

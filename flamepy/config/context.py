@@ -72,7 +72,7 @@ def configured_fields(path: str | os.PathLike[str] | None, environ: Mapping[str,
 
 
 def document_at(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Section | None:
-    """The configuration file, parsed; None when there is none and nobody named one. Raises InvalidConfig."""
+    """The configuration file, parsed; None when there is none and none was named. Raises InvalidConfig."""
     named = os.fspath(path) if path is not None else environ.get(CONF_VARIABLE)
     file = _expanded(named) if named else _default_file()
     text = None if file is None else _read(file, is_optional=not named)

@@ -18,7 +18,7 @@ _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class FlameConfigWarning(UserWarning):
-    """The configuration holds something that nobody reads."""
+    """The configuration holds something that is never read."""
 
 
 def did_you_mean(wrong: str, known: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 """The seam between those who make calls and those who run them.
 
 An engine moves bytes: values are encoded above it (runner) and decoded in the worker and in ``ObjectFuture.get``. A
-second engine is a directory that implements ``Engine``, not a set of ifs: whoever needs more than every engine has
+second engine is a directory that implements ``Engine``, not a set of ifs: code that needs more than every engine has
 looks for a ``Capability``, and says in one sentence what happens without it.
 """
 
@@ -36,12 +36,14 @@ class Capability(Enum):
     """What an engine may be able to do beyond what every engine does. The value says it in words.
 
     RESIZE: ``Engine.resize``. LIVE_OUTPUT: ``Engine.output`` tells of a call that runs. CANCEL_RUNNING: ``cancel``
-    ends a call that has begun.
+    ends a call that has begun. RESOURCES: ``SessionSpec.resreq`` is heeded. BATCHES: so is ``batch_size``.
     """
 
     RESIZE = "change how many workers run calls"
     LIVE_OUTPUT = "show what a call prints while it runs"
     CANCEL_RUNNING = "end a call that has begun"
+    RESOURCES = "give each worker the resources that a service asks for"
+    BATCHES = "hand out the tasks of a session in batches"
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class Engine(Protocol):
 
     @property
     def worker_limit(self) -> int | None:
-        """How many workers may run calls at one time; None = somebody else decides that."""
+        """How many workers may run calls at one time; None = another process decides that."""
         ...
 
     def resize(self, workers: int) -> None:

@@ -14,7 +14,7 @@ from flamepy.core.task import TaskState
 from flamepy.errors import FlameError
 
 
-@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; no code changes it
 class Outcome:
     """How a call ended. Exactly one of value, failure, error is set.
 

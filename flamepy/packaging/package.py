@@ -110,7 +110,7 @@ class Packager:
             extra=extra,
         )
 
-    def drift(self, package: Package) -> list[str]:
+    def stale_files(self, package: Package) -> list[str]:
         """Paths that were added, removed or changed since ``package`` was made, sorted. Touched is not changed.
 
         Looks at the directory alone; what the caller gave as ``extra`` the caller knows.

@@ -22,7 +22,7 @@ from flamepy.packaging.selection.limits import format_bytes
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 10  # of others that remove what they, and nobody else, use, each in the instant after we have looked
+_ATTEMPTS = 10  # of others that remove what they alone use, each in the instant after we have looked
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -119,7 +119,7 @@ class FileStorage:
             with contextlib.ExitStack() as undo:
                 undo.callback(os.close, fd)
                 with contextlib.suppress(OSError):  # some file systems know no locks: there nothing is removed
-                    fcntl.flock(fd, fcntl.LOCK_SH)  # waits only for the instant in which somebody removes it
+                    fcntl.flock(fd, fcntl.LOCK_SH)  # waits only for the instant in which another process removes it
                 if not _is_at(target, fd):
                     return False
                 self._in_use[target] = fd
@@ -180,7 +180,7 @@ def _give_name(part: Path, target: Path) -> None:
 def _remove_unless_used(target: Path, fd: int) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # somebody uses it, or nobody can know
+    except OSError as error:  # a process uses it, or that cannot be known
         logger.debug("package kept path=%s reason=%s", target, error)
         return
     if _is_at(target, fd):

@@ -14,7 +14,7 @@ from flamepy.errors import PackageError
 
 
 class Workspace:
-    """given: a directory that exists and that somebody else removes; None = a temporary one, made when first needed."""
+    """given: a directory that exists and that its owner removes; None = a temporary one, made when first needed."""
 
     def __init__(self, given: Path | None) -> None:
         self._given = given

@@ -18,7 +18,7 @@ FDS_PER_PACKET = 250  # the kernel takes at most 253 (SCM_MAX_FD)
 OUTPUT_ON_DISK_BYTES = 4 * 1024 * 1024  # beyond it all but the end of a worker's output is dropped
 OUTPUT_TAIL_BYTES = 64 * 1024  # what is kept of one call's output: the end is what people need
 
-# Waking a process on another processor takes 20 us and more, several times what a small call takes. Whoever got its
+# Waking a process on another processor takes 20 us and more, several times what a small call takes. Who got its
 # last message within HOT_S looks for the next one for SPIN_S before it sleeps; who waits for longer sleeps at once.
 HOT_S = 150e-6
 SPIN_S = 80e-6

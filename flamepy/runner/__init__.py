@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flamepy.engine.environment import EnvironmentWarning as EnvironmentWarning
+    from flamepy.engine.unsupported import UnsupportedOptionWarning as UnsupportedOptionWarning
     from flamepy.runner.runner import Runner as Runner
     from flamepy.runner.runner import StaleCodeWarning as StaleCodeWarning
     from flamepy.runner.service.attaching import OpenService as OpenService
@@ -33,6 +34,7 @@ _HOMES = {
     "ConstructorNeedsArguments": "service.interface",
     "UnknownMethod": "service.interface",
     "EnvironmentWarning": "flamepy.engine.environment",
+    "UnsupportedOptionWarning": "flamepy.engine.unsupported",
     "ObjectFuture": "waiting.object_future",
     "ObjectFutureIterator": "waiting.iterators",
     "ObjectStream": "service.object_stream",

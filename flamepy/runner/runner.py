@@ -20,9 +20,10 @@ from flamepy.core.cache import ObjectKey, ObjectRef
 from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
 from flamepy.core.session import SessionView
-from flamepy.engine.api import Engine, SessionSpec, WorkerView
+from flamepy.engine.api import Capability, Engine, SessionSpec, WorkerView
 from flamepy.engine.current import engine_for, warn_of_differences
 from flamepy.engine.select import is_inside_worker
+from flamepy.engine.unsupported import warn_if_unsupported
 from flamepy.errors import CallTimeout, FlameError, InvalidArgument, NotFound, RunnerClosed
 from flamepy.runner.deploy.closing import count_unfinished, finish_sessions, unfinished_calls
 from flamepy.runner.deploy.deployment import ProjectRequest, application_around, changed_paths, deploy
@@ -77,7 +78,7 @@ class Runner:
         self._links: list[ServiceLink] = []
         self._told_stale: weakref.WeakSet[ServiceLink] = weakref.WeakSet()
         self._is_closed = False  # to new services
-        self._is_ending = False  # somebody sees to the end, or has done so
+        self._is_ending = False  # a thread sees to the end, or has done so
         is_nested = is_inside_worker(os.environ)
         is_chosen = context is not None
         if context is None:
@@ -139,6 +140,9 @@ class Runner:
         if interface.kind == "class":
             check_constructor(execution_object)
         _check_retries(retries, is_stateful=bool(context.stateful), name=interface.name)
+        if resreq is not None:
+            resreq = ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq
+            warn_if_unsupported(self._engine.info, Capability.RESOURCES, "resreq", stacklevel=2)
         definition = encode(context, what=f"the {interface.kind} {interface.name}")
         self._redeploy_if_changed()
         application = self._deployment.application
@@ -149,7 +153,7 @@ class Runner:
             min_instances=context.min_instances,
             max_instances=context.max_instances,
             warmup=warmup,
-            resreq=ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq,
+            resreq=resreq,
             name=interface.name,
             handle=description_of(interface, is_stateful=bool(context.stateful), retries=retries),
             lease=self._deployment.lease_id,
@@ -275,7 +279,7 @@ class Runner:
         """What was packaged; None when an application was joined that no Runner of this process registered."""
         return self._deployment.package
 
-    def drift(self) -> list[str]:
+    def stale_files(self) -> list[str]:
         """The files that changed since they were packaged; the next service takes them in."""
         return changed_paths(self._engine, self._project, self._deployment)
 
@@ -366,7 +370,7 @@ class Runner:
 
     def _redeploy_if_changed(self) -> None:
         """A new service never runs old code: package the directory again when its files have changed."""
-        changed = self.drift()
+        changed = self.stale_files()
         if not changed:
             return
         before = self._deployment

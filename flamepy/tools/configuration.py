@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is configured, and where each value came from: the file, a variable of the environment, or nobody."""
+"""What is configured, and where each value came from: the file, a variable of the environment, or the default."""
 
 from __future__ import annotations
 

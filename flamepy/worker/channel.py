@@ -27,7 +27,7 @@ _CLOEXEC_NOW = _CLOEXEC | int(socket.MSG_DONTWAIT)
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 
 
-@dataclass(slots=True)  # not frozen, which would triple the cost of making one; nobody changes it
+@dataclass(slots=True)  # not frozen, which would triple the cost of making one; no code changes it
 class CallFrame:
     """A call as it arrives. number: of this sending; definition: only with a session's first call in this worker.
 

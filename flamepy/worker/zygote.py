@@ -52,7 +52,7 @@ def main(control_fd: int, results_fd: int, status_fd: int, kernel_pid: int, scra
     """
     if authkey is not None:
         take_authkey(authkey)
-    # whoever stops everything stops the kernel too, and its end is what ends the zygote
+    # what stops everything stops the kernel too, and its end is what ends the zygote
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("FLAME_STARTER_PID", None)  # it has told that this is a zygote, and no program run by mistake

@@ -19,7 +19,7 @@ from flame_jupyter.display.frontend.preview_jobs import preview_of
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.render import bundles
-from flame_jupyter.display.widgets.future_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT, FUTURE_VIEW_STYLE
 from flame_jupyter.display.widgets.future_widget import log_of, view_of
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.pages import violations
@@ -96,7 +96,7 @@ def front_end(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tupl
     )
     page = context.new_page()
     page.set_content(
-        f"<html lang=en {html}><head><title>{name}</title><style>{STYLE}</style></head>"
+        f"<html lang=en {html}><head><title>{name}</title><style>{FUTURE_VIEW_STYLE}</style></head>"
         f'<body {body} style="background:{background};color:{color}"><main>{content}<div id=live></div>'
         "</main></body></html>"
     )
@@ -113,7 +113,7 @@ def test_what_we_send_reads_in_the_colours_of_the_front_end(front_end: tuple[str
         snapshot = take(calls()["running"], now_s=1002.0)
         log, log_title = log_of(snapshot)
         state = {"view": view_of(snapshot), "log": log, "log_title": log_title, "body": ""}
-        page.evaluate(RENDER, [SCRIPT, state])
+        page.evaluate(RENDER, [FUTURE_VIEW_SCRIPT, state])
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"simulated-{name}.png")
     # what a data frame itself draws is not ours to mend

@@ -420,7 +420,7 @@ def test_a_program_in_the_temporary_directory_packs_no_files_of_engines(
     with Runner("inside") as runner:
         for value in (1, 2):  # StaleCodeWarning is an error here
             assert runner.service(abs)(-value).get(BOUND_S) == value
-        assert runner.drift() == []
+        assert runner.stale_files() == []
         assert runner.package is not None
         assert runner.package.files == 1
     flamepy.shutdown()

@@ -174,4 +174,4 @@ def test_a_storage_in_the_project_is_not_packed(tmp_path: Path) -> None:
     packager = Packager(tmp_path)
     first = packager.package(project, "app", storage=storage)
     assert packager.package(project, "app", storage=storage).sha == first.sha
-    assert packager.drift(first) == []
+    assert packager.stale_files(first) == []

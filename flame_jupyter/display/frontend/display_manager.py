@@ -110,10 +110,10 @@ class DisplayManager:
         shown = self._failures.as_shown(self._cell(), snapshot)
         self._publish(bundles.card(shown, has_html=has_html), display_id=display_id, is_update=False)
         self._failures.settle(self._cell(), shown, replace_it)
-        if self._failures.has_news():
+        if self._failures.has_changed():
             self._ui.post(self._future_views.wake)
 
-    def show_pane(
+    def show_live_output(
         self,
         source: Source,
         *,
@@ -127,7 +127,7 @@ class DisplayManager:
         after_s: what ends sooner is shown only as ended; the title is there at once.
         is_awaited: the cell of a program waits for the end; is_followed: it does not, but shows the end when a later
         cell brings it. is_plain: it has nothing that needs a widget.
-        Returns None when nothing changes any more: it is final, or there is nobody to show a change to.
+        Returns None when nothing changes any more: it is final, or no page shows a change.
         """
         settings = self._settings()
         has_html = settings.display != "text"

@@ -33,7 +33,7 @@ class LiveOutputUpdater:
             output.due_s = min(output.due_s, self._clock.now())
 
     def answer(self, output: LiveOutput, ask: str, press: str = "") -> None:
-        """Somebody has pressed a button of this output."""
+        """A button of this output was pressed."""
         if output.live is None:
             return
         output.live.know(press)
@@ -78,7 +78,7 @@ class LiveOutputUpdater:
             except Exception:
                 logger.exception("output given up display_id=%s", output.display_id)
                 if output.drawn is not None:
-                    self._settle(output, output.drawn)  # a live output that nobody serves is worse than an old number
+                    self._settle(output, output.drawn)  # a live output that is not served is worse than an old number
                 elif output.live is not None:
                     self._close_live(output)
                 output.is_settled.set()  # the others go on
@@ -91,8 +91,8 @@ class LiveOutputUpdater:
             self._settle(output, content)
             return
         is_seen = output.live is None or output.live.is_open
-        is_news = content != output.drawn or output.is_asked
-        if not is_news or now_s < output.appears_s or output.mode is Mode.SETTLED_ONCE or not is_seen:
+        is_changed = content != output.drawn or output.is_asked
+        if not is_changed or now_s < output.appears_s or output.mode is Mode.SETTLED_ONCE or not is_seen:
             return
         if not self._publisher.bucket.take(1, now_s=now_s):
             output.due_s = now_s

@@ -44,7 +44,7 @@ class OutputPublisher:
             self._missed.append(send)
 
     def begin_cell(self) -> None:
-        """A program's cell begins: send again what was sent between two cells, when nobody listened."""
+        """A program's cell begins: send again what was sent between two cells, when the program did not listen."""
         self._is_between_cells = False
         missed, self._missed = self._missed, []
         for send in missed:

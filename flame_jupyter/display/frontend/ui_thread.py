@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that talks to the front end. Everybody else posts it an event and goes on.
+"""The one thread that talks to the front end. Every other thread posts it an event and goes on.
 
 It starts in an empty context: a thread that inherits the context of a cell sends its messages to that cell for ever.
 It is a daemon, and it never dies of an event: what an event raises is logged.

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1
 SLOW_TICK_S = 0.5  # while calls run and nothing changes
-PULSE_S = 4.0  # one live view is drawn anew: pages that hear nothing for longer stop their clocks (future_script.py)
+PULSE_S = 4.0  # one live view is drawn anew: pages that hear nothing for longer stop their clocks (future_view.js)
 REFRESH_S = 1.0  # of a static output that shows elapsed time
 
 
@@ -128,7 +128,7 @@ class FutureViewUpdater:
 
     def tick(self) -> float | None:
         """Bring the page up to date. Returns the seconds until more may be due, None = nothing is pending."""
-        has_late_failures = self._failures.has_news()
+        has_late_failures = self._failures.has_changed()
         if not self._views and not has_late_failures:
             return None
         now_s = self._clock.now()
@@ -148,12 +148,12 @@ class FutureViewUpdater:
                     self._close(view)  # nothing would ever stop its clock
                 view.release()
                 view.is_settled.set()  # the others go on
-        self._tell_news(now_s)
+        self._announce(now_s)
         self._give_pulse(now_s)
         self._views = [view for view in self._views if not view.is_settled.is_set()]
         self._pause_s = TICK_S if is_busy else min(self._pause_s * 1.5, SLOW_TICK_S)
         self._next_s = now_s + self._pause_s
-        return self._pause_s if self._views or self._failures.has_news() else None
+        return self._pause_s if self._views or self._failures.has_changed() else None
 
     def _bring_up_to_date(self, view: View, now_s: float) -> bool:
         """Send what the page does not show yet. True when there was something, or there is something to wait for."""
@@ -194,7 +194,7 @@ class FutureViewUpdater:
             view.drawn = facts
         return view.told_s is None or now_s - view.told_s < self._settings().settle_after_s
 
-    def _tell_news(self, now_s: float) -> None:
+    def _announce(self, now_s: float) -> None:
         """One sentence about all that has happened, by a view that is on the page: best by one that it is about."""
         live = [view for view in self._views if view.live is not None and not view.is_settled.is_set()]
         if not live:

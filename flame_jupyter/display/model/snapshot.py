@@ -106,7 +106,7 @@ class Snapshot:
     """Times are seconds since the epoch; ``taken_s`` is when this was made.
 
     waits_for: the calls whose results this one takes as arguments and that have not ended. reference: a line of code
-    that fetches the result, "" until somebody has asked for it (reference.py). is_folded: one of many failures of its
+    that fetches the result, "" until it was asked for (reference.py). is_folded: one of many failures of its
     cell, shown without its traceback; summary: what is said of all of them (folding.py). importing_s: the part of
     its time in which its worker imported modules. ran_s: how long it ran by the clock of its worker,
     when that is known: this process may have been stopped meanwhile.
@@ -134,17 +134,17 @@ class Snapshot:
     ran_s: float | None = None
 
     @property
-    def look(self) -> StateAppearance:
-        look = APPEARANCES.get(self.state, StateAppearance("?", self.state.capitalize(), "neutral"))
+    def appearance(self) -> StateAppearance:
+        appearance = APPEARANCES.get(self.state, StateAppearance("?", self.state.capitalize(), "neutral"))
         if self.waits_for:
-            return replace(look, word=f"Waiting for {_listed(self.waits_for)}")
+            return replace(appearance, word=f"Waiting for {_listed(self.waits_for)}")
         if self.state == "fetching" and self.nbytes is not None:
-            return replace(look, word=f"{look.word} {size_text(self.nbytes)}")
-        return look
+            return replace(appearance, word=f"{appearance.word} {size_text(self.nbytes)}")
+        return appearance
 
     @property
     def is_terminal(self) -> bool:
-        return self.look.is_terminal
+        return self.appearance.is_terminal
 
     @property
     def is_pending(self) -> bool:
@@ -175,8 +175,8 @@ class Snapshot:
 def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, reference: str = "") -> Snapshot:
     """Read the future once. The state is read first: whatever is read after it is at least as new."""
     state = str(future.state)
-    look = APPEARANCES.get(state)
-    is_terminal = look is not None and look.is_terminal
+    appearance = APPEARANCES.get(state)
+    is_terminal = appearance is not None and appearance.is_terminal
     return Snapshot(
         id=future.id,
         name=future.name,

@@ -22,7 +22,7 @@ class InspectorPayload:
     grid: Grid | None = None
 
 
-def look(value: object, limits: Limits, first: int, count: int) -> InspectorPayload:
+def payload_of(value: object, limits: Limits, first: int, count: int) -> InspectorPayload:
     """Never raises: what goes wrong is said."""
     shown = preview(value, limits)
     try:

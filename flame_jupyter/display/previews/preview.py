@@ -45,7 +45,7 @@ class GivenUp(BaseException):
 @dataclass(frozen=True)
 class Limits:
     """fetch_bytes: bigger results are not read here; a worker looks at them. worker_bytes: still bigger ones are read
-    only when somebody asks. The others bound what a saved notebook has to carry.
+    only when the user asks. The others bound what a saved notebook has to carry.
     """
 
     fetch_bytes: int = 10_000_000
@@ -56,7 +56,7 @@ class Limits:
 
 
 def is_for_worker(nbytes: int | None, limits: Limits) -> bool:
-    """Is the value so big, or of a size that nobody knows, that it must not come here for a preview?"""
+    """Is the value so big, or of a size that is not known, that it must not come here for a preview?"""
     return nbytes is None or nbytes > limits.fetch_bytes
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A result as a line of code that fetches it: what "Copy reference" puts into the clipboard.
 
-The value gets a key in the object cache and stays there until its Runner closes, so only when somebody asks.
+The value gets a key in the object cache and stays there until its Runner closes, so only when the user asks.
 """
 
 from __future__ import annotations

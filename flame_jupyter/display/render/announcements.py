@@ -19,7 +19,7 @@ _WORTH_A_NUMBER = ("failed", "lost", "cancelled", "running")
 
 
 class Announcements:
-    """Changes of state that nobody has been told yet: of each call the latest."""
+    """Changes of state that were not announced yet: of each call the latest."""
 
     def __init__(self) -> None:
         self._untold: dict[int, Snapshot] = {}
@@ -48,13 +48,13 @@ class Announcements:
         return _one(told[0]) if len(told) == 1 else _many(told), ended
 
     def forget(self) -> None:
-        """Nobody is there who could be told."""
+        """There is no page that could be told."""
         self._untold.clear()
 
 
 def _one(snapshot: Snapshot) -> str:
-    """``train number 3: Done in 2.3 s``; of a call that runs only that: how long is news for nobody."""
-    words = state_text(snapshot) if snapshot.is_terminal else snapshot.look.word
+    """``train number 3: Done in 2.3 s``; of a call that runs only that: how long is no news."""
+    words = state_text(snapshot) if snapshot.is_terminal else snapshot.appearance.word
     problem = f", {head(snapshot.problem.headline, max_chars=HEADLINE_CHARS)}" if snapshot.problem is not None else ""
     return f"{snapshot.name} number {snapshot.id}: {words}{problem}"
 

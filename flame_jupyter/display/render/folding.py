@@ -81,7 +81,7 @@ class CellFailures:
                 here.send = lambda words: send(replace(snapshot, summary=words))
                 here.is_stale = snapshot.summary != here.summary()
 
-    def has_news(self) -> bool:
+    def has_changed(self) -> bool:
         """Is a summary on the page older than what is known?"""
         with self._lock:
             return any(here.send is not None and here.is_stale for here in self._cells.values())

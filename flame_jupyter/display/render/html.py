@@ -19,7 +19,7 @@ from flame_jupyter.display.model.formatting import (
     size_text,
     tail,
 )
-from flame_jupyter.display.model.snapshot import Snapshot, Tone
+from flame_jupyter.display.model.snapshot import Snapshot, StateAppearance, Tone
 from flame_jupyter.display.render.text import ALL_BUT, OUTPUT_CHARS, TRACEBACK_CHARS, facts_text, label, state_text
 
 COLOURS: dict[Tone, str] = {
@@ -59,6 +59,12 @@ CAPTION_RULES = (
     "</style>"
 )
 CAPTION_FACE = "position:relative;top:4px"  # nearer to what it names: outputs stand further apart than lines
+
+
+def icon_html(appearance: StateAppearance) -> str:
+    """The sign of a state, in its colour; words beside it say the same."""
+    style = f"color:{COLOURS[appearance.tone]};font-weight:700"
+    return f'<span aria-hidden="true" style="{style}">{appearance.icon}</span>'
 
 
 def card(snapshot: Snapshot) -> str:
@@ -118,15 +124,15 @@ def _caption_line(snapshot: Snapshot, *, more: str = "") -> str:
 
 
 def edged(snapshot: Snapshot) -> str:
-    edge = EDGE.format(colour=COLOURS[snapshot.look.tone])
+    edge = EDGE.format(colour=COLOURS[snapshot.appearance.tone])
     return f'<div style="{edge}">{state_line(snapshot)}{parts(snapshot)}</div>'
 
 
 def state_line(snapshot: Snapshot) -> str:
-    look = snapshot.look
-    rest = state_text(snapshot).removeprefix(look.word)
-    icon = f'<span aria-hidden="true" style="color:{COLOURS[look.tone]};font-weight:700">{look.icon}</span>'
-    line = f"{icon} <strong>{escape(look.word)}</strong>{escape(rest)}"
+    appearance = snapshot.appearance
+    rest = state_text(snapshot).removeprefix(appearance.word)
+    icon = f'<span aria-hidden="true" style="color:{COLOURS[appearance.tone]};font-weight:700">{appearance.icon}</span>'
+    line = f"{icon} <strong>{escape(appearance.word)}</strong>{escape(rest)}"
     if value := short_value(snapshot):
         line += f' <span aria-hidden="true">→</span> <code style="{CODE}">{escape(value)}</code>'
     if facts := facts_text(snapshot):

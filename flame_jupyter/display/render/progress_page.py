@@ -9,10 +9,10 @@ from html import escape
 
 from flame_jupyter.display.model.formatting import clock_text, counted, duration_text, head
 from flame_jupyter.display.model.snapshot import APPEARANCES, Tone
-from flame_jupyter.display.render.html import COLOURS, FACE, MONO, MUTED
+from flame_jupyter.display.render.html import COLOURS, FACE, MONO, MUTED, icon_html
 
 ERROR_CHARS = 300
-_IF = "at this pace"  # later calls may take longer than those that have ended, and nobody knows
+_IF = "at this pace"  # later calls may take longer than those that have ended, which is not known
 WORDS = {"succeeded": "done"}
 SEGMENTS: tuple[tuple[str, Tone], ...] = (
     ("succeeded", "success"),
@@ -123,8 +123,8 @@ def _headline(picture: Picture) -> str:
     tally = picture.all
     if picture.is_over:
         failed = tally.counts.get("failed", 0) + tally.counts.get("lost", 0)
-        look = APPEARANCES["failed" if failed else "succeeded"]
-        icon = f'<span aria-hidden="true" style="color:{COLOURS[look.tone]};font-weight:700">{look.icon}</span>'
+        appearance = APPEARANCES["failed" if failed else "succeeded"]
+        icon = icon_html(appearance)
         return f"{icon} <strong>{escape(f'All {state(picture)}')}</strong>"
     left = "" if picture.left_s is None else f" · about {_rough(picture.left_s)} left {_IF}"
     facts = f'<span style="{MUTED}"> · {duration_text(picture.took_s)} so far{left}</span>'

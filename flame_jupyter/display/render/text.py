@@ -34,7 +34,7 @@ def plain(snapshot: Snapshot) -> str:
 
 def state_text(snapshot: Snapshot) -> str:
     """The state in words, with its time. A pending state tells when it was true: it may be read much later."""
-    word, elapsed = snapshot.look.word, duration_text(snapshot.elapsed_s)
+    word, elapsed = snapshot.appearance.word, duration_text(snapshot.elapsed_s)
     if snapshot.state == "succeeded":
         return f"{word} in {elapsed}"
     if snapshot.is_terminal:

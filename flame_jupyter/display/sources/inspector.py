@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flame_jupyter.display.model.formatting import clock_text, counted, printed_text, size_text, tail
 from flame_jupyter.display.model.snapshot import FutureLike, Preview, Snapshot, take
-from flame_jupyter.display.previews.inspector_payload import PAGE_ROWS, InspectorPayload, look
+from flame_jupyter.display.previews.inspector_payload import PAGE_ROWS, InspectorPayload, payload_of
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.previews.reference import start_reference
 from flame_jupyter.display.render import html, text
@@ -58,7 +58,7 @@ class Inspector:
             self.future.add_done_callback(lambda _future: self._manager.wake())
         else:
             self._read_now()
-        output = self._manager.show_pane(self)
+        output = self._manager.show_live_output(self)
         if output is not None:
             self._live_outputs.append(output)
 
@@ -71,13 +71,13 @@ class Inspector:
         if self._look is None and not self._note and not self._is_reading and self._manager.is_watched:
             self._read(0)
         snapshot = take(self.future, now_s=now_s, preview=self._shown_preview(), reference=self._reference)
-        pending = f"{snapshot.look.word.lower()}, pending at {clock_text(now_s)}"
+        pending = f"{snapshot.appearance.word.lower()}, pending at {clock_text(now_s)}"
         return Content(
             title=f"Inspector of {snapshot.call} #{snapshot.id}",
             state="" if snapshot.is_terminal else pending,
             text=text.plain(snapshot),
             html=html.edged(snapshot),
-            status=f"{snapshot.look.word}{': reading the result' if self._is_reading else ''}",
+            status=f"{snapshot.appearance.word}{': reading the result' if self._is_reading else ''}",
             tabs=tuple(self._tabs(snapshot)),
             buttons=tuple(self._buttons(snapshot)),
             is_final=self._is_closed,
@@ -124,12 +124,12 @@ class Inspector:
         from flamepy import RunnerClosed
 
         try:
-            self._look = self.future.ask(look, self._limits, first, PAGE_ROWS).get()
+            self._look = self.future.ask(payload_of, self._limits, first, PAGE_ROWS).get()
             self._note = ""
         except RunnerClosed as error:
             nbytes = self.future.nbytes
             if nbytes is not None and nbytes <= self._limits.fetch_bytes:
-                self._look = look(self.future.get(timeout=0), self._limits, first, PAGE_ROWS)
+                self._look = payload_of(self.future.get(timeout=0), self._limits, first, PAGE_ROWS)
             else:
                 self._note = str(error)
 
@@ -158,7 +158,7 @@ class Inspector:
         self._reader.start()
 
     def _read_now(self) -> None:
-        """For a program: nobody will be there later."""
+        """For a program: no reader comes later."""
         if not self.future.wait(self._manager.settings.settle_timeout_s):
             return
         self._read(0)

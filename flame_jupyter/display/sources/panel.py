@@ -20,7 +20,7 @@ from flame_jupyter.display.views.live_output import Button, Content
 logger = logging.getLogger(__name__)
 
 MAX_BODY_PX = 180  # a status is looked at beside one's work, not instead of it
-OPEN_LINES = 6  # that fit into it, below the buttons; with more, the services are folded away until somebody asks
+OPEN_LINES = 6  # that fit into it, below the buttons; with more, the services are folded away until the user asks
 CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:top;font-weight:400"
 
 

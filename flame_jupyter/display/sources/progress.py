@@ -89,9 +89,9 @@ class Progress:
         tallies = tuple(_tally(group) for group in self._groups)
         ended = sum(tally.ended for tally in tallies)
         left = sum(tally.total for tally in tallies) - ended
-        news = ended - self._ended_before
-        if news > self._ends[-1][1]:
-            self._ends.append((now_s, news))
+        count = ended - self._ended_before
+        if count > self._ends[-1][1]:
+            self._ends.append((now_s, count))
         left_s = time_left(self._began_s, list(self._ends), now_s, left)
         return Picture(tallies, now_s, max(now_s - self._created_s, 0.0), left_s, self._first_error)
 
@@ -115,12 +115,12 @@ def time_left(began_s: float, ends: Sequence[tuple[float, int]], now_s: float, l
     ends: when calls were seen to have ended lately, and how many since ``began_s``. Calls that end later are often the
     longer ones: so the slower counts, the pace since the beginning or that of late, and waiting for the next slows it.
     """
-    _, news = ends[-1]
-    if news < MIN_ENDS or not left:
+    _, count = ends[-1]
+    if count < MIN_ENDS or not left:
         return None
     since_s, before = ends[0]
-    late_s = (now_s - since_s) / (news - before) if news > before else 0.0
-    return max((now_s - began_s) / news, late_s, 0.0) * left
+    late_s = (now_s - since_s) / (count - before) if count > before else 0.0
+    return max((now_s - began_s) / count, late_s, 0.0) * left
 
 
 def _grouped(futures: list[FutureLike], group_by: GroupBy) -> list[Group]:

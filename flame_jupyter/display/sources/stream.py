@@ -12,7 +12,7 @@ from typing import Protocol
 
 from flame_jupyter.display.model.formatting import clock_text, counted, head
 from flame_jupyter.display.model.snapshot import APPEARANCES
-from flame_jupyter.display.render.html import COLOURS, FACE, MONO
+from flame_jupyter.display.render.html import FACE, MONO, icon_html
 from flame_jupyter.display.views.live_output import Button, Content
 
 ERROR_CHARS = 300
@@ -93,12 +93,12 @@ class StreamSource:
     def _words(self) -> str:
         parts = counted(self._count, "part")
         if self._state == "running":
-            # the time of the last part, not one that runs: a stream that nobody reads must not send anything
+            # the time of the last part, not one that runs: a stream that is not read must not send anything
             return f"{parts} taken until {clock_text(self._counted_s)}"
         return f"{self._state} after {parts}"
 
     def _html(self, words: str) -> str:
-        look = APPEARANCES[_LOOK_OF[self._state]]
-        icon = f'<span aria-hidden="true" style="color:{COLOURS[look.tone]};font-weight:700">{look.icon}</span>'
+        appearance = APPEARANCES[_LOOK_OF[self._state]]
+        icon = icon_html(appearance)
         error = f'<div style="{MONO};overflow-wrap:anywhere">{escape(self._error)}</div>' if self._error else ""
         return f'<div style="{FACE}"><div>{icon} {escape(words)}</div>{error}</div>'

@@ -123,7 +123,7 @@ class View:
         return self.is_settled.is_set() or self.future.done()
 
     def release(self) -> None:
-        """From now on ``future`` is a weak proxy, which raises ReferenceError once nobody else holds the future."""
+        """From now on ``future`` is a weak proxy, which raises ReferenceError once nothing else holds the future."""
         if not isinstance(self.future, weakref.ProxyType):
             self.future = weakref.proxy(self.future)
         self.preview = None

@@ -32,7 +32,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Facts:
-    """has_kernel: outputs can be updated later. is_scripted: nobody watches (nbconvert, papermill, jupyter execute)."""
+    """has_kernel: outputs can be updated later.
+
+    is_scripted: no person watches (nbconvert, papermill, jupyter execute).
+    """
 
     has_kernel: bool
     is_scripted: bool

@@ -18,7 +18,7 @@ from flame_jupyter.display.model.formatting import counted, head, printed_text, 
 from flame_jupyter.display.model.snapshot import Snapshot
 from flame_jupyter.display.render.html import short_value
 from flame_jupyter.display.render.text import facts_text, label, state_text
-from flame_jupyter.display.widgets.future_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT, FUTURE_VIEW_STYLE
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ class FutureWidget(OwnWidget):
     ``say``: what a screen reader is told; it may be about other calls too (announcements.py).
     """
 
-    _esm = SCRIPT
-    _css = STYLE
+    _esm = FUTURE_VIEW_SCRIPT
+    _css = FUTURE_VIEW_STYLE
     view = traitlets.Dict().tag(sync=True)
     log = traitlets.Unicode().tag(sync=True)
     log_title = traitlets.Unicode().tag(sync=True)
@@ -147,17 +147,17 @@ class LiveView(LiveWidget):
 
 def view_of(snapshot: Snapshot, *, is_cancelling: bool = False, can_copy: bool = False) -> dict[str, object]:
     """Plain data for the script. ``since`` and ``now`` are the kernel's clock; the script knows its own."""
-    look = snapshot.look
+    appearance = snapshot.appearance
     return {
         "state": snapshot.state,
-        "icon": look.icon,
-        "word": look.word,
-        "tone": look.tone,
+        "icon": appearance.icon,
+        "word": appearance.word,
+        "tone": appearance.tone,
         "label": label(snapshot),
         "ticks": snapshot.is_pending,
         "since": snapshot.since_s,
         "now": snapshot.taken_s,
-        "time": state_text(snapshot).removeprefix(look.word).strip(" ,") if not snapshot.is_pending else "",
+        "time": state_text(snapshot).removeprefix(appearance.word).strip(" ,") if not snapshot.is_pending else "",
         "value": short_value(snapshot),
         "facts": facts_text(snapshot),
         "error": head(snapshot.problem.headline, max_chars=HEADLINE_CHARS) if snapshot.problem else "",

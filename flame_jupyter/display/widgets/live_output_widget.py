@@ -11,15 +11,15 @@ from dataclasses import asdict
 import traitlets
 
 from flame_jupyter.display.views.live_output import Content
+from flame_jupyter.display.widgets.code import LIVE_OUTPUT_SCRIPT, LIVE_OUTPUT_STYLE
 from flame_jupyter.display.widgets.future_widget import LiveWidget, OnAsk, OwnWidget
-from flame_jupyter.display.widgets.live_output_script import SCRIPT, STYLE
 
 
 class PaneWidget(OwnWidget):
     """``facts``: label, status and buttons; ``tabs``: what is below them."""
 
-    _esm = SCRIPT
-    _css = STYLE
+    _esm = LIVE_OUTPUT_SCRIPT
+    _css = LIVE_OUTPUT_STYLE
     facts = traitlets.Dict().tag(sync=True)
     tabs: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
 
@@ -53,7 +53,7 @@ def facts_of(content: Content) -> dict[str, object]:
 
 
 def tabs_of(content: Content) -> list[dict[str, str]]:
-    """Without tabs there is one, whose title nobody sees."""
+    """Without tabs there is one, whose title is not seen."""
     if not content.tabs:
         return [{"id": "all", "title": "", "html": content.html}]
     return [asdict(tab) for tab in content.tabs]

@@ -98,7 +98,7 @@ class LocalApplications:
     def end_leases_of(self, worker_id: int, pid: int, leases: Sequence[str]) -> None:
         """For the uplink: the process that had these leases has ended."""
         installed = self._core.loop.ask(lambda: self._core.loop.pool.retired(worker_id, pid))
-        if installed is not None:  # nobody asked for its end: what its calls left open was meant to be open
+        if installed is not None:  # its end was not asked for: what its calls left open was meant to be open
             with self._installing:
                 self._registry.leave_behind(installed.name, leases)
                 self.remove_if_left(installed.name)

@@ -33,7 +33,9 @@ from flamepy.errors import CallCancelled, InvalidArgument, NotFound
 logger = logging.getLogger(__name__)
 
 _CLOSE_S = 10.0  # the engine's thread only has to tell the zygote, which has a bound of its own
-_INFO = EngineInfo("embedded", capabilities=frozenset(Capability))
+_INFO = EngineInfo(
+    "embedded", capabilities=frozenset({Capability.RESIZE, Capability.LIVE_OUTPUT, Capability.CANCEL_RUNNING})
+)
 
 
 class EmbeddedEngine:
@@ -99,7 +101,7 @@ class EmbeddedEngine:
         )
         record = CallRecord(completion, session, request, dependencies, call.retries, call.input)
         self._loop.submit(record)
-        if self._loop.has_ended:  # nobody will look at it
+        if self._loop.has_ended:  # it will not be looked at
             failure = self._loop.failure
             state = TaskState.CANCELLED if failure is None else TaskState.FAILED
             completion.complete(Outcome(state, error=failure or CallCancelled(SHUT_DOWN)))

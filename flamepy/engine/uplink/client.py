@@ -68,7 +68,7 @@ class UplinkEngine:
         self._completions: weakref.WeakValueDictionary[tuple[str, str], UplinkCompletion] = (
             weakref.WeakValueDictionary()
         )
-        # somebody may have left a callback and nothing else: until its end a call lives without anybody's future
+        # the program may have left a callback and nothing else: until its end a call lives without a future
         self._unfinished: dict[tuple[str, str], UplinkCompletion] = {}
         self._early: dict[tuple[str, str], tuple[Outcome | TaskState, tuple[float, float, float], list[Blob]]] = {}
         self._naming = threading.Lock()
@@ -134,13 +134,13 @@ class UplinkEngine:
         while (received := receive_message(self._socket)) is not None:
             (request_id, first, second), blobs, damage = received
             if request_id == 0:
-                if second is None:  # nobody knows which call it was about
+                if second is None:  # it is not known which call it was about
                     self._end_reason = damage
                     break
-                news, times = second
-                if damage is not None and isinstance(news, Outcome):
-                    news = Outcome(TaskState.FAILED, error=damage)
-                self._take_news(first, news, times, blobs=blobs)
+                update, times = second
+                if damage is not None and isinstance(update, Outcome):
+                    update = Outcome(TaskState.FAILED, error=damage)
+                self._take_update(first, update, times, blobs=blobs)
                 continue
             first = damage or first
             answer = self._replies.pop(request_id, None)  # a gate opens once
@@ -152,7 +152,7 @@ class UplinkEngine:
         self._end_what_waits()
 
     def _end_what_waits(self) -> None:
-        """The connection has ended: no answer comes any more, and no news of any call."""
+        """The connection has ended: no answer comes any more, and no update of any call."""
         with self._naming:
             self._is_lost = not self._is_closed
             self._is_closed = True
@@ -175,30 +175,35 @@ class UplinkEngine:
         """Why nothing can be asked any more."""
         return self._end_reason or InvalidState(_GONE)
 
-    def _take_news(
-        self, name: tuple[str, str], news: Outcome | TaskState, times: tuple[float, float, float], *, blobs: list[Blob]
+    def _take_update(
+        self,
+        name: tuple[str, str],
+        update: Outcome | TaskState,
+        times: tuple[float, float, float],
+        *,
+        blobs: list[Blob],
     ) -> None:
         """A call has entered another state, or ended."""
         with self._naming:
             completion = self._completions.get(name)
-            if completion is None:  # the news are here before the answer to submit was looked at
-                self._early[name] = (news, times, blobs)
+            if completion is None:  # the update are here before the answer to submit was looked at
+                self._early[name] = (update, times, blobs)
                 return
-        self._apply(completion, news, times, blobs)
+        self._apply(completion, update, times, blobs)
 
     def _apply(
         self,
         completion: UplinkCompletion,
-        news: Outcome | TaskState,
+        update: Outcome | TaskState,
         times: tuple[float, float, float],
         blobs: list[Blob],
     ) -> None:
         completion.created_s, completion.started_s, _ = times
-        if isinstance(news, Outcome):
-            completion.complete(with_blobs(news, blobs), self._call_back_later)
+        if isinstance(update, Outcome):
+            completion.complete(with_blobs(update, blobs), self._call_back_later)
             self._unfinished.pop((completion.session_id, completion.task_id), None)
-        elif completion.state is not news:
-            completion.enter(news)
+        elif completion.state is not update:
+            completion.enter(update)
 
     def _call_back_later(self, callback: Callable[[], object]) -> None:
         """Other people's code may wait for other calls, so it must not run in the thread that reads of their end."""

@@ -50,7 +50,7 @@ class HostEngine(Engine, Protocol):
 
 
 class UplinkHost:
-    """Listens; ``accept`` is called by the engine's thread when somebody connects."""
+    """Listens; ``accept`` is called by the engine's thread when a worker connects."""
 
     def __init__(self, engine: HostEngine, address: str) -> None:
         self.address = address

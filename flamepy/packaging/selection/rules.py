@@ -67,7 +67,7 @@ class Patterns:
     def reaches_below(self, directory: str) -> bool:
         """Does a pattern name this directory on the way to something in it (``build/*/model.bin`` names ``build``)?
 
-        A pattern that begins with a mere star names no directory: nobody wants a search through .venv.
+        A pattern that begins with a mere star names no directory: a search through .venv is not wanted.
         """
         parts = directory.split("/")
         for _, pattern in self._patterns:

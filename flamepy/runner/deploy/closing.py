@@ -19,7 +19,7 @@ from flamepy.errors import FlameError, InvalidArgument, InvalidState, NotFound
 logger = logging.getLogger(__name__)
 
 # A cancelled call ends at the latest when the engine's grace period (5 s) is over and its worker is killed; this is
-# for an engine that has lost its way, so that even then nobody hangs for ever.
+# for an engine that has lost its way, so that even then no wait lasts for ever.
 CANCEL_BOUND_S = 30.0
 
 

@@ -137,7 +137,7 @@ def changed_paths(engine: Engine, project: ProjectRequest, deployment: Deploymen
         return []
     before, now = deployment.package.extra, project.extra()
     extra = [path for path in before.keys() | now.keys() if before.get(path) != now.get(path)]
-    return sorted([*extra, *engine.provisioner.packager.drift(deployment.package)])
+    return sorted([*extra, *engine.provisioner.packager.stale_files(deployment.package)])
 
 
 def _template(engine: Engine, context: ContextFields) -> Application:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services that are open on this process's engine, whoever opened them; and a handle of one, by its name.
+"""Services that are open on this process's engine, by whichever program; and a handle of one, by its name.
 
 A notebook attaches to what another part of it, or a program on the same engine, serves.
 """

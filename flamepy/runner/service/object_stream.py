@@ -112,7 +112,7 @@ class StreamLine:
                 _thread.start_new_thread(self._close_quietly, ())
 
     def _close_quietly(self) -> None:
-        with contextlib.suppress(Exception):  # nobody is there to be told
+        with contextlib.suppress(Exception):  # no caller is there to be told
             self.close(wait=True)
 
     def _has_own_session(self) -> bool:

@@ -114,7 +114,7 @@ def called_in_its_loop(fn: Callable[[Any], object]) -> Callable[[Any], object]:
         return fn
 
     def call_back(future: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its waits with it
             loop.call_soon_threadsafe(fn, future)
 
     return call_back
@@ -136,7 +136,7 @@ class LoopEvent:
         self._event = asyncio.Event()
 
     def set(self) -> None:
-        # the loop may be closed before it happens; then nobody waits any more
+        # the loop may be closed before it happens, and its waits with it
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 

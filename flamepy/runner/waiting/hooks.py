@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets somebody stand around every wait for calls: a notebook, which decides what an interrupt of its cell means.
+"""A context-local hook around every wait for calls: for a notebook, which decides what an interrupt of its cell means.
 
-The core itself only waits, and lets an interrupt through. Whoever watches is told which calls a wait is for, and sees
+The core itself only waits, and lets an interrupt through. The hook is told which calls a wait is for, and sees
 how it ends. The watch holds for one context (the cell that runs, and the tasks that it starts), not for other threads.
 """
 
@@ -32,7 +32,7 @@ _UNWATCHED: AbstractContextManager[None] = contextlib.nullcontext()
 
 
 def watch_waits(watch: Watch | None) -> None:
-    """From now on ``watch`` stands around the waits of this context; None = nobody."""
+    """From now on ``watch`` is called around the waits of this context; None = no hook."""
     _watch.set(watch)
 
 

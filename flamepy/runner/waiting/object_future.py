@@ -391,7 +391,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
             raise unreadable_here(f"the result of {self.name} #{self.id}", error) from error
 
     def _warn(self, text: str) -> None:
-        """Once per service: each of its calls carries the warning, because nobody knows which future is read."""
+        """Once per service: each of its calls carries the warning, because it is not known which future is read."""
         warnings_shown = self._warnings_shown
         if warnings_shown is not None:
             if warnings_shown.has_warned:

@@ -27,13 +27,13 @@ from flamepy.runner.waiting.awaited import Awaited
 if TYPE_CHECKING:
     from flamepy.codec.exceptions import Carried, Causes
 
-# A task never ends the kernel, cancels an awaiting coroutine or silently ends somebody's iteration.
+# A task never ends the kernel, cancels an awaiting coroutine or silently ends an iteration of the caller's.
 # (SystemExit, KeyboardInterrupt, GeneratorExit and asyncio's CancelledError are no Exception to begin with.)
 _NEVER_RAISED_AS_SUCH = (concurrent.futures.CancelledError, StopIteration, StopAsyncIteration)
 _KEPT_CLASSES = 256  # a notebook makes a new class each time its cell runs: old ones must go
 _MAX_CAUSES = 100  # exceptions can be each other's cause
 _OURS = "flame_"  # what our own attributes begin with
-# what a debugger raises that finds nobody to ask; it is its own way to end a program, and IPython shows nothing of it
+# what a debugger raises that cannot ask; it is its own way to end a program, and IPython shows nothing of it
 _DEBUGGER_QUIT = "bdb.BdbQuit"
 _NO_DEBUGGER = (
     "a worker has no terminal, so breakpoint() and other debuggers cannot stop there. Debug the call in this process: "

@@ -2,7 +2,7 @@
 """The workers of a zygote, from their birth to the end of the last process that they have started.
 
 A worker that is told to leave ends as a Python program does. What it has started, such as the resource trackers and
-managers of multiprocessing, gets a moment to clean up after it; whoever takes longer is killed.
+managers of multiprocessing, gets a moment to clean up after it; what takes longer is killed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Children:
 
     def end_group(self, group: int) -> None:
         """Have what an ended worker has started end too, and kill it when it takes too long."""
-        # trackers ignore it and end when nobody uses them any more
+        # trackers ignore it and end when no process uses them any more
         if _signal_group(group, signal.SIGTERM):
             self._kill_at_s[group] = monotonic_s() + _AFTERMATH_S
 
@@ -102,7 +102,7 @@ class Children:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to the group of an ended worker; False when nobody is left in it."""
+    """Send a signal to the group of an ended worker; False when no process is left in it."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

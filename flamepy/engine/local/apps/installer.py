@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
 
-KEPT_DIRECTORIES = 4  # of the packages used last; each is a copy of somebody's project
+KEPT_DIRECTORIES = 4  # of the packages used last; each is a copy of a project
 _CACHE_DIRECTORY = "__pycache__"  # Python writes it beside the modules that it imports; it follows from them
 
 StatSignatures = dict[str, tuple[int, int, int, int]]  # path -> mode, size, ctime, inode
@@ -69,7 +69,7 @@ class Installer:
         return [tree.root for _, tree in superfluous]
 
     def _take_kept(self, url: str) -> _Tree | None:
-        """A kept directory of this package in which nobody has changed anything."""
+        """A kept directory of this package in which nothing has changed."""
         while True:
             with self._lock:
                 found = next((kept for kept in self._kept if kept[0] == url), None)

@@ -46,7 +46,7 @@ class Registry:
             name: Installed(_application(name, attributes), None) for name, attributes in BUILT_IN.items()
         }
         self._leases: dict[str, str] = {}  # lease -> application
-        self._by_lease: set[str] = set()  # applications that stay as long as somebody has a lease of them
+        self._by_lease: set[str] = set()  # applications that stay as long as there is a lease of them
         self._left_behind: dict[str, list[str]] = {}  # application -> leases that its workers had when they retired
 
     def check_free(self, name: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a call: its session notes it, then everybody who waits is told. The engine's thread only."""
+"""The end of a call: its session notes it, then all who wait are told. The engine's thread only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The event loop: the one writer of tasks, sessions and workers.
 
-Everybody leaves commands in the inbox. Whoever leads (leader_followers.py: the engine's thread, or a thread that
+Every thread leaves its commands in the inbox. The leader (leader_followers.py: the engine's thread, or a thread that
 waits for a result) sleeps in one poll on the result pipe (reports and deaths of workers, wake-ups), the zygote and
 the uplink.
 """
@@ -64,8 +64,8 @@ class Loop:
         self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
         self._is_asleep = False
         self._is_stopping = False
-        self.has_ended = False  # then nobody reads the inbox any more
-        self.failure: FlameError | None = None  # why it has ended, when nobody asked for that
+        self.has_ended = False  # then the inbox is not read any more
+        self.failure: FlameError | None = None  # why it has ended, when that was not asked for
         self._rest = b""
         self._is_hot = False  # did the last events come soon?
         self._poller = select.poll()
@@ -94,7 +94,7 @@ class Loop:
             self.wake()
 
     def wake(self) -> None:
-        """Have whoever leads look into the inbox."""
+        """Have the leader look into the inbox."""
         self._is_asleep = False
         os.write(self._results_write, frames.WAKE_FRAME)
 
@@ -104,11 +104,11 @@ class Loop:
         if self._is_asleep:
             self.wake()
         elif self.dispatcher.has_free_capacity or len(self._inbox) >= _BURST_CALLS or record.is_at_front():
-            # whoever leads may have to wait for the interpreter lock longer than the workers have work
+            # the leader may have to wait for the interpreter lock longer than the workers have work
             self._step(self.leaders.take_over_soon)
 
     def step(self) -> None:
-        """Handle the inbox here and now, when nobody leads and this thread may: saves a change of thread."""
+        """Handle the inbox here and now, when this thread can become the leader: saves a change of thread."""
         self._step(self.leaders.take_for_a_step)
 
     def _step(self, take: Callable[[], bool]) -> None:
@@ -146,7 +146,7 @@ class Loop:
         return True
 
     def _follow(self, completion: Completion, until_s: float) -> None:
-        """Wait for the leader's iterations, for a moment: whoever leads may stop to."""
+        """Wait for the leader's iterations, for a moment: the leader may stop to."""
         me = threading.get_ident()
         self.leaders.followers[me] = None
         try:
@@ -163,7 +163,7 @@ class Loop:
             while not is_over() and not self._is_stopping:
                 if deadline_s is not None and monotonic_s() >= deadline_s:
                     break
-                self._turn(look_up_at(deadline_s))
+                self._run_iteration(look_up_at(deadline_s))
 
     def release_leader_lock(self, error: BaseException | None) -> None:
         """Give the leader lock back.
@@ -178,7 +178,7 @@ class Loop:
 
     def _handle_inbox(self) -> None:
         try:
-            self._read_results()  # nobody else does while calls come fast, and workers would run dry
+            self._read_results()  # no other thread does while calls come fast, and workers would run dry
             self._run_inbox()
             self.dispatcher.resolve()
             self.dispatcher.dispatch()
@@ -186,7 +186,7 @@ class Loop:
             self._contain.end_step(error)
 
     def ask(self, command: Callable[[], _Answer]) -> _Answer:
-        """Have whoever leads run ``command``, and wait for its answer. Raises FlameError.
+        """Have the leader run ``command``, and wait for its answer. Raises FlameError.
 
         Not from inside an iteration: it would wait for itself.
         """
@@ -238,9 +238,9 @@ class Loop:
             while not self._is_stopping:
                 with self.leaders.engine_is_leader():
                     while not self._is_stopping and not self.leaders.is_wanted and not self._callbacks:
-                        self._turn(None)
+                        self._run_iteration(None)
                 self._run_callbacks()  # without the leader lock: other people's code may wait for other calls
-        except BaseException as error:  # noqa: BLE001 - told to everybody who waits
+        except BaseException as error:  # noqa: BLE001 - told to all who wait
             self._give_up(error)
         finally:
             with self.leaders.engine_is_leader():
@@ -260,7 +260,7 @@ class Loop:
                 except BaseException:
                     logger.exception("done callback failed callback=%r", callback)
             self.leaders.engine_is_away = False
-            self.leaders.call_engine()  # go on at once, if nobody else leads
+            self.leaders.call_engine()  # go on at once, if there is no other leader
 
     def _give_up(self, error: BaseException) -> None:
         """The loop cannot go on: all calls end with the reason, and the next use of flamepy starts a new engine."""
@@ -274,7 +274,7 @@ class Loop:
             self._run_inbox()
         self.dispatcher.end_all(self.failure)
 
-    def _turn(self, until_s: float | None) -> None:
+    def _run_iteration(self, until_s: float | None) -> None:
         """Sleep until something happens, at most until ``until_s`` (monotonic), then handle all of it."""
         try:
             self._handle_events(until_s)
@@ -362,22 +362,22 @@ class Loop:
                 if head.kind in _REPORTS:
                     self._reports.take(head, body)
                 elif head.kind != frames.WAKE:
-                    self._take_news_of_zygote(head)
+                    self._take_word_of_zygote(head)
             if is_empty:
                 self._reports.settle()
                 return
 
-    def _take_news_of_zygote(self, head: frames.ResultHead) -> None:
+    def _take_word_of_zygote(self, head: frames.ResultHead) -> None:
         try:
             if head.kind == frames.WORKER_EXIT:
-                self._bury(head)
+                self._remove_exited(head)
             else:
                 self.pool.set_pid(head.worker_id, head.number)
         except Exception as error:  # noqa: BLE001 - the calls of a worker that has ended must end with it
             self._contain.end_step(error)
-            self._inbox.append(partial(self._take_news_of_zygote, head))
+            self._inbox.append(partial(self._take_word_of_zygote, head))
 
-    def _bury(self, head: frames.ResultHead) -> None:
+    def _remove_exited(self, head: frames.ResultHead) -> None:
         exited = self.pool.remove_exited(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
         if exited is not None:
             self._reports.take_exit(exited)

@@ -2,8 +2,8 @@
 """Who runs the event loop: its own thread, or the thread that waits for a result.
 
 A waiter that reads the results itself saves two changes of thread per call, which is most of a round trip. There is
-one leader lock; the thread that holds it is the one writer. The engine's thread gives it up when somebody waits, and
-takes it back when nobody has led for a moment, so calls also go on while the caller computes.
+one leader lock; the thread that holds it is the one writer. The engine's thread gives it up when a thread waits, and
+takes it back when there was no leader for a moment, so calls also go on while the caller computes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LeaderFollowers:
 
     @contextlib.contextmanager
     def engine_is_leader(self) -> Iterator[None]:
-        """Wait until nobody has led for HANDOVER_S, then hold the leader lock."""
+        """Wait until there was no leader for HANDOVER_S, then hold the leader lock."""
         naps = 0
         while True:
             left_at_s = self._left_at_s
@@ -73,7 +73,7 @@ class LeaderFollowers:
             self._leader_lock.release()
 
     def call_engine(self) -> None:
-        """Have the engine's thread take over as soon as nobody leads."""
+        """Have the engine's thread take over as soon as there is no leader."""
         self._is_asked = True
         self._end_nap()
 
@@ -84,7 +84,7 @@ class LeaderFollowers:
     # --- other threads ---------------------------------------------------------------------------------------------
 
     def take_for_a_step(self) -> bool:
-        """Take the leader lock if nobody leads."""
+        """Take the leader lock if it is free."""
         return self._leader_lock.acquire(blocking=False)
 
     def take_to_wait(self, *, is_engine: bool = False) -> bool:
@@ -113,7 +113,7 @@ class LeaderFollowers:
             self.is_wanted = False
 
     def release(self, *, is_needed: bool) -> None:
-        """Give the leader lock back. ``is_needed``: somebody else relies on results being read from now on."""
+        """Give the leader lock back. ``is_needed``: other threads rely on results being read from now on."""
         self._left_at_s = monotonic_s()
         self._leader_lock.release()
         if is_needed or self.followers:

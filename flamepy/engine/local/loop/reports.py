@@ -49,7 +49,7 @@ class Reports:
             return
         try:
             if not worker.in_flight or worker.in_flight[0].number != head.number:
-                raise _out_of_turn(worker)
+                raise _answered_unasked(worker)
             damage, report = None, None
             try:
                 report = worker.link.read_report(head, body)
@@ -87,7 +87,7 @@ class Reports:
 
     def _take_report(self, record: CallRecord, head: frames.ResultHead, report: Report) -> None:
         session, completion = record.session, record.completion
-        if not completion.started_s:  # it began and ended while nobody looked
+        if not completion.started_s:  # it began and ended between two looks
             completion.started_s = time.time() - head.duration_s
         session.learn_duration(head.duration_s - head.importing_ticks * frames.TICK_S)  # the next one imports nothing
         if report.new_state is not None or report.warning:
@@ -162,7 +162,7 @@ class Reports:
                     self._completions.give_up(record, failed(error, exited.output))
 
 
-def _out_of_turn(worker: WorkerRecord) -> FlameError:
+def _answered_unasked(worker: WorkerRecord) -> FlameError:
     running = worker.in_flight[0].completion.name if worker.in_flight else "no call"
     return FlameError(
         FlameErrorCode.INTERNAL,

@@ -158,7 +158,7 @@ class Launcher:
     def abandon(self) -> None:
         """In a forked child: let go of the parent's zygote without touching it."""
         self._control.close()
-        self._process.returncode = 0  # it is not this process's child: nobody must wait for it here
+        self._process.returncode = 0  # it is not this process's child: it must not be waited for here
 
 
 def _small_environ(environ: dict[str, str]) -> dict[str, str]:

@@ -66,14 +66,14 @@ def _new_scratch() -> tuple[Path, int]:
     """A directory, and a descriptor of it that is locked for as long as this process lives. Raises OSError.
 
     A cleaner of the temporary directory that asks for the lock, as that of systemd does, leaves it alone meanwhile.
-    It gets its name when it is locked: nobody may take it for left behind before.
+    It gets its name when it is locked: it must not be taken for left behind before.
     """
     unnamed = Path(tempfile.mkdtemp(prefix=".flame-"))
     with contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, unnamed, ignore_errors=True)
         lock = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
         undo.callback(os.close, lock)
-        with contextlib.suppress(OSError):  # some file systems know no locks: there nobody gets one
+        with contextlib.suppress(OSError):  # some file systems know no locks: there none is taken
             fcntl.flock(lock, fcntl.LOCK_EX)
         (unnamed / SCRATCH_MARK).write_text(_machine())
         scratch = unnamed.with_name(unnamed.name.removeprefix("."))

@@ -1,21 +1,14 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The browser's half of the live view. It travels with every widget: the script stays below 6 KB, the style below 4.
+// SPDX-License-Identifier: Apache-2.0
+// The browser's half of the live view of a future. It travels with every view: below 6 KB with what is common.
+//
+// It only draws what the kernel says; time is the one thing that it counts by itself, so that a running call costs no
+// messages. One view of a notebook is drawn anew now and then (view_updater.py): where that stays away, the kernel has
+// stopped, and no view counts on. A page that was loaded again gets a state of long ago: until the kernel draws anew,
+// both clocks are taken to be equal. Text nodes are updated in place: focus and selection survive. What is announced is
+// a text of its own, which the kernel writes: a page with fifty views must not speak fifty times at once.
 
-The script only draws what the kernel says; time is the one thing that it counts by itself, so that a running call
-costs no messages. One view of a notebook is drawn anew now and then (view_updater.py): where that stays away, the
-kernel has stopped, and no view counts on. A page that was loaded again gets a state of long ago: until the kernel
-draws anew, both clocks are taken to be equal. Text nodes are updated in place: focus and selection survive. What is
-announced is a text of its own, which the kernel writes: a page with fifty views must not speak fifty times at once.
-"""
+import { copy, hear, heard, initialize, make, send, source, watch, write } from "./common.js";
 
-from __future__ import annotations
-
-from flame_jupyter.display.render.html import COLOURS, INDENT_WIDTH
-from flame_jupyter.display.widgets.script_parts import COMMON, COPIED, UNSEEN, squeezed
-
-SCRIPT = squeezed(
-    COMMON
-    + """
 const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? Math.floor(s) + " s"
   : s < 3600 ? Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s"
   : Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
@@ -106,40 +99,3 @@ export default { initialize, render({ model, el }) {
   const timer = setInterval(tick, 200);
   return () => { clearInterval(timer); leave(); };
 } };
-"""
-)
-
-TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
-    f".flame-view[data-tone={tone}]{{--tone:{colour}}}" for tone, colour in COLOURS.items()
-)
-
-STYLE = (
-    TONES
-    + f".flame-said{UNSEEN}.flame-ask{COPIED}"
-    + """
-.flame-view{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
-color:var(--jp-ui-font-color1,inherit);border-left:3px solid var(--tone);padding-left:10px;
-position:relative;margin:4px 0 6px var(--indent)}
-.flame-line{display:flex;flex-wrap:wrap;align-items:baseline;column-gap:.4em}
-.flame-icon{color:var(--tone);font-weight:700}
-.flame-time{font-variant-numeric:tabular-nums}
-.flame-view code,.flame-error,.flame-log pre{font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;
-overflow-wrap:anywhere}
-.flame-facts{color:var(--jp-ui-font-color2,inherit)}
-.flame-ask{font:inherit;font-size:12px;line-height:1;padding:4px 10px;margin-left:.5em;border-radius:3px;
-cursor:pointer;color:inherit;background:var(--jp-layout-color1,transparent);
-border:1px solid var(--jp-ui-font-color2,#767676)}
-.flame-ask:hover:enabled{background:var(--jp-layout-color2,#8883)}
-.flame-ask:focus-visible,.flame-view pre:focus-visible,.flame-view summary:focus-visible{
-outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
-.flame-view [hidden]{display:none}
-.flame-view summary{cursor:pointer}
-.flame-log pre{font-size:var(--jp-code-font-size,13px);line-height:1.4;max-height:20em;overflow:auto;margin:4px 0}
-.flame-line>:empty{display:none}
-.flame-view .flame-body{font-size:inherit;line-height:inherit;padding:0}
-@media (prefers-reduced-motion:no-preference){
-.flame-view[data-state=running] .flame-icon{animation:flame-pulse 1.6s ease-in-out infinite}
-@keyframes flame-pulse{50%{opacity:.35}}}
-@media (forced-colors:active){.flame-view{border-left-color:CanvasText}}
-"""
-)

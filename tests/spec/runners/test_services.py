@@ -486,12 +486,12 @@ def test_an_edited_module_is_new_code_for_new_services_and_a_warning_for_open_on
     old = runner.service(value)
     assert old().get(BOUND_S) == 1
     (project / "helper_of_tests.py").write_text("VALUE = 2000\n")
-    assert runner.drift() == ["helper_of_tests.py"]
+    assert runner.stale_files() == ["helper_of_tests.py"]
     with pytest.warns(StaleCodeWarning, match=r"helper_of_tests\.py changed.*value still run the old"):
         new = runner.service(value)
     assert new().get(BOUND_S) == 2000
     assert old().get(BOUND_S) == 1
-    assert runner.drift() == []
+    assert runner.stale_files() == []
 
 
 @pytest.mark.inline
@@ -516,9 +516,9 @@ def test_files_that_only_the_package_has_are_imported_by_workers(engine: Engine,
     files = {"only_in_package.py": b"VALUE = 7\n"}
     with Runner("extra", extra_files=lambda: files) as runner:
         assert runner.service(value)().get(BOUND_S) == 7
-        assert runner.drift() == []
+        assert runner.stale_files() == []
         files["only_in_package.py"] = b"VALUE = 80\n"
-        assert runner.drift() == ["only_in_package.py"]
+        assert runner.stale_files() == ["only_in_package.py"]
         with pytest.warns(StaleCodeWarning, match=r"only_in_package\.py changed"):
             again = runner.service(value)
         assert again().get(BOUND_S) == 80

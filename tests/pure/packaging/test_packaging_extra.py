@@ -47,9 +47,9 @@ def test_extra_files_make_another_package_and_no_drift(packager: Packager, root:
     first = packager.package(root, "app", extra={"cells.py": b"1"})
     second = packager.package(root, "app", extra={"cells.py": b"2"})
     assert len({plain.sha, first.sha, second.sha}) == 3
-    assert packager.drift(first) == []
+    assert packager.stale_files(first) == []
     (root / "main.py").write_text("x = 2\n")
-    assert packager.drift(first) == ["main.py"]
+    assert packager.stale_files(first) == ["main.py"]
     assert packager.package(root, "app", extra={"cells.py": b"2"}).sha != second.sha
 
 

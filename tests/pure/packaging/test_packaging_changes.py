@@ -74,7 +74,7 @@ def test_an_edit_of_equal_length_with_its_mtime_restored_is_seen(root: Path, wor
         (root / "a.py").write_text("ONE")
         os.utime(root / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
         tick = (root / "a.py").stat().st_ctime_ns
-    assert packager.drift(first) == ["a.py"]
+    assert packager.stale_files(first) == ["a.py"]
     second, was_packed = reads(packager, root)
     assert was_packed
     assert second.sha != first.sha
@@ -107,7 +107,7 @@ def test_a_touched_file_is_no_change(root: Path, workspace: Path) -> None:
     packager = Packager(workspace, now_ns=in_an_hour_ns)
     first, _ = reads(packager, root)
     os.utime(root / "a.py", (1, 1))
-    assert packager.drift(first) == []
+    assert packager.stale_files(first) == []
     second, was_packed = reads(packager, root)
     assert not was_packed
     assert second.sha == first.sha
@@ -121,7 +121,7 @@ def test_drift_names_what_was_added_removed_and_changed(root: Path, workspace: P
     (root / "sub").mkdir()
     (root / "sub" / "new é.py").write_text("")
     (root / "ignored.pyc").write_text("")
-    assert packager.drift(package) == ["a.py", "b.py", "sub", "sub/new é.py"]
+    assert packager.stale_files(package) == ["a.py", "b.py", "sub", "sub/new é.py"]
 
 
 def test_drift_is_about_the_package_that_is_asked_for(root: Path, workspace: Path) -> None:
@@ -129,8 +129,8 @@ def test_drift_is_about_the_package_that_is_asked_for(root: Path, workspace: Pat
     old, _ = reads(packager, root)
     (root / "a.py").write_text("edited")
     new, _ = reads(packager, root)
-    assert packager.drift(old) == ["a.py"]
-    assert packager.drift(new) == []
+    assert packager.stale_files(old) == ["a.py"]
+    assert packager.stale_files(new) == []
 
 
 @pytest.mark.parametrize("name", [".gitignore", ".flameignore"])
@@ -175,7 +175,7 @@ def test_an_archive_in_the_packaged_directory_is_not_packed(root: Path) -> None:
     (inside / "mine.txt").write_text("of the user")
     second, _ = reads(packager, root)
     assert set(second.identities) == {"a.py", "b.py", "packages", "packages/mine.txt"}
-    assert packager.drift(second) == []
+    assert packager.stale_files(second) == []
     assert first.path.exists()
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_disappears_while_packing_is_not_in_the_package(root: Path, 
     packager = Packager(workspace)
     package = packager.package(root, "app", on_progress=lambda *_: (root / "b.py").unlink(missing_ok=True))
     assert list(package.identities) == ["a.py"]
-    assert packager.drift(package) == []
+    assert packager.stale_files(package) == []
 
 
 def test_threads_that_package_at_once_get_the_same_package(root: Path, workspace: Path) -> None:

@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 
 from scripts.demo import results
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 RUN_S = 100.0  # the longer notebook takes a third of it on two busy cores
 LEAVE_S = 5.0

@@ -57,7 +57,7 @@ class Page:
         ([1, 2], "list, 2 items", "[1, 2]"),
         ({"a": 1}, "dict, 1 item", "{'a': 1}"),
         (list(range(100)), "list, 100 items", "[" + "".join(f"{n}, " for n in range(20)) + "...]"),
-        (Page, "type", "tests.notebook.test_display_preview.Page"),
+        (Page, "type", "tests.notebook.views.test_display_preview.Page"),
         (np.arange(3), "ndarray, shape (3,), int64", "[0 1 2]\nmin 0, max 2"),
         (np.array([1.0, np.nan, 3.0]), "ndarray, shape (3,), float64", "[ 1. nan  3.]\nmin 1.0, max 3.0"),
         (np.array([np.nan, np.nan]), "ndarray, shape (2,), float64", "[nan nan]\nmin nan, max nan"),

@@ -16,7 +16,7 @@ from flame_jupyter.display.sources.progress import Progress, time_left
 from flame_jupyter.display.views.clock import Clock
 from flame_jupyter.display.views.live_output import Content, LiveOutput
 from flame_jupyter.display.views.mode import Mode
-from flame_jupyter.display.widgets.live_output_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.code import LIVE_OUTPUT_SCRIPT, LIVE_OUTPUT_STYLE
 from tests.notebook.display_parts import HandClock, HandFuture, Page
 
 
@@ -332,8 +332,8 @@ def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
 
 
 def test_the_script_that_travels_with_each_pane_is_small() -> None:
-    assert len(SCRIPT.encode()) < 6 * 1024
-    assert len(STYLE.encode()) < 4096
+    assert len(LIVE_OUTPUT_SCRIPT.encode()) < 6 * 1024
+    assert len(LIVE_OUTPUT_STYLE.encode()) < 4096
 
 
 # -- the panel

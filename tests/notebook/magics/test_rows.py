@@ -14,8 +14,8 @@ from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
 from flame_jupyter.options import flags_of
 from flame_jupyter.settings.traits import FlameTraits
 
-TESTS = Path(__file__).resolve().parents[1]
-PAGE = Path(__file__).with_name("ROWS.md")
+TESTS = Path(__file__).resolve().parents[2]
+PAGE = Path(__file__).resolve().parents[1] / "ROWS.md"
 _TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)(?:\[(.+?)\])?`")
 _WORD = re.compile(r"`(.+?)`")
 

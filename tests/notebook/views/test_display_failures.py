@@ -14,9 +14,9 @@ from flame_jupyter.display.views.future_view import View
 from flame_jupyter.display.views.mode import Mode
 from flamepy.errors import TaskFailed
 from tests.notebook.display_parts import HandFuture
-from tests.notebook.test_display_desk import Room
-from tests.notebook.test_display_front import Stage
-from tests.notebook.test_display_text import words
+from tests.notebook.views.test_display_desk import Room
+from tests.notebook.views.test_display_front import Stage
+from tests.notebook.views.test_display_text import words
 
 TRACEBACK = "Cell In[2], line 4, in score"
 SUMMARY = (

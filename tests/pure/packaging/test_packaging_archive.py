@@ -177,7 +177,7 @@ def test_big_files_are_linked_on_this_machine_and_do_not_count(packager: Package
     assert package.path.stat().st_size < BIG
     assert (unpacked(package, tmp_path / "copy") / "big.bin").read_bytes() == big.read_bytes()
     big.write_bytes(b"y" * (BIG + 1))
-    assert packager.drift(package) == ["big.bin"]
+    assert packager.stale_files(package) == ["big.bin"]
     with pytest.raises(PackageError, match=r"big\.bin"):
         packager.package(root, "app", PackageOptions(max_bytes=BIG))
 
@@ -192,7 +192,7 @@ def test_a_project_without_metadata_gets_some_for_a_cluster(packager: Packager, 
         text = tar.extractfile("pyproject.toml").read().decode()  # type: ignore[union-attr]  # a missing one fails too
     assert 'dependencies = ["numpy"]' in text
     assert not (root / "pyproject.toml").exists()
-    assert packager.drift(package) == []
+    assert packager.stale_files(package) == []
     other = packager.package(root, "my-app", PackageOptions.for_cluster(ProjectMetadata("my-app", ("scipy",))))
     assert other.sha != package.sha
 
@@ -229,7 +229,7 @@ def test_links_that_stay_inside_are_links_and_those_that_leave_are_what_they_poi
     assert not (copy / "file").is_symlink()
     assert (copy / "file").read_text() == (copy / "directory" / "code.py").read_text() == "outside"
     outside.write_text("edited")
-    assert packager.drift(package) == ["directory/code.py", "file"]
+    assert packager.stale_files(package) == ["directory/code.py", "file"]
 
 
 def test_link_loops_end(packager: Packager, root: Path, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from flame_jupyter.display import Settings
-from flame_jupyter.display.views.preferences import preferences_of
 from flame_jupyter.lines import SUBCOMMANDS
 from flame_jupyter.project.location import MAX_UNASKED_FILES
+from flame_jupyter.settings.preferences import preferences_of
 from flamepy.engine.current import current_engine
+from flamepy.runner import UnsupportedOptionWarning
 from tests.notebook.shells import Shell
 
 PID = "%%flame_service pid {options}\nimport os\ndef pid(_):\n    return os.getpid()"
@@ -112,9 +113,13 @@ def test_fixed_is_one_worker(shell: Shell) -> None:
     assert len(set(shell.run("[each.get() for each in [pid(n) for n in range(20)]]").value)) == 1
 
 
-def test_resreq_is_what_a_worker_of_the_session_asks_for(shell: Shell) -> None:
-    shell.run(PID.format(options="--resreq cpu=1,mem=2g,gpu=0 --quiet"))
-    assert shell.run("pid(1).get() > 0").value
+def test_resreq_is_checked_and_where_workers_have_no_resources_of_their_own_that_is_said(shell: Shell) -> None:
+    with pytest.warns(
+        UnsupportedOptionWarning, match="resreq has no effect here: the embedded engine cannot"
+    ) as caught:
+        shell.run(PID.format(options="--resreq cpu=1,mem=2g,gpu=0 --quiet"))
+    assert len(caught) == 1
+    assert shell.run("pid(1).get()").value in [each.pid for each in current_engine().workers()]
     assert "gpu=x" in shell.mistake(PID.format(options="--resreq gpu=x"))
 
 

@@ -1,20 +1,18 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The browser's half of a pane. It travels with every pane, of which there are few: below 6 KB, the style below 4.
+// SPDX-License-Identifier: Apache-2.0
+// The browser's half of a live output: progress, panel, inspector, stream. Below 6 KB with what is common.
+//
+// Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
+// focus, selection and scroll position survive. Until a tab is chosen, the first one is shown; what was unfolded stays
+// so. What is announced is on the page in other words: the status is for screen readers. Arrow keys are caught at the
+// window: further down, the front end has taken them for its own shortcuts.
 
-Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
-focus, selection and scroll position survive. Until somebody chooses a tab, the first one is shown; what was unfolded
-stays so. What is announced is on the page in other words: the status is for screen readers. Arrow keys are caught at
-the window: further down, the front end has taken them for its own shortcuts.
-"""
+import { copy, initialize, make, send, watch, write } from "./common.js";
 
-from __future__ import annotations
-
-from flame_jupyter.display.render.html import INDENT_WIDTH
-from flame_jupyter.display.widgets.script_parts import COMMON, COPIED, UNSEEN, squeezed
-
-SCRIPT = squeezed(
-    COMMON
-    + """
+const find = (parent, id) => [...parent.children].find((node) => node.dataset.id === id);
+const drop = (parent, ids) => {
+  // oxlint-disable-next-line unicorn/no-useless-spread - the list is live: it changes while nodes go
+  for (const node of [...parent.children]) if (!ids.includes(node.dataset.id)) node.remove();
+};
 let count = 0;
 export default { initialize, render({ model, el }) {
   const name = "flame-pane-" + Date.now() + "-" + count++;
@@ -47,10 +45,6 @@ export default { initialize, render({ model, el }) {
     choose(all[(at + step + all.length) % all.length].dataset.id, true);
   };
   window.addEventListener("keydown", turn, true);
-  const find = (parent, id) => [...parent.children].find((node) => node.dataset.id === id);
-  const drop = (parent, ids) => {
-    for (const node of [...parent.children]) if (!ids.includes(node.dataset.id)) node.remove();
-  };
   const facts = () => {
     const view = { ...model.get("facts") };
     root.setAttribute("aria-label", view.label);
@@ -110,7 +104,7 @@ export default { initialize, render({ model, el }) {
       if (page.source !== tab.html) {
         const open = [...page.querySelectorAll("details")].map((node) => node.open);
         page.innerHTML = page.source = tab.html;
-        if (open.length) page.querySelectorAll("details").forEach((node, at) => { node.open = open[at] ?? node.open; });
+        if (open.length) page.querySelectorAll("details").forEach((node, nth) => { node.open = open[nth] ?? node.open; });
       }
     });
     choose(chosen && ids.includes(current) ? current : ids[0], false);
@@ -120,29 +114,3 @@ export default { initialize, render({ model, el }) {
   fill();
   return () => { window.removeEventListener("keydown", turn, true); leave(); };
 } };
-"""
-)
-
-STYLE = (
-    f".flame-pane{{padding-left:{INDENT_WIDTH}}}.flame-status{UNSEEN}.flame-button{COPIED}"
-    """
-.flame-pane{font:var(--jp-ui-font-size1,13px)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
-color:var(--jp-ui-font-color1,inherit);margin:4px 0 6px;position:relative}
-.flame-gone:empty{display:none}
-.flame-bar{display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center}
-.flame-bar [role=tablist]{display:flex;gap:2px}
-.flame-pane [hidden]{display:none!important}
-.flame-buttons{display:flex;flex-wrap:wrap;gap:6px}
-.flame-button,.flame-tab{font:inherit;color:inherit;cursor:pointer;background:var(--jp-layout-color1,transparent)}
-.flame-button{font-size:12px;line-height:1;padding:4px 10px;border-radius:3px;
-border:1px solid var(--jp-ui-font-color2,#767676)}
-.flame-button:hover,.flame-tab:hover{background:var(--jp-layout-color2,#8883)}
-.flame-button[aria-disabled=true]{cursor:default;border-style:dashed}
-.flame-tab{border:0;border-bottom:3px solid transparent;padding:2px 8px}
-.flame-tab[aria-selected=true]{border-bottom-color:var(--jp-brand-color1,#1976d2);font-weight:600}
-.flame-button:focus-visible,.flame-tab:focus-visible,.flame-pane pre:focus-visible,.flame-pane div:focus-visible,
-.flame-pane summary:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
-.flame-pane .flame-page{font-size:inherit;line-height:inherit;padding:0}
-@media (forced-colors:active){.flame-tab[aria-selected=true]{border-bottom-color:Highlight}}
-"""
-)

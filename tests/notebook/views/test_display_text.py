@@ -89,11 +89,11 @@ def test_the_tail_of_a_long_text_begins_at_a_line_and_says_that_something_is_mis
 @pytest.mark.parametrize("state", APPEARANCES)
 def test_every_state_has_a_word_an_icon_and_complete_output(state: str) -> None:
     shot = snapshot_of(HandFuture(state=state))
-    assert shot.look.word
-    assert shot.look.icon
+    assert shot.appearance.word
+    assert shot.appearance.icon
     for bundle in (bundles.card(shot), bundles.body(shot), bundles.live(shot, "model")):
-        assert shot.look.word.lower() in str(bundle["text/plain"])
-        assert shot.look.word in words(str(bundle["text/html"]))
+        assert shot.appearance.word.lower() in str(bundle["text/plain"])
+        assert shot.appearance.word in words(str(bundle["text/html"]))
 
 
 def test_a_state_that_this_version_does_not_know_is_shown_by_its_name() -> None:

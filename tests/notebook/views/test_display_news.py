@@ -12,7 +12,7 @@ from flame_jupyter.display.render.announcements import PAUSE_S, Announcements
 from flame_jupyter.display.views.future_view import View
 from flame_jupyter.display.views.mode import Mode
 from tests.notebook.display_parts import HandFuture
-from tests.notebook.test_display_desk import Room, future_of, live_of
+from tests.notebook.views.test_display_desk import Room, future_of, live_of
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from flame_jupyter.display import Settings
 from flame_jupyter.display.frontend.display_manager import DisplayManager
 from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.sources.progress import Progress
-from flame_jupyter.display.widgets.future_script import SCRIPT, STYLE
+from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT, FUTURE_VIEW_STYLE
 from flame_jupyter.display.widgets.future_widget import FutureWidget
 from tests.notebook.display_parts import HandFuture
 
@@ -178,8 +178,8 @@ def test_only_so_many_views_are_live_at_one_time() -> None:
 
 
 def test_the_script_that_travels_with_each_view_is_small() -> None:
-    assert len(SCRIPT.encode()) < 6 * 1024
-    assert len(STYLE.encode()) < 4096
+    assert len(FUTURE_VIEW_SCRIPT.encode()) < 6 * 1024
+    assert len(FUTURE_VIEW_STYLE.encode()) < 4096
     assert ipywidgets.__version__ >= "8"
 
 
@@ -225,7 +225,7 @@ def test_in_voila_a_pane_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.M
     """No output is replaced there after its cell"""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     stage = Stage(allow_stdin=False)
-    pane = stage.front.show_pane(Progress([stage.future]), after_s=0.5)
+    pane = stage.front.show_live_output(Progress([stage.future]), after_s=0.5)
     assert pane is not None
     (_, caption, _), (_, body, is_update) = stage.shell.next(), stage.shell.next()
     assert "0 of 1" in str(caption["text/plain"])

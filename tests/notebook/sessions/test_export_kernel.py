@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.notebook.kernels import Kernel, Reply
-from tests.notebook.test_scripted import run
+from tests.notebook.sessions.test_scripted import run
 
 pytestmark = pytest.mark.kernel
 

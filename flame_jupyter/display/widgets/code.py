@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The browser's half of the widgets: the files beside this one, as they are sent. Colours come from render/html."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flame_jupyter.display.render.html import COLOURS, INDENT_WIDTH
+
+_HERE = Path(__file__).parent
+_EXPORTED = re.compile(r"^export const ")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def _script(name: str) -> str:
+    """One module of the shared part and this file, without what only readers of the source need: each view sends it."""
+    text = "\n".join((_HERE / each).read_text(encoding="utf-8") for each in ("common.js", name))
+    lines = (_EXPORTED.sub("const ", line.strip()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "import ")))
+
+
+def _style(name: str) -> str:
+    return _COMMENT.sub("", (_HERE / name).read_text(encoding="utf-8")).lstrip()
+
+
+FUTURE_VIEW_SCRIPT = _script("future_view.js")
+LIVE_OUTPUT_SCRIPT = _script("live_output.js")
+TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
+    f".flame-view[data-tone={tone}]{{--tone:{colour}}}" for tone, colour in COLOURS.items()
+)
+FUTURE_VIEW_STYLE = TONES + _style("future_view.css")
+LIVE_OUTPUT_STYLE = f".flame-pane{{--indent:{INDENT_WIDTH}}}" + _style("live_output.css")
