@@ -10,11 +10,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flamepy.cache.api import Value
 from flamepy.cache.segment import Segment
 from flamepy.cache.sharing import RecentSegments
 from flamepy.codec.payload import Payload
+
+if TYPE_CHECKING:  # workers hold blobs, and know no store
+    from flamepy.cache.api import Value
 
 INLINE_LIMIT_BYTES = 32 * 1024  # above it a descriptor costs less than the copies through a socket
 _ALIGNMENT = 64  # so that arrays in a segment are aligned for vector instructions

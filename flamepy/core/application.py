@@ -9,8 +9,6 @@ from enum import IntEnum
 
 DEFAULT_MAX_INSTANCES = 1_000_000  # what the reference server fills in
 DEFAULT_DELAY_RELEASE_S = 60
-# Among the environments of a Runner's application: the directory that its package was made of, for tracebacks.
-PROJECT_VARIABLE = "FLAME_PROJECT_ROOT"
 
 
 class ApplicationState(IntEnum):

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Among the environments of a Runner's application: the directory that its package was made of, for tracebacks.
+PROJECT_VARIABLE = "FLAME_PROJECT_ROOT"
+
 
 @dataclass(frozen=True)
 class WorkerSpecification:

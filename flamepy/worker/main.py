@@ -22,10 +22,9 @@ from flamepy.cache.memfd_pool import KEEP_S, memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.codec.handed_on import attend_in_worker
 from flamepy.codec.reading import decode_on_worker
-from flamepy.core.application import PROJECT_VARIABLE
 from flamepy.protocol import fence
 from flamepy.protocol.frames import SLOT_WORDS
-from flamepy.protocol.worker_specification import WorkerSpecification
+from flamepy.protocol.worker_specification import PROJECT_VARIABLE, WorkerSpecification
 from flamepy.worker.channel import CallFrame, Channel, PathAround
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt

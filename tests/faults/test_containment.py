@@ -26,9 +26,9 @@ from flamepy.engine.local.loop import event_loop as loop_module
 from tests.signs import BOUND_S
 
 ENGINE = os.path.dirname(local.__file__) + os.sep
-ITERATIONS = {loop_module.Loop._turn.__code__, loop_module.Loop._handle_inbox.__code__}
+ITERATIONS = {loop_module.Loop._run_iteration.__code__, loop_module.Loop._handle_inbox.__code__}
 # Answers may be lost with these, so the loop gives up: all calls get the reason, and a new engine is started.
-GIVES_UP = {"Reader.read", "Loop._read_results", "Loop._give_up"}
+GIVES_UP = {"PipeReader.read", "Loop._read_results", "Loop._give_up"}
 
 
 class Injected(Exception):

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flamepy.config import ContextFields, FlamePackage
-from flamepy.core.application import PROJECT_VARIABLE, Application, ApplicationAttributes
+from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.names import short_name
 from flamepy.engine.api import Engine, Provisioner
 from flamepy.errors import AlreadyExists, InvalidState, NotFound
+from flamepy.protocol.worker_specification import PROJECT_VARIABLE
 
 if TYPE_CHECKING:  # loaded when it is needed: the workers' parent process starts meanwhile
     from flamepy.packaging import Package, Storage

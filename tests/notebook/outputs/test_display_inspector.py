@@ -12,7 +12,7 @@ import pytest
 
 from flame_jupyter.display import Settings
 from flame_jupyter.display.frontend.display_manager import DisplayManager
-from flame_jupyter.display.previews.inspector_payload import look
+from flame_jupyter.display.previews.inspector_payload import payload_of
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.sources.inspector import Inspector
 from flame_jupyter.display.views.live_output import Content
@@ -155,6 +155,6 @@ def test_a_value_whose_representation_raises_is_told_and_not_raised() -> None:
         def __repr__(self) -> str:
             raise RuntimeError("no words")
 
-    seen = look(Broken(), Limits(), 0, 20)
+    seen = payload_of(Broken(), Limits(), 0, 20)
     assert seen.text == "Showing this Broken raised RuntimeError: no words"
     assert "no words" in seen.preview.note
