@@ -30,7 +30,8 @@ class Traces:
     def __init__(self) -> None:
         self.processes = _descendants()
         self.threads = _our_threads()
-        self.directories = _our_directories()
+        self.temporary = Path(tempfile.gettempdir())
+        self.directories = _our_directories(self.temporary)
         self.descriptors = memory_descriptors()
 
     def assert_nothing_new(self) -> None:
@@ -40,7 +41,7 @@ class Traces:
         for thread in _our_threads() - self.threads:
             thread.join(LEAVE_S)
         assert not _our_threads() - self.threads, "threads are left"
-        assert not _our_directories() - self.directories, "directories are left"
+        assert not _our_directories(self.temporary) - self.directories, "directories are left"
         gc.collect()  # an exception's traceback holds the values of its frames in a cycle
         # an engine that goes on keeps memory for a moment, to use it again
         assert reached(lambda: memory_descriptors() <= self.descriptors), "shared memory is left"
@@ -54,8 +55,8 @@ def _our_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("flame")}
 
 
-def _our_directories() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("flame-*"))
+def _our_directories(temporary: Path) -> set[Path]:
+    return set(temporary.glob("flame-*"))
 
 
 def memory_descriptors() -> int:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +26,6 @@ class SharedEngine:
 
     def engine(self) -> EmbeddedEngine:
         if self._engine is None:
-            self._directory = Path(tempfile.gettempdir())
             self._before = Traces()
             self._engine = EmbeddedEngine(workers=WORKERS)
         return self._engine
@@ -44,7 +42,6 @@ class SharedEngine:
         if engine is not None:
             engine.close()
             self._before.assert_nothing_new()
-            assert not list(self._directory.glob("flame-*")), "directories are left"
 
 
 def _is_clean(engine: EmbeddedEngine) -> bool:
