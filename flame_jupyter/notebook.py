@@ -7,8 +7,10 @@ The magics call this; what can be decided without acting is in ``arguments`` and
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,7 @@ from flame_jupyter.project.named_runners import different_option, runner_called,
 from flame_jupyter.project.requirements import dependencies_of
 from flame_jupyter.service.registry import Services
 from flame_jupyter.service.staleness import StalenessWatch
+from flamepy.errors import PackageError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -261,9 +264,12 @@ class Notebook:
         if self.runner is not None and self.runner.package is not None:
             return self.runner.package.path
         root = self.root(line.root)
-        self._check_size(root, line)
-        extra = self._exported(root)
-        return self._archives().package(root.path, self._name(line), self._rules(line), extra=extra).path
+        options = replace(self._rules(line), max_bytes=self._limit_bytes(line))
+        if not root.is_chosen:
+            options = replace(options, max_files=MAX_UNASKED_FILES)
+        with self._told_too_big(root, line):
+            extra = self._exported(root)
+            return self._archives().package(root.path, self._name(line), options, extra=extra).path
 
     def _opened(self, line: RunnerLine) -> Runner:
         from flamepy import AlreadyExists, InvalidArgument, Runner
@@ -272,20 +278,21 @@ class Notebook:
         self._refresh_settings(line)
         context = self._context(line)
         root = self.root(line.root)
-        self._check_size(root, line)
         try:
-            runner = Runner(
-                self._name(line),
-                line.fail_if_exists,
-                dependencies=dependencies_of(line.deps, line.requirements, working_directory()),
-                python_version=line.python,
-                context=context,
-                root=root.path,
-                includes=self.includes(line),
-                excludes=self.excludes(line),
-                max_package_bytes=self._limit_bytes(line),
-                extra_files=lambda: self._exported(root),
-            )
+            with self._told_too_big(root, line):
+                runner = Runner(
+                    self._name(line),
+                    line.fail_if_exists,
+                    dependencies=dependencies_of(line.deps, line.requirements, working_directory()),
+                    python_version=line.python,
+                    context=context,
+                    root=root.path,
+                    includes=self.includes(line),
+                    excludes=self.excludes(line),
+                    max_package_bytes=self._limit_bytes(line),
+                    max_package_files=None if root.is_chosen else MAX_UNASKED_FILES,
+                    extra_files=lambda: self._exported(root),
+                )
         except AlreadyExists as error:
             raise UsageError(
                 f"--fail-if-exists: there is an application {self._name(line)!r}. Leave the option out to join it, or "
@@ -345,8 +352,17 @@ class Notebook:
             self._packager = Packager()  # its directory goes with it
         return self._packager
 
+    @contextlib.contextmanager
+    def _told_too_big(self, root: ProjectRoot, line: RunnerLine) -> Iterator[None]:
+        """Say in the words of the magics that the package is too big, or that so many files cannot have been meant."""
+        try:
+            yield
+        except PackageError:
+            self._check_size(root, line)  # only now: it looks at every file again
+            raise
+
     def _check_size(self, root: ProjectRoot, line: RunnerLine) -> None:
-        """Refuse, before anything is read, what is over the limit, or what cannot have been meant."""
+        """Raises UsageError for what is over the limit, or what cannot have been meant."""
         limit_bytes = self._limit_bytes(line)
         plan = self.plan(line)
         if plan.nbytes > limit_bytes:

@@ -47,6 +47,10 @@ class Contents:
     def record(self, readings: Mapping[str, Reading]) -> None:
         self._readings.update(readings)
 
+    def agrees(self, entry: Entry, reading: Reading) -> bool:
+        """Does a new reading of a file that is known say the same as the last one?"""
+        return self._readings[entry.path].digest == reading.digest
+
     def identity(self, entry: Entry) -> bytes:
         """What makes two entries of one path the same. Files must have been learnt."""
         if entry.kind is Kind.FILE:

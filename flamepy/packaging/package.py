@@ -120,6 +120,8 @@ class Packager:
             project = self._project(package.root, package.options)
             now = project.snapshot(project.scan(), package.extra).identities
         before = package.identities
+        if now is before:
+            return []
         return sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
 
     def dry_run(self, root: str | os.PathLike[str], options: PackageOptions | None = None) -> list[Row]:

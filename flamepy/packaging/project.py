@@ -26,6 +26,16 @@ class Snapshot:
     identities: Mapping[str, bytes]
 
 
+@dataclass
+class _Known:
+    """The last snapshot, and what it was made of. unsettled: entries whose stamp does not stand for their content."""
+
+    manifest: Manifest
+    extra: Mapping[str, bytes]
+    snapshot: Snapshot
+    unsettled: list[Entry]
+
+
 class Project:
     """The memory of one directory under one set of options. Its owner holds a lock around every call.
 
@@ -39,6 +49,7 @@ class Project:
         self.newest: tuple[str, Path] | None = None
         self._scanner = Scanner(root, options)
         self._contents = Contents()
+        self._known: _Known | None = None
         self._now_ns = now_ns
 
     def scan(self) -> Manifest:
@@ -64,12 +75,26 @@ class Project:
         return self.newest[1]
 
     def snapshot(self, manifest: Manifest, extra: Mapping[str, bytes]) -> Snapshot:
-        """Read what is not known yet, and only that. Raises PackageError."""
+        """Read what is not known yet, and only that; the same object when nothing has changed. Raises PackageError."""
+        known = self._known
+        if known is not None and known.manifest is manifest and known.extra == extra and self._settle(known):
+            return known.snapshot
         missing = self._contents.missing(manifest.entries)
         readings = read_contents(missing, self._now_ns)
         gone = {entry.path for entry in missing} - readings.keys()
         left = [entry for entry in manifest.entries if entry.path not in gone]
         return self.snapshot_of(left, manifest, readings, extra)
+
+    def _settle(self, known: _Known) -> bool:
+        """Read again what the stamps do not vouch for; is it still what it was?"""
+        readings = read_contents(known.unsettled, self._now_ns)
+        for entry in known.unsettled:
+            reading = readings.get(entry.path)
+            if reading is None or reading.stamp != entry.stamp or not self._contents.agrees(entry, reading):
+                return False
+        self._contents.record(readings)
+        known.unsettled = [entry for entry in known.unsettled if not readings[entry.path].is_settled]
+        return True
 
     def snapshot_of(
         self,
@@ -87,7 +112,9 @@ class Project:
         added, notes = self.added_to(manifest, extra)
         identities = {entry.path: self._contents.identity(entry) for entry in read}
         identities.update({path: b"+" + content for path, content in added.items()})
-        return Snapshot(tree_digest(identities), read, added, (*manifest.notes, *notes), identities)
+        snapshot = Snapshot(tree_digest(identities), read, added, (*manifest.notes, *notes), identities)
+        self._known = _Known(manifest, dict(extra), snapshot, self._contents.missing(read))
+        return snapshot
 
     def added_to(self, manifest: Manifest, extra: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """The files that only the archive gets, and a note where a wish could not be met."""

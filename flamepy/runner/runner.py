@@ -53,9 +53,10 @@ class Runner:
     same content share it. fail_if_exists: raise AlreadyExists instead. dependencies, python_version: what workers need;
     the embedded engine installs nothing and says when something is missing. context: configuration, else
     ``flame.yaml`` and the environment. engine: else the current one. root: the directory to package, else the working
-    directory. excludes, includes: patterns beyond the configured ones; includes win. max_package_bytes: how much the
-    package may hold unpacked, else 100 MiB. extra_files: path -> content of files that only the package gets, and no
-    directory; a function that gives them is asked again at each service.
+    directory. excludes, includes: patterns beyond the configured ones; includes win. max_package_bytes,
+    max_package_files: how much the package may hold unpacked, else 100 MiB and 100,000 files. extra_files: path ->
+    content of files that only the package gets, and no directory; a function that gives them is asked again at each
+    service.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Runner:
         excludes: Iterable[str] = (),
         includes: Iterable[str] = (),
         max_package_bytes: int | None = None,
+        max_package_files: int | None = None,
         extra_files: Mapping[str, bytes] | Callable[[], Mapping[str, bytes]] | None = None,
     ) -> None:
         self.name = checked_application_name(name)
@@ -100,6 +102,7 @@ class Runner:
             excludes=tuple(excludes),
             includes=tuple(includes),
             max_bytes=max_package_bytes,
+            max_files=max_package_files,
             python_version=python_version,
             around=application_around(name, os.environ) if is_nested else None,
             extra=extra_files if callable(extra_files) else dict(extra_files or {}).copy,

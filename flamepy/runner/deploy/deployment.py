@@ -39,7 +39,7 @@ PYTHON_VARIABLE = "FLAME_PYTHON_VERSION"  # what installers of 0.6 read
 class ProjectRequest:
     """What to deploy, and as what. root: the directory; excludes and includes: beyond the configured ones.
 
-    max_bytes: of the package, unpacked; None = the usual limit.
+    max_bytes, max_files: of the package, unpacked; None = the usual limits.
     around: inside a call, the application that runs it when that is of this name; a Runner of its name joins it.
     extra: gives the files that only the package has, as they are now.
     """
@@ -51,6 +51,7 @@ class ProjectRequest:
     excludes: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
     max_bytes: int | None = None
+    max_files: int | None = None
     python_version: str | None = None
     around: str | None = None
     extra: Callable[[], Mapping[str, bytes]] = dict
@@ -163,6 +164,8 @@ def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storag
     options = provisioner.options((*project.settings.excludes, *project.excludes), project.includes)
     if project.max_bytes is not None:
         options = replace(options, max_bytes=project.max_bytes)
+    if project.max_files is not None:
+        options = replace(options, max_files=project.max_files)
     return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from flamepy.core.names import SCRATCH_MARK
 from flamepy.packaging import Package, PackageOptions, Packager
 from flamepy.packaging.digests import COARSE_GRAIN_NS, FINE_GRAIN_NS, Contents, Reading, is_settled
 from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
@@ -145,6 +147,84 @@ def test_an_edited_ignore_file_takes_effect(root: Path, workspace: Path, name: s
     assert reads(packager, root)[0].files == 1
     (root / name).unlink()
     assert reads(packager, root)[0].files == 2
+
+
+def link_elsewhere(root: Path) -> None:
+    (root / "link").unlink()
+    (root / "link").symlink_to("b.py")
+
+
+def point_outside(root: Path) -> None:
+    (root / "outside").unlink()
+    (root / "outside").symlink_to(root.parent / "other")
+
+
+def become_a_directory(root: Path) -> None:
+    (root / "a.py").unlink()
+    (root / "a.py").mkdir()
+
+
+def become_a_file(root: Path) -> None:
+    (root / "pipe").unlink()
+    (root / "pipe").write_text("no pipe any more")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda root: (root / "sub" / "c.py").write_text("edited"),
+    "mode": lambda root: (root / "a.py").chmod(0o755),
+    "added": lambda root: (root / "sub" / "new").touch(),
+    "removed": lambda root: (root / "sub" / "c.py").unlink(),
+    "renamed": lambda root: (root / "a.py").rename(root / "z.py"),
+    "new directory": lambda root: (root / "sub" / "new").mkdir(),
+    "removed directory": lambda root: (root / "empty").rmdir(),
+    "link": link_elsewhere,
+    "link that leaves": point_outside,
+    "file behind a link": lambda root: (root.parent / "behind").write_text("edited"),
+    "file in a directory behind a link": lambda root: (root.parent / "lib" / "more").write_text("new"),
+    "file becomes a directory": become_a_directory,
+    "pipe becomes a file": become_a_file,
+    "filled ignore file": lambda root: (root / "sub" / ".gitignore").write_text("c.py\n"),
+    "scratch directory": lambda root: (root / "flame-x" / SCRATCH_MARK).touch(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_is_remembered_of_a_directory_hides_no_change(
+    root: Path, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    for name in ("sub", "empty", "flame-x"):
+        (root / name).mkdir()
+    (root / "sub" / "c.py").write_text("three")
+    (root / "sub" / ".gitignore").touch()
+    (root / "flame-x" / "d.py").touch()
+    (root / "link").symlink_to("a.py")
+    for name in ("behind", "other"):
+        (tmp_path / name).write_text(name)
+    (root / "outside").symlink_to(tmp_path / "behind")
+    (tmp_path / "lib").mkdir()
+    (root / "lib").symlink_to("../lib")
+    os.mkfifo(root / "pipe")
+    packager = Packager(now_ns=in_an_hour_ns)
+    package, _ = reads(packager, root)
+    assert packager.drift(package) == []
+
+    change(root)
+
+    assert packager.drift(package) != []
+    again, _ = reads(packager, root)
+    fresh, _ = reads(Packager(), root)
+    assert again.identities == fresh.identities
+    assert again.sha == fresh.sha != package.sha
+
+
+def test_packages_in_the_packaged_directory_come_and_go_without_a_change(root: Path) -> None:
+    packager = Packager(root, now_ns=in_an_hour_ns)
+    first, _ = reads(packager, root)
+    other, was_packed = reads(packager, root, "other")
+    assert not was_packed
+    assert other.sha == first.sha
+    (root / "other.tar.gz").write_text("of the user")
+    assert packager.drift(first) == ["other.tar.gz"]
 
 
 def test_a_removed_archive_is_made_again(root: Path, workspace: Path) -> None:

@@ -41,6 +41,9 @@ def test_the_limit_of_the_package_is_the_callers(embedded: EmbeddedEngine, proje
     (project / "data.bin").write_bytes(b"x" * 3000)
     with pytest.raises(PackageError, match=r"data\.bin"):
         Runner("limited", max_package_bytes=2000)
+    (project / "more.bin").touch()
+    with pytest.raises(PackageError, match="more than 1 files"):
+        Runner("limited", max_package_files=1)
     with Runner("limited", max_package_bytes=3000) as runner:
         assert runner.package is not None
         assert runner.package.nbytes == 3000
