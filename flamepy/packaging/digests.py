@@ -77,19 +77,19 @@ def read_entry(entry: Entry, now_ns: Callable[[], int], consume: Callable[[Stamp
     digest = hashlib.sha256()
     read_at_ns = now_ns()
     try:
-        file = open(entry.source, "rb")  # noqa: SIM115 - closed below: what fails in there is not the opening
+        fd = os.open(entry.source, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise unreadable(entry.path, error) from error
-    with file:
-        stamp = Stamp.of(os.fstat(file.fileno()))
+    try:
+        stamp = Stamp.of(os.fstat(fd))
 
         def pieces() -> Iterable[bytes]:
             left = stamp.size_bytes
             while left:
                 try:
-                    piece = file.read(min(left, CHUNK_BYTES))
+                    piece = os.read(fd, min(left, CHUNK_BYTES))
                 except OSError as error:
                     raise unreadable(entry.path, error) from error
                 if not piece:
@@ -102,6 +102,8 @@ def read_entry(entry: Entry, now_ns: Callable[[], int], consume: Callable[[Stamp
                 yield piece
 
         consume(stamp, pieces())
+    finally:
+        os.close(fd)
     return Reading(stamp, digest.digest(), is_settled(stamp, read_at_ns))
 
 

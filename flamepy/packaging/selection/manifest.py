@@ -33,6 +33,11 @@ class Stamp(NamedTuple):
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode)
 
 
+def archived_file_mode(stamp: Stamp) -> int:
+    """Permissions of a file in the archive: like git, only "executable or not" survives, whatever the umask."""
+    return 0o755 if stamp.mode & stat.S_IXUSR else 0o644
+
+
 class Entry(NamedTuple):
     """One thing to pack (a tuple: there are thousands).
 
@@ -47,9 +52,9 @@ class Entry(NamedTuple):
 
     @property
     def archived_mode(self) -> int:
-        """Permissions in the archive: like git, only "executable or not" survives, so that a umask changes nothing."""
+        """Permissions in the archive."""
         if self.kind is Kind.FILE:
-            return 0o755 if self.stamp.mode & stat.S_IXUSR else 0o644
+            return archived_file_mode(self.stamp)
         return 0o755 if self.kind is Kind.DIRECTORY else 0o777
 
     @property
