@@ -13,13 +13,16 @@ PROJECT_VARIABLE = "FLAME_PROJECT_ROOT"
 class WorkerSpecification:
     """worker_id: how the engine knows it; uplink: the address of the host engine.
 
-    root: the unpacked package, the working directory; None = the zygote's own directory. path_before, path_behind:
-    the import path around it. loaded_first: modules that the package must not hide. environ: the whole environment.
+    root: the unpacked package, the working directory; None = the zygote's own directory. archive: what has to be in
+    ``root`` before anything runs (app_directory.py), None = nothing. path_before, path_behind:
+    the import path around it. loaded_first: modules
+    that the package must not hide, where it would. environ: the whole environment.
     """
 
     application: str
     worker_id: int
     root: str | None
+    archive: str | None
     path_before: tuple[str, ...]
     path_behind: tuple[str, ...]
     loaded_first: tuple[str, ...]

@@ -22,7 +22,9 @@ from flamepy.cache.memfd_pool import KEEP_S, memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.codec.handed_on import attend_in_worker
 from flamepy.codec.reading import decode_on_worker
+from flamepy.errors import FlameError
 from flamepy.protocol import fence
+from flamepy.protocol.app_directory import unpack_once
 from flamepy.protocol.frames import SLOT_WORDS
 from flamepy.protocol.worker_specification import PROJECT_VARIABLE, WorkerSpecification
 from flamepy.worker.channel import CallFrame, Channel, PathAround
@@ -50,7 +52,7 @@ def run(
     words = memoryview(status_table).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
     output = OutputCapture(output_fd, words)
     raise_descriptor_limit()
-    _bind(specification)
+    unusable = _bind(specification)
     channel = Channel(worker_id, calls, results_fd)
     fence.register_process()
     attend_in_worker()
@@ -70,6 +72,8 @@ def run(
         call = inbox.next_call()
         if call is None:
             return 0
+        if unusable is not None and call.damage is None:
+            call.damage = unusable
         interrupt.begin(call.number)
         began_s = monotonic_s()
         report = _run_call(call, services, mappings, interrupt, mark)
@@ -79,13 +83,18 @@ def run(
         channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
         if call.damage is not None and call.session_number not in services:
             return 0  # the definition is among what did not arrive: a new worker gets it again
+        if unusable is not None:
+            return 0  # a new worker may have more luck
         del call, report  # big arguments and results must not outlive their call while the worker waits
         if mappings:
             mappings.settle()
 
 
-def _bind(specification: WorkerSpecification) -> None:
-    """Become a worker of this application: its environment, its working directory, its modules."""
+def _bind(specification: WorkerSpecification) -> FlameError | None:
+    """Become a worker of this application: its environment, its working directory, its modules.
+
+    Waits for the files of its package. Returns what its calls must fail with, when these cannot be had.
+    """
     os.environ.clear()
     os.environ.update(specification.environ)
     os.environ["FLAME_UPLINK"] = specification.uplink  # a Runner in a call uses the engine that runs the call
@@ -93,7 +102,13 @@ def _bind(specification: WorkerSpecification) -> None:
     if os.environ.get("MPLBACKEND", "").startswith("module://"):  # a kernel's, which draws below the cell that runs
         os.environ["MPLBACKEND"] = "agg"
     sys.path[:] = [*specification.path_before, *specification.path_behind]
-    for name in specification.loaded_first:
+    root, unusable = specification.root, None
+    if root is not None and specification.archive is not None:
+        try:
+            unpack_once(specification.archive, root, specification.application)
+        except FlameError as error:
+            unusable = error
+    for name in _hidden_by(root, specification.loaded_first):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     sys.path[:] = _path_around(specification.root, specification.path_before, specification.path_behind)
@@ -102,10 +117,21 @@ def _bind(specification: WorkerSpecification) -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")
     if "__mp_main__" in sys.modules:  # what children of multiprocessing call it; a manager of the caller is one
         sys.modules["__mp_main__"] = sys.modules["__main__"]
-    if specification.root is not None:
-        os.chdir(specification.root)
+    if root is not None and unusable is None:
+        os.chdir(root)
         if project := specification.environ.get(PROJECT_VARIABLE):
-            name_origins(specification.root, project)
+            name_origins(root, project)
+    return unusable
+
+
+def _hidden_by(root: str | None, names: tuple[str, ...]) -> list[str]:
+    """Those of the modules that the package would hide."""
+    if root is None or not names:
+        return []
+    with contextlib.suppress(OSError):
+        there = {name.partition(".")[0] for name in os.listdir(root)}
+        return [name for name in names if name in there]
+    return []
 
 
 def _path_around(root: str | None, before: tuple[str, ...], behind: tuple[str, ...]) -> list[str]:

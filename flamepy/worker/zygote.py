@@ -12,6 +12,7 @@ the write end of the result pipe. Commands are pickled tuples:
                                            a third descriptor
     ("signal", worker_id, signal number)
     ("end", process group)               of a worker that ended together with an earlier zygote
+    ("unpack", archive, directory, application)
     ("remove", directory)
     ("leave",)
 
@@ -34,7 +35,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from flamepy.errors import FlameError
 from flamepy.protocol import frames
+from flamepy.protocol.app_directory import remove_directory, unpack_once
 from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker import main as worker_main
 from flamepy.worker.processes.authkey import take_authkey
@@ -117,7 +120,10 @@ class Zygote:
                     self._children.signal(command[1], command[2])
                 elif command[0] == "end":
                     self._children.end_group(command[1])
+                elif command[0] == "unpack":
+                    self._unpack(*command[1:])
                 elif command[0] == "remove":
+                    self._children.end_unpacker(command[1])
                     _remove(command[1])
                 elif command[0] == "fork":
                     worker = self._fork(command[1], command[2], command[3], fds)
@@ -126,6 +132,7 @@ class Zygote:
 
     def end_workers(self) -> None:
         """The engine has told its workers to leave, or is gone, which they see; see that they do."""
+        self._children.end_unpacker()
         self._children.end_all(lambda seconds: select.select([self._wake_read], [], [], seconds))
 
     def _fork(self, worker_id: int, slot: int, specification: bytes | int, fds: list[int]) -> Callable[[], int] | None:
@@ -142,6 +149,18 @@ class Zygote:
             os.close(fd)
         self._children.reap()  # it may have ended before it was known
         return None
+
+    def _unpack(self, archive: str, root: str, name: str) -> None:
+        zygote_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._cut_ties(zygote_pid)
+                with contextlib.suppress(FlameError):  # a worker that needs the files will tell
+                    unpack_once(archive, root, name)
+            finally:
+                os._exit(0)
+        self._children.add_unpacker(pid, root)
 
     def _cut_ties(self, zygote_pid: int) -> None:
         """In a forked child."""
@@ -191,7 +210,7 @@ def _watch_process(pid: int) -> int | None:
 def _remove(path: str) -> None:
     """Remove a directory in a child, so that a big one delays no fork."""
     if os.fork() == 0:
-        _remove_tree(path)
+        remove_directory(path)
         os._exit(0)
 
 

@@ -3,20 +3,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from flamepy.engine.local.apps.installer import KEPT_DIRECTORIES, Installer
-from flamepy.errors import InvalidArgument, NotFound
+from flamepy.engine.local.apps.installer import AT_ONCE_BYTES, KEPT_DIRECTORIES, Installer
+from flamepy.errors import FlameError, InvalidArgument, NotFound
+from flamepy.protocol.app_directory import (
+    give_up_directory,
+    is_complete,
+    is_untouched,
+    make_directory,
+    remove_directory,
+    restore_directory,
+    unpack_once,
+)
 
 
 @pytest.fixture
 def installer(tmp_path: Path) -> Installer:
-    return Installer(str(tmp_path / "apps"))
+    return Installer(str(tmp_path / "apps"), unpack_once)
 
 
 @pytest.fixture
@@ -30,10 +42,17 @@ def make_archive(directory: Path, name: str) -> str:
     (content / "package" / "module.py").write_text(f"NAME = {name!r}")
     (content / "data.txt").write_text("data")
     (content / "link").symlink_to("data.txt")
-    path = directory / f"{name}.tar.gz"
+    return make_archive_of(content, directory / f"{name}.tar.gz")
+
+
+def make_archive_of(content: Path, path: Path) -> str:
     with tarfile.open(path, "w:gz") as archive:
         archive.add(content, arcname=".")
     return path.as_uri()
+
+
+def archive_of(url: str) -> str:
+    return url.removeprefix("file://")
 
 
 def test_two_applications_of_one_package_have_directories_of_their_own(installer: Installer, url: str) -> None:
@@ -120,3 +139,96 @@ def test_an_archive_that_is_none_is_named(installer: Installer, tmp_path: Path) 
     (tmp_path / "broken.tar.gz").write_text("no archive")
     with pytest.raises(InvalidArgument, match="not a readable tar archive"):
         installer.install((tmp_path / "broken.tar.gz").as_uri(), "app")
+
+
+# --- big packages, which are unpacked behind
+
+
+@pytest.fixture
+def big_url(tmp_path: Path) -> str:
+    content = tmp_path / "big"
+    content.mkdir()
+    (content / "noise.bin").write_bytes(random.Random(1).randbytes(AT_ONCE_BYTES + 1))
+    return make_archive_of(content, tmp_path / "big.tar.gz")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> str:
+    return make_directory(str(tmp_path / "apps"), "app")
+
+
+def test_a_big_package_is_left_to_others(tmp_path: Path, big_url: str) -> None:
+    asked: list[tuple[str, str, str]] = []
+    installer = Installer(str(tmp_path / "apps"), lambda *told: asked.append(told))
+    root = installer.install(big_url, "app")
+    assert asked == [(str(tmp_path / "big.tar.gz"), root, "app")]
+    assert os.listdir(root) == []
+    assert not is_complete(root)
+    unpack_once(*asked[0])
+    assert os.path.getsize(os.path.join(root, "noise.bin")) == AT_ONCE_BYTES + 1
+    assert installer.give_back(root) == []
+    assert installer.install(big_url, "other") == root
+
+
+def test_a_directory_that_is_not_complete_is_not_kept(tmp_path: Path, big_url: str) -> None:
+    installer = Installer(str(tmp_path / "apps"), lambda *_: None)
+    root = installer.install(big_url, "app")
+    assert installer.give_back(root) == [root]
+
+
+def test_who_needs_the_files_waits_for_who_unpacks_them(directory: str, url: str) -> None:
+    with ThreadPoolExecutor() as pool, open(directory + ".state", "r+b") as state:
+        fcntl.flock(state, fcntl.LOCK_EX)
+        waiting = pool.submit(unpack_once, archive_of(url), directory, "app")
+        Path(directory, "data.txt").write_text("of the other")
+        state.write(b"complete")
+        state.flush()
+        assert not waiting.done()
+        fcntl.flock(state, fcntl.LOCK_UN)
+        waiting.result(timeout=10)
+    assert os.listdir(directory) == ["data.txt"]
+
+
+def test_what_somebody_left_half_done_is_done(directory: str, url: str) -> None:
+    Path(directory, "data.txt").write_text("da")
+    Path(directory, "link").symlink_to("data.txt")
+    unpack_once(archive_of(url), directory, "app")
+    assert Path(directory, "data.txt").read_text() == "data"
+    assert is_complete(directory)
+    assert is_untouched(directory)
+
+
+def test_who_waits_for_files_that_nobody_wants_any_more_is_told(directory: str, url: str) -> None:
+    with ThreadPoolExecutor() as pool, open(directory + ".state", "r+b") as state:
+        fcntl.flock(state, fcntl.LOCK_EX)
+        waiting = pool.submit(unpack_once, archive_of(url), directory, "app")
+        give_up_directory(directory)
+        fcntl.flock(state, fcntl.LOCK_UN)
+        with pytest.raises(FlameError, match="cannot unpack the files of app for its workers"):
+            waiting.result(timeout=10)
+    assert os.listdir(directory) == []
+
+
+def test_an_archive_that_ends_too_early_is_named(tmp_path: Path, directory: str, big_url: str) -> None:
+    archive = Path(archive_of(big_url))
+    os.truncate(archive, archive.stat().st_size // 2)
+    with pytest.raises(InvalidArgument, match="not a readable tar archive"):
+        unpack_once(str(archive), directory, "app")
+    assert not is_complete(directory)
+
+
+def test_a_directory_that_was_cleaned_away_is_unpacked_again(directory: str, url: str) -> None:
+    unpack_once(archive_of(url), directory, "app")
+    remove_directory(directory)
+    restore_directory(archive_of(url), directory)
+    assert not is_complete(directory)
+    unpack_once(archive_of(url), directory, "app")
+    assert Path(directory, "data.txt").read_text() == "data"
+
+
+def test_without_its_package_it_cannot_be(directory: str, url: str) -> None:
+    remove_directory(directory)
+    os.unlink(archive_of(url))
+    with pytest.raises(NotFound, match="their package as well: close the Runner"):
+        restore_directory(archive_of(url), directory)
+    assert not os.path.exists(directory)

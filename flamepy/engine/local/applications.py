@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +24,7 @@ class LocalApplications:
     def __init__(self, core: Core, directory: str) -> None:
         self._core = core
         self._registry = Registry()
-        self._installer = Installer(directory)
+        self._installer = Installer(directory, self._unpack_behind)
         self._installing = threading.Lock()  # one change of the applications at a time
 
     def register(self, name: str, attributes: ApplicationAttributes) -> Application:
@@ -39,8 +38,14 @@ class LocalApplications:
         try:
             return self._registry.add(name, attributes, root)
         except BaseException:
-            shutil.rmtree(root, ignore_errors=True)
+            self._remove([root])
             raise
+
+    def _unpack_behind(self, archive: str, root: str, name: str) -> None:
+        self._core.loop.post(lambda: self._core.loop.pool.unpack(archive, root, name))
+
+    def _remove(self, directories: Sequence[str]) -> None:
+        self._core.loop.post(lambda: self._core.loop.pool.remove_directories(directories))
 
     def unregister(self, name: str) -> None:
         self._core.check()
@@ -52,7 +57,7 @@ class LocalApplications:
         self._registry.remove(installed.name)
         if installed.root is not None:
             superfluous = self._installer.give_back(installed.root) if is_quiet else [installed.root]
-            self._core.loop.post(lambda: self._core.loop.pool.remove_directories(superfluous))
+            self._remove(superfluous)
 
     def lease(
         self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from flamepy.clock import monotonic_s
 from flamepy.protocol import frames
+from flamepy.protocol.app_directory import give_up_directory
 
 EXIT_S = 2.0  # for a worker, at the end of the engine: time for its atexit handlers and finalizers
 _AFTERMATH_S = 1.5  # for what a worker has started, once it has ended
@@ -32,6 +33,7 @@ class Children:
     _pid_of: dict[int, int] = field(default_factory=dict)  # by worker id
     _worker_of: dict[int, int] = field(default_factory=dict)  # by process id
     _kill_at_s: dict[int, float] = field(default_factory=dict)  # by process group of an ended worker
+    _unpacks_into: dict[int, str] = field(default_factory=dict)  # directories, by the process id that fills them
 
     def add(self, worker_id: int, pid: int) -> None:
         """This process was forked to be this worker."""
@@ -39,6 +41,20 @@ class Children:
         self._worker_of[pid] = worker_id
         self._kill_at_s.pop(pid, None)  # a number that comes again
         self.report(frames.BIRTH, worker_id, pid, 0.0)
+
+    def add_unpacker(self, pid: int, root: str) -> None:
+        """This process was forked to unpack a package into ``root``."""
+        self._unpacks_into[pid] = root
+
+    def end_unpacker(self, root: str | None = None) -> None:
+        """What is being unpacked there, or anywhere, is not needed any more: workers wait for it no longer."""
+        for pid, its_root in list(self._unpacks_into.items()):
+            if root in (None, its_root):
+                give_up_directory(its_root)
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                del self._unpacks_into[pid]
 
     def signal(self, worker_id: int, number: int) -> None:
         """Send a signal to a worker, not to its children: it decides what to do with them, or they follow it."""
@@ -57,7 +73,8 @@ class Children:
             if pid == 0:
                 return
             worker_id = self._worker_of.pop(pid, None)
-            if worker_id is None:  # something that a worker left, or a child that removed a directory
+            self._unpacks_into.pop(pid, None)
+            if worker_id is None:  # something that a worker left, or a child that filled or removed a directory
                 continue
             del self._pid_of[worker_id]
             self.end_group(pid)

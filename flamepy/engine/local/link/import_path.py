@@ -46,8 +46,10 @@ def _entries_of_worker(entry: str, path: str, here: str | None) -> list[str]:
     return [os.path.relpath(path, here), path] if is_below else [path]
 
 
-def hidden_modules(root: str, path: ImportPath) -> tuple[str, ...]:
+def hidden_modules(root: str | None, path: ImportPath) -> tuple[str, ...]:
     """What this process has imported from elsewhere, and a worker would import from the package instead.
+
+    root: of the package; None = it is still being unpacked, and may hide anything: the worker will know.
 
     A kernel has loaded much of the standard library before the first cell: a ``random.py`` beside the notebook is not
     what ``import random`` gives there, nor what a library gets.
@@ -55,7 +57,8 @@ def hidden_modules(root: str, path: ImportPath) -> tuple[str, ...]:
     if not path.behind:  # the package comes last
         return ()
     with contextlib.suppress(OSError):
-        names = {name.partition(".")[0] for name in os.listdir(root)} & sys.modules.keys()
+        loaded = {name for name in list(sys.modules) if "." not in name}
+        names = loaded if root is None else {name.partition(".")[0] for name in os.listdir(root)} & loaded
         return tuple(sorted(name for name in names if name != "__main__" and not _is_of_the_project(name)))
     return ()
 

@@ -129,6 +129,11 @@ class Launcher:
         with contextlib.suppress(OSError):
             self._control.send(pickle.dumps(("end", pid)))
 
+    def unpack(self, archive: str, root: str, name: str) -> None:
+        """Have the package of an application unpacked, without waiting for it."""
+        with contextlib.suppress(OSError):  # then the first worker does it
+            self._control.send(pickle.dumps(("unpack", archive, root, name)))
+
     def remove(self, path: str) -> None:
         """Have a directory below the scratch directory removed, without waiting for it."""
         with contextlib.suppress(OSError):

@@ -11,14 +11,14 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.clock import monotonic_s
 from flamepy.engine.local import schedule
-from flamepy.engine.local.apps.installer import unpack_again
+from flamepy.engine.local.apps.installer import local_path
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.import_path import ImportPath, hidden_modules, import_path_of_caller
 from flamepy.engine.local.link.worker_link import WorkerLink
@@ -27,6 +27,7 @@ from flamepy.engine.local.workers.cpu_limits import thread_limits
 from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode
+from flamepy.protocol.app_directory import is_complete, restore_directory
 from flamepy.protocol.worker_specification import WorkerSpecification
 
 logger = logging.getLogger(__name__)
@@ -130,19 +131,20 @@ class Pool:
         return worker
 
     def _specification(self, worker_id: int, installed: Installed, path: ImportPath) -> WorkerSpecification:
-        hidden = () if installed.root is None else hidden_modules(installed.root, path)
+        root, archive = installed.root, _archive_of(installed)
+        hidden = () if root is None else hidden_modules(root if is_complete(root) or archive is None else None, path)
         environ = {**os.environ, **installed.environ}
         environ.update(thread_limits(environ, workers=self.limit))
         return WorkerSpecification(
-            installed.name, worker_id, installed.root, *path, hidden, environ, self._uplink.address
+            installed.name, worker_id, root, archive, *path, hidden, environ, self._uplink.address
         )
 
     def _restore_directories(self, installed: Installed) -> None:
         """A cleaner of the temporary directory may have removed what workers need there. Raises OSError, NotFound."""
         self._startup.scratch.mkdir(parents=True, exist_ok=True)
         self._uplink.restore()
-        if installed.root is not None and not os.path.isdir(installed.root):
-            unpack_again(installed.application.url, installed.root)
+        if installed.root is not None:
+            restore_directory(_archive_of(installed), installed.root)
 
     def start_pinned(self, session: SessionRecord) -> WorkerRecord | None:
         """The worker of a stateful session; None when there are as many as there may be."""
@@ -309,7 +311,10 @@ class Pool:
         for worker in sorted(staying, key=lambda worker: len(worker.in_flight))[: max(0, len(staying) - limit)]:
             self.retire(worker)
 
-    def remove_directories(self, paths: list[str]) -> None:
+    def unpack(self, archive: str, root: str, name: str) -> None:
+        self._launcher.unpack(archive, root, name)
+
+    def remove_directories(self, paths: Sequence[str]) -> None:
         for path in paths:
             self._launcher.remove(path)
 
@@ -347,6 +352,11 @@ def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:
         os.unlink(output)
         undo.pop_all()
     return WorkerLink(ours, theirs, output_fd), [theirs.fileno(), output_fd]
+
+
+def _archive_of(installed: Installed) -> str | None:
+    url = installed.application.url
+    return None if url is None else local_path(url)
 
 
 def _no_worker(application: str, error: OSError) -> FlameError:
