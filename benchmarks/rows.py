@@ -128,6 +128,18 @@ ROWS = (
         at_most(0.100, Of.VALUE), at_most(0.020, Of.VALUE), ours="unchanged",
     ),
     Row(
+        "many-files-first", "Runner on 10,000 small files, and a service", "packages.many_files", Kind.SECONDS,
+        "reading them", at_most(3), at_most(2),
+    ),
+    Row(
+        "many-files-further", "a further service of it", "packages.many_files", Kind.SECONDS, "listing them",
+        at_most(1.5), at_most(1), ours="further",
+    ),
+    Row(
+        "many-files-call", "its first call, at once", "packages.many_files", Kind.SECONDS, "making them",
+        None, at_most(1), ours="first call",
+    ),
+    Row(
         "import", "import flamepy", "starts.import_flamepy", Kind.SECONDS, "python -c pass",
         at_most(0.080, Of.VALUE), at_most(0.030, Of.VALUE),
     ),

@@ -8,12 +8,12 @@ file system's clock leaves the same stamp. Such a file is read again, until it h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from flamepy.errors import PackageError
 from flamepy.packaging.selection.limits import shown, unreadable
-from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
+from flamepy.packaging.selection.manifest import Entry, Kind, Stamp, archived_file_mode
 
 FINE_GRAIN_NS = 20_000_000  # kernels stamp files by their tick, 10 ms at the slowest; twice that
 COARSE_GRAIN_NS = 2_000_000_000  # file systems that keep whole seconds; FAT keeps every other
@@ -54,8 +54,8 @@ class Contents:
     def identity(self, entry: Entry) -> bytes:
         """What makes two entries of one path the same. Files must have been learnt."""
         if entry.kind is Kind.FILE:
-            said = self._readings[entry.path].digest
-        elif entry.kind is Kind.LINKED:
+            return b"f %o %s" % (archived_file_mode(entry.stamp), self._readings[entry.path].digest)
+        if entry.kind is Kind.LINKED:
             # reading it is what the link avoids; new data must still make a new package
             said = f"{entry.target}\0{entry.stamp.size_bytes}\0{entry.stamp.mtime_ns}".encode(errors="surrogateescape")
         else:
@@ -84,27 +84,27 @@ def read_entry(entry: Entry, now_ns: Callable[[], int], consume: Callable[[Stamp
         raise unreadable(entry.path, error) from error
     try:
         stamp = Stamp.of(os.fstat(fd))
-
-        def pieces() -> Iterable[bytes]:
-            left = stamp.size_bytes
-            while left:
-                try:
-                    piece = os.read(fd, min(left, CHUNK_BYTES))
-                except OSError as error:
-                    raise unreadable(entry.path, error) from error
-                if not piece:
-                    raise PackageError(
-                        f"{shown(entry.path)} became shorter while it was read. Pack again when the program that "
-                        "writes it is done, or leave it out with a line in .flameignore."
-                    )
-                left -= len(piece)
-                digest.update(piece)
-                yield piece
-
-        consume(stamp, pieces())
+        consume(stamp, _pieces(fd, entry.path, stamp.size_bytes, digest.update))
     finally:
         os.close(fd)
     return Reading(stamp, digest.digest(), is_settled(stamp, read_at_ns))
+
+
+def _pieces(fd: int, path: str, size_bytes: int, update: Callable[[bytes], object]) -> Iterator[bytes]:
+    """So many bytes from an open file; ``update`` is told each piece. Raises PackageError."""
+    while size_bytes:
+        try:
+            piece = os.read(fd, min(size_bytes, CHUNK_BYTES))
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if not piece:
+            raise PackageError(
+                f"{shown(path)} became shorter while it was read. Pack again when the program that writes it is done, "
+                "or leave it out with a line in .flameignore."
+            )
+        size_bytes -= len(piece)
+        update(piece)
+        yield piece
 
 
 def read_contents(entries: Iterable[Entry], now_ns: Callable[[], int]) -> dict[str, Reading]:
@@ -127,7 +127,6 @@ def tree_digest(identities: Mapping[str, bytes]) -> str:
     """SHA-256 over paths, modes and contents, as hexadecimal digits: the same for every order and compression."""
     import hashlib
 
-    digest = hashlib.sha256()
-    for path, identity in sorted((os.fsencode(path), identity) for path, identity in identities.items()):
-        digest.update(b"%d %d\n%s%s" % (len(path), len(identity), path, identity))
-    return digest.hexdigest()
+    rows = sorted((os.fsencode(path), identity) for path, identity in identities.items())
+    told = b"".join([b"%d %d\n%s%s" % (len(path), len(identity), path, identity) for path, identity in rows])
+    return hashlib.sha256(told).hexdigest()

@@ -106,9 +106,7 @@ class Project:
         """Put together what was read just now with what was known."""
         self._contents.record(readings)
         # the mode belongs to the content that was read, not to the walk before
-        read = tuple(
-            entry._replace(stamp=readings[entry.path].stamp) if entry.path in readings else entry for entry in entries
-        )
+        read = tuple(_as_read(entry, readings.get(entry.path)) for entry in entries)
         added, notes = self.added_to(manifest, extra)
         identities = {entry.path: self._contents.identity(entry) for entry in read}
         identities.update({path: b"+" + content for path, content in added.items()})
@@ -127,3 +125,7 @@ class Project:
         if project.dependencies:
             return added, ("dependencies are ignored: the project has metadata of its own, add them there",)
         return added, ()
+
+
+def _as_read(entry: Entry, reading: Reading | None) -> Entry:
+    return entry if reading is None or reading.stamp == entry.stamp else entry._replace(stamp=reading.stamp)

@@ -17,7 +17,7 @@ WHERE = "to .flameignore in the project's directory, or to package.excludes in f
 
 def check_size(entries: Sequence[Entry], *, root: str, max_bytes: int) -> None:
     """Raises PackageError with the ten biggest paths and the lines that leave them out."""
-    total = sum(entry.counted_bytes for entry in entries)
+    total = sum([entry.stamp.size_bytes for entry in entries if entry.kind is Kind.FILE])
     if total > max_bytes:
         rows = [(exclude_line(path), format_bytes(nbytes)) for path, nbytes in heaviest(entries)]
         raise PackageError(
@@ -28,6 +28,8 @@ def check_size(entries: Sequence[Entry], *, root: str, max_bytes: int) -> None:
 
 def check_extra(extra: Collection[str], entries: Iterable[Entry], *, root: str) -> None:
     """Raises PackageError when a path of ``extra`` leads out of the package, or is taken."""
+    if not extra:
+        return
     kinds = {entry.path: entry.kind for entry in entries}
     taken_below = {path for path, kind in kinds.items() if kind is not Kind.DIRECTORY}.union(extra)
     for path in extra:

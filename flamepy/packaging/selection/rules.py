@@ -21,6 +21,7 @@ DEFAULT_EXCLUDES = (
     # a notebook's cells travel as code, and its saved outputs would make a new package at every save
     *(".ipynb_checkpoints", "*.ipynb"),
 )
+_WILDCARDS = frozenset("*?[")
 TOP_LEVEL_EXCLUDES = frozenset({"dist"})
 
 
@@ -52,17 +53,26 @@ class Patterns:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = tuple((raw, raw.removeprefix("./").rstrip("/")) for raw in patterns)
-        wanted = "|".join(translate(pattern) for _, pattern in self._patterns)
-        self._any = re.compile(wanted) if wanted else None
+        # most names fit no pattern, and that should be quick to say: most patterns are a name, or a star and an ending
+        patterns = {pattern for _, pattern in self._patterns}
+        self._plain = frozenset(each for each in patterns if not _has_wildcard(each))
+        self._endings = tuple(each[1:] for each in patterns if each[:1] == "*" and not _has_wildcard(each[1:]))
+        others = patterns - self._plain - {"*" + each for each in self._endings}
+        self._others = re.compile("|".join(map(translate, others))) if others else None
 
     def match(self, path: str, name: str, *, is_directory: bool) -> str | None:
         """The first pattern that fits, as it was written; None when none does."""
-        if self._any is None or not (self._any.match(name) or self._any.match(path)):
+        if not self._may_fit(path, name):
             return None
         for raw, pattern in self._patterns:
             if (is_directory or not raw.endswith("/")) and (fnmatchcase(name, pattern) or fnmatchcase(path, pattern)):
                 return raw
         return None
+
+    def _may_fit(self, path: str, name: str) -> bool:
+        if name in self._plain or path in self._plain or path.endswith(self._endings):
+            return True
+        return self._others is not None and bool(self._others.match(name) or self._others.match(path))
 
     def reaches_below(self, directory: str) -> bool:
         """Does a pattern name this directory on the way to something in it (``build/*/model.bin`` names ``build``)?
@@ -77,6 +87,10 @@ class Patterns:
             if len(way) >= len(parts) and way[0].strip("*") and all(map(fnmatchcase, parts, way)):
                 return True
         return False
+
+
+def _has_wildcard(pattern: str) -> bool:
+    return not _WILDCARDS.isdisjoint(pattern)
 
 
 class Rules:

@@ -206,11 +206,11 @@ def test_what_is_remembered_of_a_directory_hides_no_change(
     os.mkfifo(root / "pipe")
     packager = Packager(now_ns=in_an_hour_ns)
     package, _ = reads(packager, root)
-    assert packager.drift(package) == []
+    assert packager.stale_files(package) == []
 
     change(root)
 
-    assert packager.drift(package) != []
+    assert packager.stale_files(package) != []
     again, _ = reads(packager, root)
     fresh, _ = reads(Packager(), root)
     assert again.identities == fresh.identities
@@ -224,7 +224,7 @@ def test_packages_in_the_packaged_directory_come_and_go_without_a_change(root: P
     assert not was_packed
     assert other.sha == first.sha
     (root / "other.tar.gz").write_text("of the user")
-    assert packager.drift(first) == ["other.tar.gz"]
+    assert packager.stale_files(first) == ["other.tar.gz"]
 
 
 def test_a_removed_archive_is_made_again(root: Path, workspace: Path) -> None:
