@@ -28,12 +28,13 @@ test: $(READY) ## run every test; ARGS="-k counter" chooses
 	@sh scripts/ensure_chromium.sh
 	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(READY) ## format, lint, types, import arrows, links
+check: $(READY) ## format, lint, types, import arrows, links, API reference
 	@sh scripts/check.sh $(VENV)
 
-fix: $(READY) ## format, and mend what ruff can mend
+fix: $(READY) ## format, mend what ruff can mend, write docs/reference/api.md
 	@$(RUN) -m ruff format --quiet .
 	@$(RUN) -m ruff check --fix --quiet .
+	@$(RUN) -m scripts.make_api_reference
 
 bench: $(READY) ## the same work on us and on the standard library's process pool, one table
 	@$(RUN) -m benchmarks $(ARGS)

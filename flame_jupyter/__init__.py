@@ -27,7 +27,23 @@ LAZY_MAGICS = dict.fromkeys(
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%load_ext flame_jupyter`` calls; a second call changes nothing. Raises UsageError where it cannot work."""
+    """What ``%load_ext flame_jupyter`` calls: adds the magics and the live view. A second call changes nothing.
+
+    Args:
+        shell: The IPython shell.
+
+    Raises:
+        UsageError: Where it cannot work: in a kernel in the browser, or beside another module called flamepy.
+
+    Example:
+        >>> from IPython.core.interactiveshell import InteractiveShell
+        >>> import flame_jupyter
+        >>> shell = InteractiveShell.instance()
+        >>> flame_jupyter.load_ipython_extension(shell)
+        >>> shell.find_cell_magic("flame_service") is None
+        False
+        >>> flame_jupyter.unload_ipython_extension(shell)
+    """
     if sys.platform == "emscripten":
         from IPython.core.error import UsageError
 
@@ -42,7 +58,20 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%unload_ext flame_jupyter`` calls: closes the notebook's Runner and takes everything back."""
+    """What ``%unload_ext flame_jupyter`` calls: closes the notebook's Runner and takes everything back.
+
+    Args:
+        shell: The IPython shell.
+
+    Example:
+        >>> from IPython.core.interactiveshell import InteractiveShell
+        >>> import flame_jupyter
+        >>> shell = InteractiveShell.instance()
+        >>> flame_jupyter.load_ipython_extension(shell)
+        >>> flame_jupyter.unload_ipython_extension(shell)
+        >>> print(shell.find_cell_magic("flame_service"))
+        None
+    """
     from flame_jupyter.extension import unload
 
     unload(shell)

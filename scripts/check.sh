@@ -17,9 +17,10 @@ arrows=$("$venv/bin/lint-imports" --no-logo 2>&1) || {
     failed="$failed imports"
 }
 "$venv/bin/python" -m scripts.check_docs_links || failed="$failed links"
+"$venv/bin/python" -m scripts.make_api_reference --check || failed="$failed API reference"
 
 if [ -n "$failed" ]; then
     echo "make check: failed:$failed" >&2
     exit 1
 fi
-echo "make check: format, lint, types, imports and links are in order"
+echo "make check: format, lint, types, imports, links and the API reference are in order"

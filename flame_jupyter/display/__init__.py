@@ -86,10 +86,19 @@ def progress(
     group_by: Callable[[ObjectFuture], object] | str = "service.method",
     leave: bool = True,
 ) -> None:
-    """Show how far these calls are, one bar a group. In a notebook it returns at once; in a terminal it waits.
+    """Show how far calls are, one bar a group. In a notebook it returns at once; in a terminal it waits.
 
-    group_by: the name of a future's group; ``"service.method"`` is that of the call. leave: False = the final numbers
-    are taken away again.
+    Args:
+        futures: Of the calls.
+        group_by: Gives the name of a future's group; by default ``"service.method"``, which is that of the call.
+        leave: Keep the final numbers, as by default? Else they are taken away again.
+
+    Example:
+        >>> from flame_jupyter import progress
+        >>> from flamepy import Runner
+        >>> with Runner("docs") as runner:
+        ...     service = runner.service(len)
+        ...     progress([service("one"), service("two")])
     """
     listed = list(futures)
     manager = _manager_here()
@@ -110,7 +119,27 @@ def progress(
 
 
 def inspect(future: ObjectFuture) -> Inspector:
-    """Look at one result from all sides: pages of a table, text, traceback, output. Close it to leave it static."""
+    """Look at one result from all sides: pages of a table, text, traceback, output.
+
+    Args:
+        future: Of the call.
+
+    Returns:
+        What is shown as the last line of a cell. ``close()`` leaves it static; ``value`` is what its button
+        "Load full value" has read.
+
+    Raises:
+        RuntimeError: Outside of IPython.
+
+    Example:
+        >>> from IPython.core.interactiveshell import InteractiveShell
+        >>> from flame_jupyter import inspect
+        >>> from flamepy import Runner
+        >>> shell = InteractiveShell.instance()
+        >>> with Runner("docs") as runner:
+        ...     inspector = inspect(runner.service(sorted)("ba"))
+        ...     inspector.close()
+    """
     from flame_jupyter.display.sources.inspector import Inspector
 
     manager = _manager_here()

@@ -30,7 +30,18 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """Talks to one engine. Closing it leaves the engine, and what runs there, alone."""
+    """Talks to one engine: applications and sessions by name. Made by ``connect``.
+
+    Closing it leaves the engine, and what runs there, alone. The functions ``create_session``, ``get_application`` and
+    so on do the same over a connection of their own.
+
+    Example:
+        >>> import flamepy
+        >>> with flamepy.connect() as connection:
+        ...     connection.register_application("my-app", {"description": "an example"})
+        ...     connection.get_application("my-app").description
+        'an example'
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._open_engine: Engine | None = engine
@@ -44,7 +55,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Idempotent. Sessions that were opened through it go on."""
+        """No more use through it. Idempotent. Sessions that were opened through it go on."""
         self._open_engine = None
 
     @property
@@ -54,18 +65,43 @@ class Connection:
         return self._open_engine
 
     def register_application(self, name: str, app_attrs: ApplicationAttributes | Mapping[str, Any]) -> None:
-        """``app_attrs`` may be a mapping of the record's fields. Raises AlreadyExists, InvalidArgument."""
+        """Make an application known to the engine.
+
+        Args:
+            name: Its name, in letters, digits, ``-``, ``_`` and ``.``.
+            app_attrs: What it is; may be a mapping of the record's fields.
+
+        Raises:
+            AlreadyExists: When the name is taken.
+            InvalidArgument: For a field that there is not, or a value that cannot be.
+        """
         self._engine.applications.register(name, application_attributes(app_attrs))
 
     def unregister_application(self, name: str) -> None:
-        """Raises NotFound; InvalidState while sessions are open."""
+        """Remove an application and its closed sessions.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            NotFound: When there is no such application.
+            InvalidState: While sessions of it are open.
+        """
         self._engine.applications.unregister(name)
 
     def get_application(self, name: str) -> Application | None:
-        """None when there is no such application."""
+        """Look an application up.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            What is registered; None when there is no such application.
+        """
         return self._engine.applications.get(name)
 
     def list_applications(self) -> list[Application]:
+        """Every registered application, the built-in ones too."""
         return list(self._engine.applications.list())
 
     def list_executors(self) -> list[WorkerView]:
@@ -73,23 +109,68 @@ class Connection:
         return list(self._engine.workers())
 
     def create_session(self, attrs: SessionAttributes) -> Session:
-        """Raises NotFound (application), AlreadyExists (session id), InvalidArgument (common data)."""
+        """Open a new session of an application.
+
+        Args:
+            attrs: Of which application, and what it is opened with; an id is made up unless there is one.
+
+        Returns:
+            The open session.
+
+        Raises:
+            NotFound: When there is no such application.
+            AlreadyExists: When there is a session of that id.
+            InvalidArgument: When the common data is not bytes.
+        """
         session_id = short_name(attrs.application) if attrs.id is None else attrs.id
         return self._session(self._engine.sessions.create(session_id, self._spec(attrs)))
 
     def open_session(self, session_id: str, spec: SessionAttributes | None = None) -> Session:
-        """The session of that name; with ``spec``, made if there is none. Raises NotFound, InvalidArgument (closed)."""
+        """Join an open session.
+
+        Args:
+            session_id: Its id.
+            spec: What to open it with when there is none; by default that is an error.
+
+        Returns:
+            The session.
+
+        Raises:
+            NotFound: When there is no such session, and no ``spec``.
+            InvalidArgument: When it is closed, or was opened with something else than ``spec``.
+        """
         return self._session(self._engine.sessions.open(session_id, None if spec is None else self._spec(spec)))
 
     def list_sessions(self) -> list[Session]:
+        """Every session, closed ones too, as long as their application is there."""
         return [self._session(view) for view in self._engine.sessions.list()]
 
     def get_session(self, session_id: str) -> Session:
-        """Raises NotFound."""
+        """Look a session up.
+
+        Args:
+            session_id: Its id.
+
+        Returns:
+            The session as it is now, open or closed.
+
+        Raises:
+            NotFound: When there is no such session.
+        """
         return self._session(self._engine.sessions.get(session_id))
 
     def close_session(self, session_id: str) -> Session:
-        """No new tasks in it; waiting ones are cancelled. Idempotent. Raises NotFound."""
+        """No new tasks in it; those that wait are cancelled, those that run end by themselves. Idempotent.
+
+        Args:
+            session_id: Its id.
+
+        Returns:
+            The closed session.
+
+        Raises:
+            NotFound: When there is no such session.
+        """
         return self._session(self._engine.sessions.close(session_id))
 
     def _spec(self, attrs: SessionAttributes) -> SessionSpec:
@@ -104,7 +185,22 @@ class Connection:
 
 
 class Session:
-    """An open session. State, counters and events are a snapshot of when this object was made (or closed)."""
+    """A session, whose tasks take and give bytes. Made by ``create_session`` and its kin.
+
+    State, counters and events are a snapshot of when this object was made, or closed. What the bytes mean is the
+    application's business; those of ``flmrun`` are pickles.
+
+    Example:
+        >>> import pickle
+        >>> import flamepy
+        >>> from flamepy.runner import RunnerContext, RunnerRequest
+        >>> session = flamepy.create_session("flmrun", pickle.dumps(RunnerContext(len)))
+        >>> pickle.loads(session.invoke(pickle.dumps(RunnerRequest(args=("four",)))))
+        4
+        >>> session.close()
+        >>> session.succeed
+        1
+    """
 
     def __init__(self, connection: Connection, engine: Engine, view: SessionView) -> None:
         self.connection = connection
@@ -132,28 +228,82 @@ class Session:
         return self._engine.sessions.common_data(self.id)
 
     def create_task(self, input: bytes | None) -> Task:  # noqa: A002 - the name of 0.6
-        """Start a task, to be found again by its id until the session goes."""
+        """Start a task, to be found again by its id until the session goes.
+
+        Args:
+            input: What it is given.
+
+        Returns:
+            The task as it is at first.
+
+        Raises:
+            InvalidArgument: When the input is not bytes, or the session is closed.
+        """
         completion = self._submit(input)
         self._engine.pin(completion)
         return self._engine.sessions.task(self.id, completion.task_id)
 
     def get_task(self, task_id: str) -> Task:
-        """The task as it is now. Raises NotFound."""
+        """Look a task up.
+
+        Args:
+            task_id: Its id.
+
+        Returns:
+            The task as it is now.
+
+        Raises:
+            NotFound: When there is no such task any more.
+        """
         return self._engine.sessions.task(self.id, task_id)
 
     def list_tasks(self) -> Iterator[Task]:
+        """The tasks that can still be found, as they are now."""
         return iter(self._engine.sessions.tasks(self.id))
 
     def watch_task(self, task_id: str, timeout: float | None = None) -> TaskWatcher:
-        """The task at each change of state, up to a terminal one. Raises NotFound; CallTimeout after ``timeout`` s."""
+        """Follow a task.
+
+        Args:
+            task_id: Its id.
+            timeout: Seconds until the watcher raises ``CallTimeout``; by default it watches as long as it takes.
+
+        Returns:
+            An iterator over the task at each change of state, up to a terminal one.
+
+        Raises:
+            NotFound: When there is no such task any more.
+        """
         return TaskWatcher(self._engine.watch(self.id, task_id), timeout_s=timeout)
 
     def run(self, input: bytes | None) -> TaskFuture:  # noqa: A002 - the name of 0.6
-        """Start a task; its future gives the output, or raises TaskFailed."""
+        """Start a task.
+
+        Args:
+            input: What it is given.
+
+        Returns:
+            Its future, which gives the output or raises ``TaskFailed``.
+
+        Raises:
+            InvalidArgument: When the input is not bytes, or the session is closed.
+        """
         return TaskFuture(self._engine, self._submit(input))
 
     def invoke(self, input: bytes | None, informer: TaskInformer | None = None) -> bytes | None:  # noqa: A002 - 0.6
-        """Run a task and wait for its output; ``informer`` is told about each state on the way. Raises TaskFailed."""
+        """Run a task and wait for its output.
+
+        Args:
+            input: What it is given.
+            informer: Told about each state on the way; by default nobody is.
+
+        Returns:
+            The output.
+
+        Raises:
+            TaskFailed: When it failed.
+            InvalidArgument: When the input is not bytes, or the session is closed.
+        """
         completion = self._submit(input)
         if informer is None:
             return TaskFuture(self._engine, completion).result()
@@ -181,7 +331,25 @@ class Session:
 
 
 def connect(addr: str | None = None, tls_config: FlameContextTls | None = None) -> Connection:
-    """A connection to the configured engine. ``addr``, ``tls_config``: a cluster's; raises InvalidArgument."""
+    """Connect to the configured engine.
+
+    Args:
+        addr: Of a cluster; by default what is configured.
+        tls_config: For a cluster; by default what is configured.
+
+    Returns:
+        The connection, to be closed or used with ``with``.
+
+    Raises:
+        InvalidArgument: For an address or TLS: this release connects to no cluster.
+        InvalidConfig: When the configuration is wrong.
+
+    Example:
+        >>> import flamepy
+        >>> with flamepy.connect() as connection:
+        ...     [each.name for each in connection.list_applications()]
+        ['flmrun']
+    """
     if addr is not None:
         raise no_cluster(addr, "call connect() without an address")
     if tls_config is not None:
@@ -198,7 +366,34 @@ def create_session(
     batch_size: int = 1,
     resreq: ResourceRequirement | None = None,
 ) -> Session:
-    """Open a new session of ``application``; its id is made up unless given. See ``Connection.create_session``."""
+    """Open a new session of an application.
+
+    Args:
+        application: Its name; ``flmrun`` is built in, and runs pickled calls.
+        common_data: What all of its tasks share, by default nothing; for ``flmrun`` a pickled ``RunnerContext``.
+        session_id: Its id; by default one is made up.
+        min_instances: Workers to keep for it on a cluster; by default none.
+        max_instances: Workers that it may have at one time; by default there is no limit of its own.
+        batch_size: How many tasks start together on a cluster; by default 1.
+        resreq: What one worker needs on a cluster; by default nothing in particular.
+
+    Returns:
+        The open session.
+
+    Raises:
+        NotFound: When there is no such application.
+        AlreadyExists: When there is a session of that id.
+        InvalidArgument: When the common data is not bytes.
+
+    Example:
+        >>> import pickle
+        >>> import flamepy
+        >>> from flamepy.runner import RunnerContext, RunnerRequest
+        >>> session = flamepy.create_session("flmrun", pickle.dumps(RunnerContext(len)))
+        >>> session.state.name
+        'OPEN'
+        >>> session.close()
+    """
     attributes = SessionAttributes(
         application, session_id, common_data, min_instances, max_instances, batch_size, resreq
     )
@@ -206,45 +401,158 @@ def create_session(
 
 
 def open_session(session_id: str, spec: SessionAttributes | None = None) -> Session:
-    """See ``Connection.open_session``."""
+    """Join an open session.
+
+    Args:
+        session_id: Its id.
+        spec: What to open it with when there is none; by default that is an error.
+
+    Returns:
+        The session.
+
+    Raises:
+        NotFound: When there is no such session, and no ``spec``.
+        InvalidArgument: When it is closed, or was opened with something else than ``spec``.
+
+    Example:
+        >>> import flamepy
+        >>> session = flamepy.open_session("mine", flamepy.SessionAttributes("flmrun"))
+        >>> flamepy.open_session("mine").id
+        'mine'
+        >>> session.close()
+    """
     return connect().open_session(session_id, spec)
 
 
 def register_application(name: str, app_attrs: ApplicationAttributes | Mapping[str, Any]) -> None:
-    """See ``Connection.register_application``."""
+    """Make an application known to the engine.
+
+    Args:
+        name: Its name, in letters, digits, ``-``, ``_`` and ``.``.
+        app_attrs: What it is; may be a mapping of the record's fields.
+
+    Raises:
+        AlreadyExists: When the name is taken.
+        InvalidArgument: For a field that there is not, or a value that cannot be.
+
+    Example:
+        >>> import flamepy
+        >>> flamepy.register_application("my-app", flamepy.ApplicationAttributes(description="an example"))
+        >>> flamepy.get_application("my-app").description
+        'an example'
+    """
     connect().register_application(name, app_attrs)
 
 
 def unregister_application(name: str) -> None:
-    """See ``Connection.unregister_application``."""
+    """Remove an application and its closed sessions.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        NotFound: When there is no such application.
+        InvalidState: While sessions of it are open.
+
+    Example:
+        >>> import flamepy
+        >>> flamepy.register_application("my-app", {})
+        >>> flamepy.unregister_application("my-app")
+        >>> print(flamepy.get_application("my-app"))
+        None
+    """
     connect().unregister_application(name)
 
 
 def get_application(name: str) -> Application | None:
-    """None when there is no such application."""
+    """Look an application up.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        What is registered; None when there is no such application.
+
+    Example:
+        >>> import flamepy
+        >>> flamepy.get_application("flmrun").state.name
+        'ENABLED'
+    """
     return connect().get_application(name)
 
 
 def list_applications() -> list[Application]:
-    """Every registered application, the built-in ones too."""
+    """Every registered application, the built-in ones too.
+
+    Example:
+        >>> import flamepy
+        >>> [each.name for each in flamepy.list_applications()]
+        ['flmrun']
+    """
     return connect().list_applications()
 
 
 def list_executors() -> list[WorkerView]:
-    """The worker processes as they are now."""
+    """The worker processes as they are now.
+
+    Example:
+        >>> import flamepy
+        >>> flamepy.list_executors()
+        []
+    """
     return connect().list_executors()
 
 
 def list_sessions() -> list[Session]:
-    """Every session, closed ones too."""
+    """Every session, closed ones too, as long as their application is there.
+
+    Example:
+        >>> import flamepy
+        >>> flamepy.create_session("flmrun", session_id="mine").close()
+        >>> [(each.id, each.state.name) for each in flamepy.list_sessions()]
+        [('mine', 'CLOSED')]
+    """
     return connect().list_sessions()
 
 
 def get_session(session_id: str) -> Session:
-    """Raises NotFound."""
+    """Look a session up.
+
+    Args:
+        session_id: Its id.
+
+    Returns:
+        The session as it is now, open or closed.
+
+    Raises:
+        NotFound: When there is no such session.
+
+    Example:
+        >>> import flamepy
+        >>> session = flamepy.create_session("flmrun", session_id="mine")
+        >>> flamepy.get_session("mine").application
+        'flmrun'
+        >>> session.close()
+    """
     return connect().get_session(session_id)
 
 
 def close_session(session_id: str) -> Session:
-    """See ``Connection.close_session``."""
+    """No new tasks in a session; those that wait are cancelled, those that run end by themselves. Idempotent.
+
+    Args:
+        session_id: Its id.
+
+    Returns:
+        The closed session.
+
+    Raises:
+        NotFound: When there is no such session.
+
+    Example:
+        >>> import flamepy
+        >>> session = flamepy.create_session("flmrun", session_id="mine")
+        >>> flamepy.close_session("mine").state.name
+        'CLOSED'
+    """
     return connect().close_session(session_id)

@@ -16,7 +16,20 @@ from flamepy.errors import CallTimeout
 
 
 class TaskFuture(concurrent.futures.Future["bytes | None"]):
-    """A ``concurrent.futures.Future``: ``wait``, ``as_completed`` and ``asyncio.wrap_future`` take it."""
+    """The output of a task of bytes, now or later. Made by ``Session.run``.
+
+    It is a ``concurrent.futures.Future``: ``wait``, ``as_completed`` and ``asyncio.wrap_future`` take it.
+
+    Example:
+        >>> import pickle
+        >>> import flamepy
+        >>> from flamepy.runner import RunnerContext, RunnerRequest
+        >>> session = flamepy.create_session("flmrun", pickle.dumps(RunnerContext(len)))
+        >>> future = session.run(pickle.dumps(RunnerRequest(args=("four",))))
+        >>> pickle.loads(future.result(timeout=60))
+        4
+        >>> session.close()
+    """
 
     def __init__(self, engine: Engine, completion: Completion) -> None:
         super().__init__()
@@ -25,7 +38,16 @@ class TaskFuture(concurrent.futures.Future["bytes | None"]):
         completion.on_done(self._wake)
 
     def result(self, timeout: float | None = None) -> bytes | None:
-        """The output. Raises TaskFailed and its kin, CallCancelled, CallTimeout."""
+        """Wait for the output.
+
+        Args:
+            timeout: Seconds; by default as long as it takes.
+
+        Raises:
+            TaskFailed: When the task failed.
+            CallCancelled: When it was cancelled.
+            CallTimeout: When it has not ended after ``timeout``; it goes on.
+        """
         outcome = self._awaited(timeout)
         error = error_of(outcome, self._completion.name)
         if error is not None:
@@ -33,7 +55,14 @@ class TaskFuture(concurrent.futures.Future["bytes | None"]):
         return output_of(outcome)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """The error that ``result`` would raise, None for success. Raises CallTimeout."""
+        """Wait for the error that ``result`` would raise; None for success.
+
+        Args:
+            timeout: Seconds; by default as long as it takes.
+
+        Raises:
+            CallTimeout: When the task has not ended after ``timeout``; it goes on.
+        """
         return error_of(self._awaited(timeout), self._completion.name)
 
     def cancel(self) -> bool:
@@ -41,17 +70,22 @@ class TaskFuture(concurrent.futures.Future["bytes | None"]):
         return self._engine.cancel(self._completion) is CancelResult.CANCELLED
 
     def cancelled(self) -> bool:
+        """Has it been cancelled?"""
         outcome = self._completion.outcome
         return outcome is not None and outcome.state is TaskState.CANCELLED
 
     def running(self) -> bool:
+        """Does a worker run the task?"""
         return self._completion.state is TaskState.RUNNING
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[bytes | None]], Any]) -> None:
-        """Call ``fn(self)`` when the task has ended: at once if it has, else in a thread of its own.
+        """Have ``fn(self)`` called when the task has ended: at once if it has, else in a thread of its own.
 
-        Not in the thread that ends tasks, as executors do: there a callback that waits would stop every other task.
+        Args:
+            fn: May block.
         """
+
+        # not in the thread that ends tasks, as executors do: there a callback that waits would stop every other task
 
         def call_elsewhere(future: concurrent.futures.Future[bytes | None]) -> None:
             threading.Thread(target=fn, args=(future,), name="flame-callback", daemon=True).start()

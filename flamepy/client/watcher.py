@@ -14,22 +14,55 @@ from flamepy.errors import CallTimeout, FlameError
 
 
 class TaskInformer(Protocol):
-    """Told by ``Session.invoke`` how its task gets on, in the calling thread."""
+    """What ``Session.invoke`` tells how its task gets on, in the calling thread. Write a class with these methods.
+
+    Example:
+        >>> import pickle
+        >>> import flamepy
+        >>> from flamepy.runner import RunnerContext, RunnerRequest
+        >>> session = flamepy.create_session("flmrun", pickle.dumps(RunnerContext(len)))
+        >>> class Printer:
+        ...     def on_update(self, task):
+        ...         print(task.state.name)
+        ...     def on_error(self, error):
+        ...         print(error)
+        >>> output = session.invoke(pickle.dumps(RunnerRequest(args=("four",))), Printer())
+        SUCCEED
+        >>> session.close()
+    """
 
     def on_update(self, task: Task) -> None:
-        """The task has a new state; the last one is terminal."""
+        """The task has a new state; the last one is terminal.
+
+        Args:
+            task: A snapshot of it.
+        """
         ...
 
     def on_error(self, error: FlameError) -> None:
-        """The task has no output; ``invoke`` raises ``error`` next."""
+        """The task has no output.
+
+        Args:
+            error: What ``invoke`` raises next.
+        """
         ...
 
 
 class TaskWatcher(Iterator[Task]):
-    """The task at each change of state, up to a terminal one. Raises CallTimeout ``timeout_s`` after it was made.
+    """The task at each change of state, up to a terminal one. Made by ``Session.watch_task``.
 
-    The engine's iterator blocks without a bound. With one, a thread reads it and hands over; it ends with the task.
+    Example:
+        >>> import pickle
+        >>> import flamepy
+        >>> from flamepy.runner import RunnerContext, RunnerRequest
+        >>> session = flamepy.create_session("flmrun", pickle.dumps(RunnerContext(len)))
+        >>> task = session.create_task(pickle.dumps(RunnerRequest(args=("four",))))
+        >>> [each.state.name for each in session.watch_task(task.id, timeout=60)]
+        ['SUCCEED']
+        >>> session.close()
     """
+
+    # The engine's iterator blocks without a bound. With one, a thread reads it and hands over; it ends with the task.
 
     def __init__(self, changes: Iterator[Task], *, timeout_s: float | None = None) -> None:
         self._timeout_s = timeout_s
@@ -46,6 +79,11 @@ class TaskWatcher(Iterator[Task]):
         return self
 
     def __next__(self) -> Task:
+        """The task at its next change of state.
+
+        Raises:
+            CallTimeout: When the time has passed that ``watch_task`` was given.
+        """
         task = self._next()
         if task is None:
             self._next = lambda: None

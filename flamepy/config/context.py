@@ -21,8 +21,21 @@ _DEFAULT_PLACE = (".flame", "flame.yaml")
 class FlameContext(ContextFields):
     """What is configured: ``flame.yaml`` with the environment over it. Frozen.
 
-    path: the file; else the one that FLAME_CONF names; else ``~/.flame/flame.yaml``; without any file, the embedded
-    engine. fields: what to use instead of what is configured there. Raises InvalidConfig.
+    Args:
+        path: The file; by default the one that FLAME_CONF names, else ``~/.flame/flame.yaml``; without any file, the
+            embedded engine.
+        environ: The environment; by default that of this process.
+        fields: What to use instead of what is configured: ``name``, ``endpoint``, ``tls``, ``cache``, ``package``,
+            ``runner``, ``workers``, ``memory_limit_bytes``.
+
+    Raises:
+        InvalidConfig: When the file or the environment is wrong; the message names file and line.
+
+    Example:
+        >>> from flamepy import FlameContext, Runner
+        >>> context = FlameContext(environ={"FLAME_WORKERS": "2"}, memory_limit_bytes=2**30)
+        >>> (context.workers, context.memory_limit_bytes, context.endpoint)
+        (2, 1073741824, None)
     """
 
     def __init__(
@@ -33,13 +46,28 @@ class FlameContext(ContextFields):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> FlameContext:
+        """The same as ``FlameContext(path)``, under the name of 0.6.
+
+        Args:
+            path: The file; by default as in the constructor.
+            environ: The environment; by default that of this process.
+        """
         return cls(path, environ=environ)
 
     @classmethod
     def named(
         cls, name: str, path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> FlameContext:
-        """Another context of the file than the current one. Raises InvalidConfig."""
+        """Another context of the file than the current one.
+
+        Args:
+            name: Of the context.
+            path: The file; by default as in the constructor.
+            environ: The environment; by default that of this process.
+
+        Raises:
+            InvalidConfig: When there is none of that name, or no file.
+        """
         environ = os.environ if environ is None else environ
         document = document_at(path, environ)
         if document is None:
@@ -53,7 +81,15 @@ class FlameContext(ContextFields):
     def all(
         cls, path: str | os.PathLike[str] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> list[FlameContext]:
-        """Every context of the file; without a file none. Raises InvalidConfig."""
+        """Every context of the file; without a file none.
+
+        Args:
+            path: The file; by default as in the constructor.
+            environ: The environment; by default that of this process.
+
+        Raises:
+            InvalidConfig: When the file or the environment is wrong.
+        """
         environ = os.environ if environ is None else environ
         document = document_at(path, environ)
         return [] if document is None else [cls._of(each, environ) for each in all_fields_from(document)]

@@ -18,7 +18,7 @@ _KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class FlameConfigWarning(UserWarning):
-    """The configuration holds something that is never read."""
+    """The configuration holds something that is not used: an unknown key, a limit that comes too late."""
 
 
 def did_you_mean(wrong: str, known: Collection[str]) -> str:

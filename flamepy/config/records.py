@@ -13,7 +13,11 @@ DEFAULT_TEMPLATE = "flmrun"
 
 @dataclass(frozen=True)
 class FlameContextTls:
-    """ca_file: the authority that signed the server's certificate; None = those of the system."""
+    """Whom to trust at the other end.
+
+    Attributes:
+        ca_file: The authority that signed the server's certificate; None = those of the system.
+    """
 
     ca_file: str | None = None
 
@@ -31,8 +35,9 @@ class FlameContextCache:
 class FlamePackage:
     """How a Runner's project directory is packed.
 
-    storage: URL of the directory that takes the archives; None = a private store of the engine.
-    excludes: patterns of what stays at home; a configuration file adds its own to the default ones.
+    Attributes:
+        storage: URL of the directory that takes the archives; None = a private store of the engine.
+        excludes: Patterns of what stays here; a configuration file adds its own to the default ones.
     """
 
     storage: str | None = None
@@ -41,7 +46,11 @@ class FlamePackage:
 
 @dataclass(frozen=True)
 class FlameContextRunner:
-    """template: the registered application that a Runner's own is copied from."""
+    """What a Runner's application is made of.
+
+    Attributes:
+        template: The registered application that it is copied from.
+    """
 
     template: str = DEFAULT_TEMPLATE
 
@@ -68,10 +77,12 @@ class ContextFields:
 
     @property
     def cache_endpoint(self) -> str | None:
+        """The address of a cluster's object cache; None = the embedded engine has its own."""
         return self.cache.endpoint
 
     @property
     def cache_tls(self) -> FlameContextTls | None:
+        """Whom to trust there; None = nothing is said."""
         return self.cache.tls
 
     def required_package(self) -> FlamePackage:

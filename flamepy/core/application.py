@@ -12,18 +12,38 @@ DEFAULT_DELAY_RELEASE_S = 60
 
 
 class ApplicationState(IntEnum):
+    """Does an application take sessions?
+
+    Attributes:
+        ENABLED: It does.
+        DISABLED: It does not.
+    """
+
     ENABLED = 0
     DISABLED = 1
 
 
 class Shim(IntEnum):
+    """What runs an application's code.
+
+    Attributes:
+        HOST: A process of the machine.
+        WASM: A WebAssembly runtime; on clusters only.
+    """
+
     HOST = 0
     WASM = 1
 
 
 @dataclass(frozen=True)
 class ApplicationSchema:
-    """JSON Schema texts of a task's input, its output and the session's common data."""
+    """JSON Schema texts of what an application takes and gives; None where nothing is said.
+
+    Attributes:
+        input: Of a task's input.
+        output: Of a task's output.
+        common_data: Of what all tasks of a session share.
+    """
 
     input: str | None = None
     output: str | None = None
@@ -32,7 +52,23 @@ class ApplicationSchema:
 
 @dataclass(frozen=True)
 class ApplicationAttributes:
-    """What the author of an application says about it. ``url``: where its package lies; None = nothing to install."""
+    """What the author of an application says about it; None = the engine's default.
+
+    Attributes:
+        shim: What runs its code.
+        image: A container image, for clusters.
+        description: For people.
+        labels: For people, and for tools that choose by them.
+        command: What a worker is started with.
+        arguments: Of the command.
+        environments: Variables of its workers.
+        working_directory: Of its workers.
+        max_instances: How many workers it may have at one time.
+        delay_release: How long a worker without work is kept, in seconds.
+        schema: What its tasks take and give.
+        url: Where its package lies; None = nothing to install.
+        installer: What installs the package.
+    """
 
     shim: Shim | None = None
     image: str | None = None
@@ -51,7 +87,27 @@ class ApplicationAttributes:
 
 @dataclass(frozen=True)
 class Application:
-    """A registered application, defaults filled in."""
+    """A registered application, defaults filled in.
+
+    Attributes:
+        id: Made up when it was registered.
+        name: What it is found by.
+        state: Does it take sessions?
+        creation_time: When it was registered.
+        shim: What runs its code.
+        image: A container image, for clusters.
+        description: For people.
+        labels: For people, and for tools that choose by them.
+        command: What a worker is started with.
+        arguments: Of the command.
+        environments: Variables of its workers.
+        working_directory: Of its workers.
+        max_instances: How many workers it may have at one time.
+        delay_release: How long a worker without work is kept, in seconds.
+        schema: What its tasks take and give.
+        url: Where its package lies; None = nothing to install.
+        installer: What installs the package.
+    """
 
     id: str
     name: str

@@ -17,7 +17,19 @@ _TOO_SHORT = "these bytes are not an encoded ObjectRef: they end too early"
 
 @dataclass
 class ObjectRef:
-    """Where an object lives: the cache's address, the key, and the version that was current when this was made."""
+    """Where an object lives. Made by ``put_object`` and its kin; given to a call as an argument, it becomes the object.
+
+    Attributes:
+        endpoint: The address of the cache.
+        key: ``<app>/<session>/<object>``.
+        version: The one that was current when this was made, from 1 on; 0 = not known.
+
+    Example:
+        >>> from flamepy import ObjectRef
+        >>> ref = ObjectRef("grpc://cache:9090", "my-app/session/object", version=2)
+        >>> ObjectRef.decode(ref.encode()) == ref
+        True
+    """
 
     endpoint: str
     key: str
@@ -37,7 +49,17 @@ class ObjectRef:
 
     @classmethod
     def decode(cls, data: bytes) -> ObjectRef:
-        """Read a BSON document that ``encode``, or 0.6, wrote. Raises ValueError on anything else."""
+        """Read what ``encode``, or 0.6, wrote.
+
+        Args:
+            data: The BSON document.
+
+        Returns:
+            The reference.
+
+        Raises:
+            ValueError: For anything else.
+        """
         fields: dict[str, str | int] = {}
         if len(data) < 5 or struct.unpack_from("<i", data)[0] != len(data) or data[-1:] != b"\0":
             raise ValueError("these bytes are not an encoded ObjectRef: they are no BSON document")

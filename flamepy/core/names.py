@@ -16,7 +16,20 @@ _APPLICATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
 
 def short_name(prefix: str, length: int = 6) -> str:
-    """Return ``<prefix>-`` and ``length`` random letters and digits."""
+    """Make up a name that is hardly taken.
+
+    Args:
+        prefix: What it begins with.
+        length: How many random letters and digits follow; by default 6.
+
+    Returns:
+        ``<prefix>-`` and those.
+
+    Example:
+        >>> from flamepy import short_name
+        >>> len(short_name("my-app"))
+        13
+    """
     return f"{prefix}-" + "".join(random.choices(_ALPHABET, k=length))
 
 

@@ -12,7 +12,18 @@ _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 @dataclass(frozen=True)
 class ResourceRequirement:
-    """cpu: whole processors; memory: bytes; gpu: whole devices."""
+    """What one worker needs; 0 = nothing in particular.
+
+    Attributes:
+        cpu: Whole processors.
+        memory: Bytes.
+        gpu: Whole devices.
+
+    Example:
+        >>> from flamepy import ResourceRequirement
+        >>> ResourceRequirement.from_string("cpu=1,mem=2g")
+        ResourceRequirement(cpu=1, memory=2147483648, gpu=0)
+    """
 
     cpu: int = 0
     memory: int = 0
@@ -20,7 +31,17 @@ class ResourceRequirement:
 
     @classmethod
     def from_string(cls, text: str) -> ResourceRequirement:
-        """Read ``cpu=1,mem=2g,gpu=0``; suffixes k m g t p are binary. Raises ValueError."""
+        """Read a requirement as people write it.
+
+        Args:
+            text: Such as ``cpu=1,mem=2g,gpu=0``; the suffixes k, m, g, t, p are binary.
+
+        Returns:
+            The requirement.
+
+        Raises:
+            ValueError: For anything else.
+        """
         values: dict[str, int] = {}
         for part in text.split(","):
             key, sign, value = part.partition("=")

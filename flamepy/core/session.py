@@ -11,13 +11,26 @@ from flamepy.core.resources import ResourceRequirement
 
 
 class SessionState(IntEnum):
+    """Does a session take tasks?
+
+    Attributes:
+        OPEN: It does.
+        CLOSED: It does not, and never will again.
+    """
+
     OPEN = 0
     CLOSED = 1
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a task or a session. For tasks ``code`` is the TaskState that it entered."""
+    """Something that happened to a task or a session.
+
+    Attributes:
+        code: Of a task, the ``TaskState`` that it entered.
+        message: For people; None = the code says all.
+        creation_time: When it happened; None = not known.
+    """
 
     code: int
     message: str | None = None
@@ -26,7 +39,17 @@ class Event:
 
 @dataclass(frozen=True)
 class SessionAttributes:
-    """What a caller wants of a session. ``max_instances`` None = no limit of its own."""
+    """What a caller wants of a session.
+
+    Attributes:
+        application: Its name.
+        id: Of the session; None = one is made up.
+        common_data: What all of its tasks share; for ``flmrun`` a pickled ``RunnerContext``.
+        min_instances: Workers to keep for it on a cluster.
+        max_instances: Workers that it may have at one time; None = no limit of its own.
+        batch_size: How many tasks start together on a cluster.
+        resreq: What one worker needs on a cluster; None = nothing in particular.
+    """
 
     application: str
     id: str | None = None
@@ -39,9 +62,22 @@ class SessionAttributes:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A snapshot of a session. Counters are numbers of tasks in that state.
+    """A snapshot of a session.
 
-    name: for people; "" = not a service. handle: as it was opened with, for who makes a handle of it.
+    Attributes:
+        id: What it is found by.
+        application: The name of its application.
+        state: Does it take tasks?
+        creation_time: When it was opened.
+        completion_time: When it was closed; None = it is open.
+        pending: How many tasks wait.
+        running: How many run.
+        succeed: How many gave a value.
+        failed: How many ended with an error.
+        cancelled: How many were cancelled.
+        events: What happened to it.
+        name: For people; "" = it is no service.
+        handle: As it was opened with, for the code that makes a handle of it.
     """
 
     id: str

@@ -105,7 +105,16 @@ class SessionSpec:
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A snapshot of one worker process, for status displays."""
+    """A snapshot of one worker process, for status displays.
+
+    Attributes:
+        worker_id: Its number, from 1 on.
+        pid: Of the process.
+        application: Whose package it has.
+        session_id: Of the service that it keeps; None = of none at the moment.
+        running: The call that it runs; None = it waits for one.
+        state: In a word.
+    """
 
     worker_id: int
     pid: int

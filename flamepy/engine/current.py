@@ -107,7 +107,17 @@ def existing_engines() -> list[Engine]:
 
 
 def shutdown() -> None:
-    """End the engines wholly: calls, processes, threads, memory. Idempotent; the next use starts a new one."""
+    """End the engines of this process wholly: calls, workers, threads, memory. Idempotent.
+
+    The next use starts a new one. A program that ends does this by itself.
+
+    Example:
+        >>> import flamepy
+        >>> runner = flamepy.Runner("docs")
+        >>> flamepy.shutdown()
+        >>> runner.is_open()
+        False
+    """
     state = _engines
     with state.lock:
         engines, state.by_target, state.default = state.by_target, {}, None
@@ -119,7 +129,23 @@ def shutdown() -> None:
 
 @contextlib.contextmanager
 def use_engine(engine: Engine) -> Iterator[Engine]:
-    """Make ``engine`` the one of this machine for a while. It is not closed afterwards."""
+    """Make an engine the one of this process for a while. It is not closed afterwards.
+
+    Args:
+        engine: Any engine, such as those of ``flamepy.testing``.
+
+    Returns:
+        What ``with`` takes; it gives the engine.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> from flamepy.testing import InlineEngine, use_engine
+        >>> engine = InlineEngine()
+        >>> with use_engine(engine), Runner("docs") as runner:
+        ...     runner
+        <Runner docs (open, 0 services) on inline>
+        >>> engine.close()
+    """
     state = _engines
     with state.lock:
         before = state.by_target.get(HERE), state.default

@@ -43,20 +43,48 @@ if TYPE_CHECKING:  # see deployment.py
 
 
 class StaleCodeWarning(UserWarning):
-    """Files changed after services were opened: those go on with the old code."""
+    """Files changed after services were opened: those go on with the old code.
+
+    ``Runner.service`` warns, once for each service. Open the service again to have it use the new files.
+    """
 
 
 class Runner:
     """Runs functions and objects on workers, with the files of a directory beside them.
 
-    Deploys at once, so it can be used with or without ``with``. name: of the application; Runners of one name and the
-    same content share it. fail_if_exists: raise AlreadyExists instead. dependencies, python_version: what workers need;
-    the embedded engine installs nothing and says when something is missing. context: configuration, else
-    ``flame.yaml`` and the environment. engine: else the current one. root: the directory to package, else the working
-    directory. excludes, includes: patterns beyond the configured ones; includes win. max_package_bytes,
-    max_package_files: how much the package may hold unpacked, else 100 MiB and 100,000 files. extra_files: path ->
-    content of files that only the package gets, and no directory; a function that gives them is asked again at each
-    service.
+    Deploys at once, so it can be used with or without ``with``; ``close()`` undoes it.
+
+    Args:
+        name: Of the application, in letters, digits, ``-``, ``_`` and ``.``. Runners of one name and the same content
+            share it.
+        fail_if_exists: Raise AlreadyExists when there is an application of that name; else it is shared.
+        dependencies: What workers need, as ``pip`` writes it, ``["numpy>=2"]``; by default nothing. The embedded engine
+            installs nothing, and says when something is missing.
+        python_version: Of the workers, such as ``"3.11"``; by default that of this program.
+        context: The configuration; by default ``flame.yaml`` and the environment.
+        engine: Where calls run; by default what the configuration connects to.
+        root: The directory to package; by default the working directory.
+        excludes: Patterns of files that stay here, beyond the configured ones; by default none.
+        includes: Patterns of files that travel all the same; by default none.
+        max_package_bytes: How much the package may hold unpacked; by default 100 MiB.
+        max_package_files: How many files it may hold; by default 100,000.
+        extra_files: Path -> content of files that only the package gets; by default none. A function that gives them
+            is asked again at each service.
+
+    Raises:
+        InvalidArgument: For a name that is not allowed, or for something that the workers' Python lacks.
+        InvalidConfig: When the configuration is wrong.
+        AlreadyExists: Only with ``fail_if_exists``.
+        PackageError: When the directory cannot be packaged or is too big.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> def double(number):
+        ...     return number * 2
+        >>> with Runner("docs") as runner:
+        ...     service = runner.service(double)
+        ...     runner.get([service(1), service(2)])
+        [2, 4]
     """
 
     def __init__(
@@ -128,14 +156,40 @@ class Runner:
         """Open a service of a function, a class or an object; call the handle, or its methods, to make calls.
 
         A function runs on any worker. A class becomes one object, made without arguments in the worker that keeps it;
-        it is stateful like an instance: one copy of the state, calls one at a time, in order. autoscale=True on a
-        class: one object per worker and no shared state. The call of a generator gives an ObjectStream, an iterator of
-        the futures of its parts. warmup: workers to start at once. resreq: what one worker needs, ``"cpu=1,mem=2g"``.
-        name: for people. retries: how often a call is started again when its worker is lost; for services without
-        state, and not for generators.
+        it is stateful like an instance: one copy of the state, calls one at a time, in order. The call of a generator
+        gives an ``ObjectStream``, an iterator of the futures of its parts.
 
-        Raises InvalidArgument (ConstructorNeedsArguments, a clash of names), ValueError (a combination without
-        meaning), NotPicklable, RunnerClosed.
+        Args:
+            execution_object: The function, class or instance.
+            autoscale: May it run on several workers? By default functions do, classes and instances do not. True for
+                a class: one object per worker, and no shared state.
+            warmup: Workers to start at once; by default none.
+            resreq: What one worker needs on a cluster, ``"cpu=1,mem=2g"``; by default nothing in particular.
+            name: For people; by default that of the function or class.
+            retries: How often a call is started again when its worker is lost; by default never. For services without
+                state, and not for generators.
+
+        Returns:
+            The handle: call it, or its methods. It can be passed to calls.
+
+        Raises:
+            ConstructorNeedsArguments: When a class cannot be made without arguments.
+            InvalidArgument: For what has nothing to call, or has a public method that the handle needs for itself.
+            ValueError: For a combination that has no meaning, such as an instance with ``autoscale``.
+            NotPicklable: When it cannot travel to a worker.
+            RunnerClosed: After ``close()``.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> class Counter:
+            ...     total = 0
+            ...     def add(self, number):
+            ...         self.total += number
+            ...         return self.total
+            >>> with Runner("docs") as runner:
+            ...     counter = runner.service(Counter)
+            ...     runner.get([counter.add(2), counter.add(3)])
+            [2, 5]
         """
         self.check_open("open a service")
         context = RunnerContext(execution_object, autoscale=autoscale, warmup=warmup)
@@ -190,7 +244,15 @@ class Runner:
         raise AssertionError("unreachable: a Runner never opens again")
 
     def services(self) -> list[ServiceView]:
-        """The open services, in the order in which they were opened."""
+        """The open services, in the order in which they were opened.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     length = runner.service(len)
+            ...     [each.name for each in runner.services()]
+            ['len']
+        """
         return [each.view() for each in list(self._links) if not each.close_reason] if self._engine.is_alive else []
 
     def session(self, session_id: str) -> SessionView | None:
@@ -201,6 +263,16 @@ class Runner:
 
         Returns:
             A snapshot; None when there is no such session any more, or the engine has ended.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     length = runner.service(len)
+            ...     future = length("four")
+            ...     future.wait()
+            ...     runner.session(future.session_id).succeed
+            True
+            1
         """
         try:
             return self._engine.sessions.get(session_id) if session_id and self._engine.is_alive else None
@@ -210,7 +282,25 @@ class Runner:
     # -- many futures at once
 
     def get(self, futures: Iterable[ObjectFuture]) -> list[Any]:
-        """The values, in the order of ``futures``. Raises the first error in that order, which tells of the others."""
+        """Wait for the values of several calls.
+
+        Args:
+            futures: Of any services.
+
+        Returns:
+            The values, in the order of ``futures``.
+
+        Raises:
+            TaskFailed: Or another error of the first call in that order that has failed; it tells of the others.
+            InvalidArgument: For something that is no future.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     length = runner.service(len)
+            ...     runner.get([length(word) for word in ("one", "three")])
+            [3, 5]
+        """
         waited = _checked(futures)
         with waiting_for(waited):
             try:
@@ -220,10 +310,25 @@ class Runner:
                 raise
 
     def wait(self, futures: Iterable[ObjectFuture], timeout: float | None = None, progress: bool = False) -> None:
-        """Return when all calls have ended, however they ended. Raises CallTimeout after ``timeout`` seconds.
+        """Return when all calls have ended, however they ended.
 
-        progress: show how far they are when it takes longer than half a second: a bar in a terminal, a live view in a
-        notebook.
+        Args:
+            futures: Of any services.
+            timeout: Seconds; by default as long as it takes.
+            progress: Show how far they are when it takes longer than half a second: a bar in a terminal, a live view
+                in a notebook. By default nothing is shown.
+
+        Raises:
+            CallTimeout: When some have not ended after ``timeout``; they go on.
+            InvalidArgument: For something that is no future.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     futures = [runner.service(len)(word) for word in ("one", "three")]
+            ...     runner.wait(futures, timeout=60)
+            ...     [each.state for each in futures]
+            ['succeeded', 'succeeded']
         """
         waited = _checked(futures)
         if not wait_for_all(waited, timeout, progress=progress):
@@ -235,11 +340,47 @@ class Runner:
             )
 
     def select(self, futures: Iterable[ObjectFuture]) -> ObjectFutureIterator:
-        """Iterate over the futures in the order in which their calls end, with ``for`` or ``async for``."""
+        """Iterate over the futures in the order in which their calls end, with ``for`` or ``async for``.
+
+        Args:
+            futures: Of any services.
+
+        Returns:
+            An iterator; ``len()`` of it is how many are to come.
+
+        Raises:
+            InvalidArgument: For something that is no future.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     length = runner.service(len)
+            ...     sum(each.get() for each in runner.select([length("one"), length("three")]))
+            8
+        """
         return ObjectFutureIterator(self._engine, _checked(futures))
 
     def ref(self, futures: Iterable[ObjectFuture]) -> list[ObjectRef]:
-        """Where the values lie in the object cache, in the order of ``futures``; waits for them."""
+        """Wait for the calls, and leave their values where they are.
+
+        Args:
+            futures: Of any services.
+
+        Returns:
+            Where the values lie in the object cache, in the order of ``futures``: arguments for further calls.
+
+        Raises:
+            TaskFailed: Or another error of the first call in that order that has failed.
+            InvalidArgument: For something that is no future.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     repeat = runner.service(lambda text: text * 3)
+            ...     (reference,) = runner.ref([repeat("ha")])
+            ...     repeat(reference).get()
+            'hahahahahahahahaha'
+        """
         waited = _checked(futures)
         with waiting_for(waited):
             return [each.ref() for each in waited]
@@ -248,6 +389,14 @@ class Runner:
         """Futures of the calls of its services that have not ended, also of those that no variable holds any more.
 
         ``runner.wait(runner.unfinished())`` waits for all of them; ``each.cancel()`` ends one.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     future = runner.service(len)("four")
+            ...     runner.wait(runner.unfinished())
+            ...     future.done()
+            True
         """
         return [
             ObjectFuture(self._engine, each)
@@ -256,14 +405,32 @@ class Runner:
         ]
 
     def count_unfinished(self) -> int:
-        """How many they are: quicker, when there are many."""
+        """How many calls ``unfinished()`` would give: quicker, when there are many."""
         return sum(count_unfinished(self._engine, session_id) for session_id in self._open_session_ids())
 
     def _open_session_ids(self) -> list[str]:
         return list(_leases_of([each for each in list(self._links) if not each.close_reason]))
 
     def put_object(self, obj: Any) -> ObjectRef:
-        """Put a value into the cache once, for many calls: given as an argument, the reference becomes the value."""
+        """Put a value into the cache once, for many calls.
+
+        Args:
+            obj: The value. Later changes to it do not reach the cache.
+
+        Returns:
+            A reference; given as an argument, it becomes the value. It holds until the Runner closes.
+
+        Raises:
+            NotPicklable: When the value cannot travel.
+            RunnerClosed: After ``close()``.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     words = runner.put_object(["one", "three"])
+            ...     runner.service(len)(words).get()
+            2
+        """
         self.check_open("put an object")
         # below the first application: it stays until the end, whatever is packaged meanwhile
         return put_object(
@@ -298,7 +465,15 @@ class Runner:
         return list(self._engine.workers())
 
     def resize(self, workers: int) -> None:
-        """Change the limit of workers, for all Runners of the engine. Raises InvalidArgument, InvalidState."""
+        """Change the limit of workers, for all Runners of the engine. Calls that run go on.
+
+        Args:
+            workers: How many may run calls at one time, from 1 on.
+
+        Raises:
+            InvalidArgument: For anything but a whole number from 1 on.
+            InvalidState: When the engine does not decide that, as in a call.
+        """
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise InvalidArgument(f"workers must be a whole number from 1 on, got {workers!r}.")
         self.check_open("change its workers")
@@ -320,8 +495,19 @@ class Runner:
     def close(self, wait: bool = True, timeout: float | None = None, cancel: bool = False) -> None:
         """End the services and undo the deployment. Idempotent.
 
-        wait: return when the calls that are out have ended; False returns at once, the rest happens behind them.
-        timeout: seconds until calls that are still out are cancelled; None = never. cancel: cancel them at once.
+        Args:
+            wait: Return when the calls that are out have ended, as by default; False returns at once, and the rest
+                happens behind them.
+            timeout: Seconds until calls that are still out are cancelled; by default they are not.
+            cancel: Cancel them at once; by default they end by themselves.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> runner = Runner("docs")
+            >>> future = runner.service(len)("four")
+            >>> runner.close()
+            >>> future.get()
+            4
         """
         try:
             with self._lock:
@@ -360,8 +546,14 @@ class Runner:
     def check_open(self, what: str) -> None:
         """Raise why it takes no calls any more, and what to do, when it does not.
 
-        what: that cannot be done then, as in "call it". Raises RunnerClosed, EngineFailed, EngineForked, or
-        InvalidState after ``flamepy.shutdown()``.
+        Args:
+            what: That cannot be done then, as in "call it".
+
+        Raises:
+            RunnerClosed: After ``close()``.
+            EngineFailed: When the engine had to give up.
+            EngineForked: In a child of a process that was forked.
+            InvalidState: After ``flamepy.shutdown()``.
         """
         if self._is_closed:
             raise RunnerClosed(f"cannot {what}: {self._close_reason()}")

@@ -15,9 +15,23 @@ MAX_SESSION_ID_CHARS = 128  # 0.6's limit
 
 @dataclass
 class RunnerContext:
-    """The definition of a service. ``stateful`` and ``autoscale`` are stored resolved.
+    """The definition of a service, for ``create_session``; ``Runner.service`` makes it by itself.
 
-    Raises ValueError for a combination that has no meaning.
+    Attributes:
+        execution_object: The function, class or instance.
+        stateful: Does it keep state between calls? Filled in; another value than that is a ValueError.
+        autoscale: May it run on several workers? None = functions do, classes and instances do not.
+        warmup: Workers to start at once.
+        min_instances: Filled in: workers to keep for it on a cluster.
+        max_instances: Filled in: workers that it may have at one time; None = no limit of its own.
+
+    Raises:
+        ValueError: For a combination that has no meaning.
+
+    Example:
+        >>> from flamepy.runner import RunnerContext
+        >>> RunnerContext(len).max_instances, RunnerContext(set).max_instances
+        (None, 1)
     """
 
     execution_object: Any
@@ -52,7 +66,16 @@ class RunnerContext:
 
 @dataclass
 class RunnerRequest:
-    """One call. ``method`` None = call the object itself. Raises ValueError for wrong types."""
+    """One call, as the input of a task of ``flmrun``.
+
+    Attributes:
+        method: The name of the method; None = call the object itself.
+        args: Positional arguments; None = none.
+        kwargs: Arguments by name; None = none.
+
+    Raises:
+        ValueError: For values of other types.
+    """
 
     method: str | None = None
     args: tuple[Any, ...] | list[Any] | None = None
@@ -73,7 +96,25 @@ ShortRequest = tuple[str | None, tuple[Any, ...] | None, dict[str, Any] | None]
 
 @dataclass
 class SessionContext:
-    """Set as ``_session_context`` on an execution object to choose the session's id. Raises ValueError."""
+    """Set as ``_session_context`` on an execution object, it chooses the id of the service's session.
+
+    Attributes:
+        session_id: The id, of at most 128 characters. An open session of that id is joined.
+        application_name: For people; None = nothing is said.
+
+    Raises:
+        ValueError: For an id that cannot be.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> from flamepy.runner import SessionContext
+        >>> def echo(value):
+        ...     return value
+        >>> echo._session_context = SessionContext("my-echo")
+        >>> with Runner("docs") as runner:
+        ...     runner.service(echo)(1).session_id
+        'my-echo'
+    """
 
     session_id: str
     application_name: str | None = None

@@ -27,14 +27,20 @@ _BOUND_S = 60.0  # an engine that takes longer for a call of microseconds has lo
 
 
 class BrokenRule(AssertionError):
-    """The engine does not keep a rule; the message is the rule."""
+    """An engine does not keep a rule: the message is the engine and the rule. Raised by ``check_engine``."""
 
 
 def check_engine(make: Callable[[], Engine]) -> list[str]:
-    """Make engines with ``make``, and try every rule on one of its own. Returns the rules.
+    """Try every rule of engines, each on an engine of its own.
+
+    Args:
+        make: Makes an engine; it is closed here.
+
+    Returns:
+        The rules, all of them kept.
 
     Raises:
-        BrokenRule: at the first one that is broken, with what happened as its cause.
+        BrokenRule: At the first one that is broken, with what happened as its cause.
 
     Example:
         >>> from flamepy.testing import InlineEngine, check_engine

@@ -10,7 +10,10 @@ from flamepy.errors import FlameError
 
 
 class FaultyStore:
-    """Passes everything on to ``store``; while ``error`` is set, each use raises it instead.
+    """Passes everything on to a store; while its attribute ``error`` is set, each use raises that instead.
+
+    Args:
+        store: The one that works.
 
     Example:
         >>> import flamepy

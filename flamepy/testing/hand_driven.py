@@ -79,20 +79,39 @@ class HandDrivenEngine:
         return [each.completion for each in found]
 
     def begin(self, completion: Completion) -> None:
-        """A worker begins the call."""
+        """A worker begins the call.
+
+        Args:
+            completion: Of the call, from ``calls()``.
+        """
         completion.started_s = completion.created_s
         completion.enter(TaskState.RUNNING)
 
     def end(self, completion: Completion, value: object = None) -> None:
-        """The call gives ``value``."""
+        """The call gives a value.
+
+        Args:
+            completion: Of the call, from ``calls()``.
+            value: What it gives; by default None.
+        """
         self.end_with(completion, Outcome(TaskState.SUCCEED, value=Blob.of(encode(value, what="the value"))))
 
     def fail(self, completion: Completion, error: BaseException) -> None:
-        """The call raises ``error``, as user code does."""
+        """The call raises an error, as user code does.
+
+        Args:
+            completion: Of the call, from ``calls()``.
+            error: What it raises.
+        """
         self.end_with(completion, Outcome(TaskState.FAILED, failure=failed(error).body))
 
     def end_with(self, completion: Completion, outcome: Outcome) -> None:
-        """The call ends in whatever way."""
+        """The call ends in whatever way.
+
+        Args:
+            completion: Of the call, from ``calls()``.
+            outcome: Value or failure, output and times.
+        """
         completion.complete(outcome)
 
     # --- Engine

@@ -17,7 +17,13 @@ from flamepy.runner.service.handle import RunnerService, handle_of
 
 
 class OpenService(NamedTuple):
-    """A service that takes calls. name: for people; more than one may have it."""
+    """A service that takes calls.
+
+    Attributes:
+        name: For people; more than one may have it.
+        session_id: Of its session.
+        application: Whose package its workers have.
+    """
 
     name: str
     session_id: str
@@ -25,15 +31,42 @@ class OpenService(NamedTuple):
 
 
 def open_services() -> list[OpenService]:
-    """The open services, oldest first; those with private names left out. Where there is no engine, none is started."""
+    """The services that are open on the engines of this process, oldest first, whoever opened them.
+
+    Those with private names are left out. Where there is no engine, none is started.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> from flamepy.runner import open_services
+        >>> with Runner("docs") as runner:
+        ...     service = runner.service(len)
+        ...     [each.name for each in open_services()]
+        ['len']
+    """
     found = [each for engine in existing_engines() for each in _services_of(engine)]
     return [each for each in found if not each.name.startswith("_")]
 
 
 def attach(name: str) -> RunnerService:
-    """A handle of the open service of that name, or of that session id.
+    """Get a handle of an open service, whoever opened it.
 
-    Raises NotFound, InvalidArgument (several services have the name).
+    Args:
+        name: Of the service, or the id of its session.
+
+    Returns:
+        A handle: calls go to the same service.
+
+    Raises:
+        NotFound: When no open service has that name.
+        InvalidArgument: When several have it; the message lists their sessions.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> from flamepy.runner import attach
+        >>> with Runner("docs") as runner:
+        ...     service = runner.service(len, name="length")
+        ...     attach("length")("four").get()
+        4
     """
     current = current_engine()
     engines = [current, *(each for each in existing_engines() if each is not current)]

@@ -18,7 +18,15 @@ from flamepy.runner.service.signatures import described, signature_of_method
 
 
 class RemoteMethod:
-    """One method of a service. Calling it returns at once: an ObjectFuture, an ObjectStream when it is a generator."""
+    """One method of a service. Calling it returns at once: an ``ObjectFuture``, of a generator an ``ObjectStream``.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> with Runner("docs") as runner:
+        ...     words = runner.service(["one", "three"])
+        ...     words.index("three").get()
+        1
+    """
 
     def __init__(self, link: ServiceLink, method: str, name: str) -> None:
         self._link = link
@@ -51,7 +59,23 @@ class RemoteMethod:
 class RunnerService:
     """A running service: call it when it is a function, call its methods otherwise. Made by ``Runner.service``.
 
-    Passed to a call, it travels as a name: the callee calls the same service.
+    A call returns at once: an ``ObjectFuture``, of a generator an ``ObjectStream``. Futures and references among the
+    arguments become their values on the worker, without waiting here. Passed to a call, the handle travels as a name:
+    the callee calls the same service.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> class Box:
+        ...     content = None
+        ...     def put(self, value):
+        ...         self.content = value
+        ...     def look(self):
+        ...         return self.content
+        >>> with Runner("docs") as runner:
+        ...     box, length = runner.service(Box()), runner.service(len)
+        ...     stored = box.put(length("four"))
+        ...     box.look().get()
+        4
     """
 
     def __init__(self, link: ServiceLink) -> None:
@@ -78,8 +102,20 @@ class RunnerService:
     def close(self, wait: bool = True, timeout: float | None = None, cancel: bool = False) -> None:
         """No new calls; the calls that are out end first, or are cancelled. Idempotent.
 
-        wait: False returns at once, the rest happens behind. timeout: seconds until calls that are still out are
-        cancelled; None = never. cancel: cancel them at once.
+        Args:
+            wait: Return when the calls that are out have ended, as by default; False returns at once, and the rest
+                happens behind them.
+            timeout: Seconds until calls that are still out are cancelled; by default they are not.
+            cancel: Cancel them at once; by default they end by themselves.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     length = runner.service(len)
+            ...     length.close()
+            ...     length("four")
+            Traceback (most recent call last):
+            flamepy.errors.RunnerClosed: cannot call len: the service 'len' is closed. Create it again with ...
         """
         link = self._link
         if link.close_reason:

@@ -125,6 +125,15 @@ class ObjectStream(Iterator[ObjectFuture]):
     Gives the future of each part as soon as the part is there. An error of the generator arrives with the future of
     the part that it failed to make, which is the last. Closing stops the generator: ``close()``, leaving a ``with``, or
     dropping the stream. For one consumer at a time.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> def squares(count):
+        ...     for number in range(count):
+        ...         yield number * number
+        >>> with Runner("docs") as runner:
+        ...     [part.get() for part in runner.service(squares)(4)]
+        [0, 1, 4, 9]
     """
 
     _ids: ClassVar[itertools.count[int]] = itertools.count(1)
@@ -146,7 +155,13 @@ class ObjectStream(Iterator[ObjectFuture]):
     # -- the parts
 
     def __next__(self) -> ObjectFuture:
-        """The future of the next part, when the part is there. Raises StreamLost, RunnerClosed, CallCancelled."""
+        """The future of the next part, when the part is there.
+
+        Raises:
+            StreamLost: When the generator is gone, with its worker or its state.
+            RunnerClosed: When its service was closed.
+            CallCancelled: When it was cancelled.
+        """
         future = self._awaited()
         if future is None:
             raise StopIteration
@@ -194,7 +209,11 @@ class ObjectStream(Iterator[ObjectFuture]):
 
     @property
     def value(self) -> Any:
-        """What the generator returned; None before its end. Raises NotPicklable when it cannot be read here."""
+        """What the generator returned; None before its end.
+
+        Raises:
+            NotPicklable: When it cannot be read here.
+        """
         if self._returned is None:
             return None
         return decode_or_explain(self._returned, f"what the generator {self.name} returned")
@@ -229,7 +248,11 @@ class ObjectStream(Iterator[ObjectFuture]):
         return self.state != "running"
 
     def on_change(self, callback: Callable[[], object]) -> None:
-        """Call ``callback()`` when a part was given and when the stream has ended, in the thread of the consumer."""
+        """Be told how the stream gets on.
+
+        Args:
+            callback: Called when a part was given and when the stream has ended, in the thread of the consumer.
+        """
         self._observers.append(callback)
 
     def __repr__(self) -> str:

@@ -22,7 +22,16 @@ from flamepy.runner.waiting.object_future import ObjectFuture, WarningsShown
 
 @dataclass(frozen=True)
 class ServiceView:
-    """A snapshot of one service, for status displays. kind: function, class or instance."""
+    """A snapshot of one service, for status displays. Made by ``Runner.services``.
+
+    Attributes:
+        name: For people.
+        kind: ``function``, ``class`` or ``instance``.
+        application: Whose package its workers have.
+        session_id: Of its session.
+        methods: What can be called besides the handle itself.
+        is_closed: Does it take no calls any more?
+    """
 
     name: str
     kind: str

@@ -17,12 +17,28 @@ from flamepy.runner.waiting.awaited import Awaited
 
 
 class Watch(Protocol):
-    def __call__(self, futures: Collection[Any], *, is_blocking: bool) -> AbstractContextManager[object]:
-        """What is entered while ``futures``, which are ObjectFutures, are waited for.
+    """What a front end puts around the waits for calls, to decide what an interrupt means.
 
-        is_blocking: the thread stands still; else it is awaited.
+    Example:
+        >>> import contextlib
+        >>> @contextlib.contextmanager
+        ... def watch(futures, *, is_blocking):
+        ...     try:
+        ...         yield
+        ...     except KeyboardInterrupt:
+        ...         for future in futures:
+        ...             future.cancel()
+        ...         raise
+    """
+
+    def __call__(self, futures: Collection[Any], *, is_blocking: bool) -> AbstractContextManager[object]:
+        """What is entered while calls are waited for.
 
         An interrupt arrives at its exit, as KeyboardInterrupt or asyncio's CancelledError, and must go through it.
+
+        Args:
+            futures: Of those calls.
+            is_blocking: The thread stands still; else they are awaited.
         """
         ...
 
@@ -37,7 +53,28 @@ def watch_waits(watch: Watch | None) -> None:
 
 
 def waiting_for(futures: Collection[Awaited], *, is_blocking: bool = True) -> AbstractContextManager[object]:
-    """Around a wait for ``futures``: tells the watch. Waits inside of it are parts of this one, and not told."""
+    """Put this around a wait of your own, to have a notebook treat it as it treats ``get`` and ``wait``.
+
+    Waits inside of it are parts of this one, and are not told of.
+
+    Args:
+        futures: What is waited for.
+        is_blocking: Does the thread stand still, as by default? Else they are awaited.
+
+    Returns:
+        What ``with`` takes.
+
+    Example:
+        >>> import concurrent.futures
+        >>> from flamepy import Runner
+        >>> from flamepy.runner import waiting_for
+        >>> with Runner("docs") as runner:
+        ...     futures = [runner.service(len)("four")]
+        ...     with waiting_for(futures):
+        ...         done, _ = concurrent.futures.wait(futures)
+        ...     len(done)
+        1
+    """
     watch = _watch.get()
     if watch is None:
         return _UNWATCHED

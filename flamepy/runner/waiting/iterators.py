@@ -14,7 +14,17 @@ from flamepy.runner.waiting.object_future import ObjectFuture
 
 
 class ObjectFutureIterator(Iterator[ObjectFuture]):
-    """Each future once, those that have ended first, for ``for`` and ``async for``. ``len``: how many are to come."""
+    """Each future once, those that have ended first, for ``for`` and ``async for``. Made by ``Runner.select``.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> with Runner("docs") as runner:
+        ...     service = runner.service(len)
+        ...     for future in runner.select([service("one"), service("two")]):
+        ...         future.get()
+        3
+        3
+    """
 
     def __init__(self, engine: Engine, futures: Sequence[ObjectFuture]) -> None:
         self._engine = engine
@@ -56,6 +66,7 @@ class ObjectFutureIterator(Iterator[ObjectFuture]):
         return self._given(self._ended.get_nowait())
 
     def __len__(self) -> int:
+        """How many are to come."""
         return self._left
 
     def _take_in(self, future: ObjectFuture) -> None:

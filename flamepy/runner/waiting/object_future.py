@@ -48,7 +48,10 @@ _STATE_WORDS = {
 
 
 class UnsavedStateWarning(UserWarning):
-    """The state of a service works, but cannot be saved: it would be lost together with its worker."""
+    """The state of a service works, but cannot be saved: it would be lost together with its worker.
+
+    Told once for each service. Leave such values out of the state with ``__getstate__`` to have it saved.
+    """
 
 
 class WarningsShown:
@@ -63,8 +66,16 @@ class WarningsShown:
 class ObjectFuture(concurrent.futures.Future[Any]):
     """The result of one call, now or later. Made by calling a service, never by hand.
 
-    It is a ``concurrent.futures.Future``, so that ``concurrent.futures.wait`` and ``asyncio.wrap_future`` take it, but
-    one that only looks: the engine's Completion knows how far the call is.
+    It is a ``concurrent.futures.Future``, so that ``concurrent.futures.wait`` and ``asyncio.wrap_future`` take it; in
+    ``async`` code, ``await`` it. Given as an argument of another call it becomes the value, without waiting here.
+
+    Example:
+        >>> from flamepy import Runner
+        >>> with Runner("docs") as runner:
+        ...     total = runner.service(sum)
+        ...     three = total([1, 2])
+        ...     total([10], three).get()
+        13
     """
 
     __slots__ = ("_arguments", "_completion", "_engine", "_ref", "_standard_", "_waits_for", "_warnings_shown", "id")
@@ -95,24 +106,72 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     def get(self, timeout: float | None = None) -> Any:
         """Wait for the call and return its value, or raise its error.
 
-        timeout: seconds; None = as long as it takes. Raises CallTimeout (the call itself goes on), CallCancelled, or
-        an error that is both a TaskFailed and of the type that the call raised.
+        Args:
+            timeout: Seconds; by default as long as it takes.
+
+        Returns:
+            The value: a copy of its own at each ``get``.
+
+        Raises:
+            TaskFailed: When the call raised; the error is of the type that the call raised as well.
+            CallTimeout: When the call has not ended after ``timeout``; it goes on.
+            CallCancelled: When it was cancelled.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> def number(text):
+            ...     return int(text)
+            >>> with Runner("docs") as runner:
+            ...     future = runner.service(number)("four")
+            ...     try:
+            ...         future.get(timeout=60)
+            ...     except ValueError as error:
+            ...         print(error)
+            invalid literal for int() with base 10: 'four'
         """
         __tracebackhide__ = True  # debuggers and pytest begin at the caller's line
         return self._value_of(self._finished(timeout))
 
     def result(self, timeout: float | None = None) -> Any:
-        """The same as ``get``, under the name of ``concurrent.futures``."""
+        """The same as ``get``, under the name of ``concurrent.futures``.
+
+        Args:
+            timeout: Seconds; by default as long as it takes.
+        """
         __tracebackhide__ = True
         return self._value_of(self._finished(timeout))
 
     def exception(self, timeout: float | None = None) -> FlameError | None:
-        """Wait for the call and return its error; None when it gave a value. Raises CallTimeout."""
+        """Wait for the call and return its error.
+
+        Args:
+            timeout: Seconds; by default as long as it takes.
+
+        Returns:
+            What ``get`` would raise; None when the call gave a value.
+
+        Raises:
+            CallTimeout: When the call has not ended after ``timeout``; it goes on.
+        """
         outcome = self._finished(timeout)
         return None if outcome.value is not None else error_of(outcome, self.name)
 
     def ref(self) -> ObjectRef:
-        """Wait for the call and return where its value lies in the object cache. Raises the error of the call."""
+        """Wait for the call and return where its value lies in the object cache.
+
+        Returns:
+            A reference: an argument for further calls, and for ``get_object``. It holds until the Runner closes.
+
+        Raises:
+            TaskFailed: Or another error of the call.
+            RunnerClosed: When the Runner is closed, and its part of the cache is gone.
+
+        Example:
+            >>> from flamepy import Runner, get_object
+            >>> with Runner("docs") as runner:
+            ...     get_object(runner.service(sorted)("ba").ref())
+            ['a', 'b']
+        """
         outcome = self._finished(None)
         if outcome.value is None:
             raise error_of(outcome, self.name)
@@ -131,7 +190,15 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     def ask(self, function: Callable[..., Any], *arguments: Any) -> ObjectFuture:
         """Call ``function(value, *arguments)`` on a worker, so that a big value need not come here to be looked at.
 
-        function: importable on the worker. It waits for this call, not for others. Raises RunnerClosed.
+        Args:
+            function: What looks at the value; importable on the worker.
+            arguments: Given to it behind the value.
+
+        Returns:
+            The future of its answer. It waits for this call, not for others.
+
+        Raises:
+            RunnerClosed: When the Runner is closed.
         """
         from flamepy.runner.waiting.remote_query import ask_where_it_is
 
@@ -146,7 +213,14 @@ class ObjectFuture(concurrent.futures.Future[Any]):
     # -- waiting and watching
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the call has ended, however it ended; False when ``timeout`` seconds passed first."""
+        """Wait until the call has ended, however it ended.
+
+        Args:
+            timeout: Seconds; by default as long as it takes.
+
+        Returns:
+            Has it ended? False when the time passed first.
+        """
         completion = self._completion
         if completion.outcome is not None:
             return True
@@ -158,21 +232,43 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         return self._completion.outcome is not None
 
     def running(self) -> bool:
+        """Does a worker run the call?"""
         return self._completion.outcome is None and self._completion.state is TaskState.RUNNING
 
     def cancelled(self) -> bool:
+        """Has it been cancelled?"""
         return self._completion.state is TaskState.CANCELLED
 
     def cancel(self) -> bool:
-        """Remove the call when it has not begun, interrupt it when it runs. False when it had already ended."""
+        """Remove the call when it has not begun, interrupt it when it runs.
+
+        Returns:
+            Was it cancelled? False when it had already ended.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     future = runner.service(len)("four")
+            ...     future.wait()
+            ...     future.cancel()
+            True
+            False
+        """
         if self._completion.outcome is not None:
             return False
         return self._engine.cancel(self._completion) is CancelResult.CANCELLED
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
-        """Call ``fn(future)`` when the call has ended: at once, or in the engine's thread, where it must not block.
+        """Have ``fn(future)`` called when the call has ended: at once, or in the engine's thread.
 
-        What ``fn`` raises is logged, as ``concurrent.futures`` does.
+        Args:
+            fn: Must not block. What it raises is logged, as ``concurrent.futures`` does.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     runner.service(len)("four").add_done_callback(lambda future: print(future.state))
+            succeeded
         """
         call_back = _CallBack(self, fn)
         if getattr(fn, "__module__", "") == "asyncio.tasks":
@@ -182,7 +278,14 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         self._completion.on_done(call_back)
 
     def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
-        """Do not call ``fn`` after all; how many times it would have been called. ``asyncio.wait`` asks for it."""
+        """Do not call ``fn`` after all; ``asyncio.wait`` asks for it.
+
+        Args:
+            fn: What ``add_done_callback`` was given.
+
+        Returns:
+            How many times it would have been called.
+        """
         return self._completion.remove_callbacks(_CallBack(self, fn))
 
     def as_concurrent(self) -> concurrent.futures.Future[Any]:
@@ -192,7 +295,17 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         return ConcurrentFuture.of(self)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """Wait without blocking the event loop. Cancelling the awaiting task leaves the call running."""
+        """``await`` it: waits without blocking the event loop. Cancelling the awaiting task leaves the call running.
+
+        Example:
+            >>> import asyncio
+            >>> from flamepy import Runner
+            >>> async def count(words):
+            ...     with Runner("docs") as runner:
+            ...         return await runner.service(len)(words)
+            >>> asyncio.run(count(["one", "three"]))
+            2
+        """
         from flamepy.runner.waiting.bridges import wait_in_loop
 
         with waiting_for((self,), is_blocking=False):
@@ -272,10 +385,12 @@ class ObjectFuture(concurrent.futures.Future[Any]):
 
     @property
     def session_id(self) -> str:
+        """The session of its service."""
         return self._completion.session_id
 
     @property
     def task_id(self) -> str:
+        """The call's own name within its session."""
         return self._completion.task_id
 
     @property
