@@ -39,8 +39,10 @@ fix: $(READY) ## format, mend what ruff can mend, write docs/reference/api.md
 bench: $(READY) ## the same work on us and on the standard library's process pool, one table
 	@$(RUN) -m benchmarks $(ARGS)
 
-docs: $(READY) ## check every link, run every example of the README, tutorials and how-tos
+docs: $(READY) ## make the site, build/site; check every link, run every example of the README, tutorials and how-tos
 	@$(RUN) -m scripts.check_docs_links
+	@$(RUN) -m scripts.make_api_reference --check
+	@$(RUN) -m scripts.make_site
 	@$(RUN) -m scripts.run_doc_examples
 
 lock: $(READY) ## resolve requirements/dev.txt anew (needs uv)

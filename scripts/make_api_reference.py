@@ -176,7 +176,7 @@ class _Writer:
         if kind == "text":
             return self.linked(section.value)
         if kind == "admonition" and section.value.kind == "example":
-            return f"```python\n{section.value.contents.strip()}\n```"
+            return f"```pycon\n{section.value.contents.strip()}\n```"
         if kind == "raises":
             return self._list(
                 "Raises", [(self._code(str(each.annotation)), each.description) for each in section.value]

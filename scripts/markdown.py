@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^(?P<mark>```+|~~~+)(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=mark)[ \t]*$", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[(?:[^\]\[]|\[[^\]]*\])*\]\(\s*<?(?P<target>[^)\s>]+)>?[^)]*\)")
+_TARGET = re.compile(r"\]\(\s*<?(?P<target>[^)\s>]+)")
+
 _PICTURE = re.compile(r"!\[[^\]]*\]\(\s*<?(?P<target>[^)\s>]+)>?[^)]*\)")  # may lie inside of a link
 _HTML_LINK = re.compile(r"""<(?:img|a|source)\b[^>]*?\b(?:src|href|srcset)\s*=\s*["'](?P<target>[^"'\s]+)["']""")
 _REFERENCE = re.compile(r"^\[[^\]]+\]:\s*<?(?P<target>[^\s>]+)>?", re.MULTILINE)
@@ -52,6 +54,24 @@ def links(text: str) -> list[str]:
     prose = _INLINE_CODE.sub("", _FENCE.sub("", text))
     kinds = (_LINK, _PICTURE, _HTML_LINK, _REFERENCE)
     return sorted({match["target"] for kind in kinds for match in kind.finditer(prose)})
+
+
+def relinked(text: str, rewrite: Callable[[str], str]) -> str:
+    """The text with ``rewrite(target)`` in place of the target of each link and picture outside of code."""
+    code = [match.span() for kind in (_FENCE, _INLINE_CODE) for match in kind.finditer(text)]
+
+    def replaced(match: re.Match[str]) -> str:
+        at = match.start("target")
+        if any(begin <= at < end for begin, end in code):
+            return match[0]
+        return f"{match[0][: at - match.start()]}{rewrite(match['target'])}"
+
+    return _TARGET.sub(replaced, text)
+
+
+def plain_fences(text: str) -> str:
+    """The text with the language alone behind each fence, which renderers understand: ``python raises`` is Python."""
+    return _FENCE.sub(lambda each: f"{each['mark']}{each['info'].split(' ')[0]}\n{each['body']}{each['mark']}", text)
 
 
 def anchors(text: str) -> set[str]:
