@@ -6,6 +6,7 @@ Imports nothing heavy: what the extension needs is loaded when IPython asks for 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -14,10 +15,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from flame_jupyter.cells.captured_data import HeavyServiceWarning as HeavyServiceWarning
     from flame_jupyter.display import inspect as inspect
     from flame_jupyter.display import progress as progress
+    from flame_jupyter.export.exports import ExportWarning as ExportWarning
+    from flame_jupyter.service.handle import ServiceRedefined as ServiceRedefined
+    from flame_jupyter.settings.sources import SettingsWarning as SettingsWarning
 
-__all__ = ["LAZY_MAGICS", "inspect", "load_ipython_extension", "progress", "unload_ipython_extension"]
+_HOMES = {
+    "ExportWarning": "export.exports",
+    "HeavyServiceWarning": "cells.captured_data",
+    "ServiceRedefined": "service.handle",
+    "SettingsWarning": "settings.sources",
+    "inspect": "display",
+    "progress": "display",
+}
+
+__all__ = [
+    "LAZY_MAGICS",
+    "ExportWarning",
+    "HeavyServiceWarning",
+    "ServiceRedefined",
+    "SettingsWarning",
+    "inspect",
+    "load_ipython_extension",
+    "progress",
+    "unload_ipython_extension",
+]
 
 # For ipython_config.py, c.MagicsManager.lazy_magics: the magics load the extension when they are first used. The names
 # with a percent sign are what IPython looks for when a cell magic is not in the first line; they say so.
@@ -92,6 +116,7 @@ def _refuse_other_flamepy() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("inspect", "progress"):
+    home = _HOMES.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("flame_jupyter.display"), name)
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

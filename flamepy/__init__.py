@@ -28,8 +28,16 @@ if TYPE_CHECKING:
         unregister_application,
     )
     from flamepy.client.objects import delete_objects, get_object, patch_object, put_object, update_object
+    from flamepy.client.task_future import TaskFuture
     from flamepy.client.watcher import TaskInformer, TaskWatcher
-    from flamepy.config import FlameConfigWarning, FlameContext, FlameContextRunner, FlamePackage
+    from flamepy.config import (
+        FlameConfigWarning,
+        FlameContext,
+        FlameContextCache,
+        FlameContextRunner,
+        FlameContextTls,
+        FlamePackage,
+    )
     from flamepy.core.application import (
         Application,
         ApplicationAttributes,
@@ -78,9 +86,9 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # objects in the cache
     "ObjectRef", "put_object", "get_object", "update_object", "patch_object", "delete_objects",
     # configuration
-    "FlameContext", "FlamePackage", "FlameContextRunner", "FlameConfigWarning",
+    "FlameContext", "FlamePackage", "FlameContextRunner", "FlameContextCache", "FlameContextTls", "FlameConfigWarning",
     # applications, sessions and tasks as bytes
-    "connect", "Connection", "Session", "TaskWatcher", "TaskInformer",
+    "connect", "Connection", "Session", "TaskFuture", "TaskWatcher", "TaskInformer",
     "register_application", "unregister_application", "get_application", "list_applications", "list_executors",
     "create_session", "open_session", "get_session", "list_sessions", "close_session",
     # what they are
@@ -108,8 +116,12 @@ _HOMES = {
         "list_applications", "list_executors", "create_session", "open_session", "get_session", "list_sessions",
         "close_session",
     ),
+    "flamepy.client.task_future": ("TaskFuture",),
     "flamepy.client.watcher": ("TaskWatcher", "TaskInformer"),
-    "flamepy.config": ("FlameContext", "FlamePackage", "FlameContextRunner", "FlameConfigWarning"),
+    "flamepy.config": (
+        "FlameContext", "FlamePackage", "FlameContextRunner", "FlameContextCache", "FlameContextTls",
+        "FlameConfigWarning",
+    ),
     "flamepy.core.application": (
         "Application", "ApplicationAttributes", "ApplicationSchema", "ApplicationState", "Shim",
     ),

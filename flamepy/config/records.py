@@ -24,7 +24,13 @@ class FlameContextTls:
 
 @dataclass(frozen=True)
 class FlameContextCache:
-    """Where a cluster keeps objects. storage: a local directory that they are written through to."""
+    """Where a cluster keeps objects.
+
+    Attributes:
+        endpoint: The address; None = nothing is said.
+        tls: Whom to trust there; None = nothing is said.
+        storage: A local directory that they are written through to; None = they are not.
+    """
 
     endpoint: str | None = None
     tls: FlameContextTls | None = None
