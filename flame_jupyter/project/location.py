@@ -21,7 +21,7 @@ SESSION_VARIABLE = "JPY_SESSION_NAME"  # an absolute path, set by a Jupyter serv
 _OWN_PACKAGES = ("flamepy", "flame_jupyter")
 _OWN_ENTRIES = (
     ".ci", "benchmarks", "docs", "notebooks", "requirements", "scripts", "tests",
-    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "pyproject.toml",
+    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "mkdocs.yml", "pyproject.toml",
 )  # fmt: skip
 MAX_UNASKED_FILES = 5_000  # a directory with more was hardly meant to be packaged as a whole
 

@@ -139,7 +139,9 @@ class Calls:
             failures.append(error)
         for future, _ in calls:
             assert future.wait(BOUND_S), f"{future} never ends"
-        return [*failures, *_failures(calls)]
+        failures += _failures(calls)
+        # a call that takes the result of the one that ended cannot run: that is the same end
+        return [each for each in failures if not isinstance(each, flamepy.DependencyFailed)] or failures
 
     def _plain(self, calls: Made) -> None:
         first = self._double(1)

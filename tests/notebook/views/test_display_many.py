@@ -104,9 +104,10 @@ def loud():
 """
 
 
-def test_what_a_representation_prints_or_warns_of_goes_into_no_cell(kernel: Kernel) -> None:
+@pytest.mark.parametrize("before", ["", "future.wait()"], ids=["shown while it runs", "shown when it has ended"])
+def test_what_a_representation_prints_or_warns_of_goes_into_no_cell(kernel: Kernel, before: str) -> None:
     kernel.run(LOUD).check()
-    message_id = kernel.client.execute("future = loud()\ndisplay(future)", allow_stdin=True)
+    message_id = kernel.client.execute(f"future = loud()\n{before}\ndisplay(future)", allow_stdin=True)
     streams = []
     is_shown = False
     while not is_shown:
@@ -114,7 +115,7 @@ def test_what_a_representation_prints_or_warns_of_goes_into_no_cell(kernel: Kern
         if message["msg_type"] == "stream":
             streams.append((message["parent_header"].get("msg_id"), message["content"]["text"]))
         shown = message["content"].get("data", {}).get("text/plain", "")
-        is_shown = message["msg_type"] == "update_display_data" and shown.endswith("loud")
+        is_shown = shown.endswith("loud")  # at once, or by an update
     assert not [text for cell, text in streams if cell == message_id]
     assert any("into a cell" in text for _, text in streams), "else the test proves nothing"
 
