@@ -86,8 +86,12 @@ def _parsed(options: Options, line: str) -> dict[str, Any]:
             close = close_matches(flag, known) if flag != "--help" else []
             hint = f"Did you mean {close[0]}?" if close else f"{_help_of(parser)} lists the options."
             raise UsageError(f"unknown option {flag}. {hint}")
+    if parser.usage is None:  # argparse would format it for each line, and an interrupt meanwhile confuses it
+        parser.usage = parser.format_usage()[7:]
     try:
         namespace: argparse.Namespace = parser.parse_intermixed_args(words)  # options before words too
+    except AttributeError as error:  # what argparse makes of an interrupt when it begins to restore what it changed
+        raise error.__context__ or error from None
     except UsageError as error:
         raise UsageError(f"{error}. A value with spaces needs quotes; {_help_of(parser)} lists the options.") from error
     values = {name: _unquoted(value) for name, value in vars(namespace).items()}

@@ -70,7 +70,13 @@ def unpack_once(archive: str, root: str, name: str) -> None:
             if not state.st_nlink:
                 raise FileNotFoundError(errno.ENOENT, "it is being removed", root)
             _unpack(archive, root)
-            os.pwrite(fd, pickle.dumps(dict(signatures_of(root))), 0)
+            data = pickle.dumps(dict(signatures_of(root)))
+            try:
+                if os.pwrite(fd, data, 0) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), root)
+            except OSError:
+                os.ftruncate(fd, 0)  # a part of it would say that all files are there
+                raise
         finally:
             os.close(fd)
     except OSError as error:

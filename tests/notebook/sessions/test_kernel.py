@@ -75,7 +75,8 @@ def test_a_stop_that_was_interrupted_can_be_finished(kernel: Kernel) -> None:
     message = kernel.begin("print('waiting', flush=True)\n%flame_runner stop")
     kernel.finish(message, until=lambda reply: "waiting" in reply.text)
     kernel.interrupt()
-    assert kernel.finish(message).ename == "KeyboardInterrupt"
+    reply = kernel.finish(message)
+    assert reply.ename == "KeyboardInterrupt", reply.traceback
     kernel.run("%flame_runner stop --cancel").check()
     assert kernel.run("print(call.state)").text == "cancelled\n"
 
