@@ -153,7 +153,9 @@ class Services:
             # what calling the handle of a class makes is one object, however the class itself is served
             is_itself = execution_object is local
             with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
+                # it would name the service that this one replaces too; we say ourselves which are left
+                warnings.simplefilter("ignore", StaleCodeWarning)
+                warnings.simplefilter("always" if is_itself else "ignore", UnsupportedOptionWarning)
                 service = runner.service(
                     execution_object,
                     autoscale=line.autoscale if is_itself else None,
@@ -163,12 +165,13 @@ class Services:
                     retries=line.retries if is_itself else 0,
                 )
             for each in caught:
-                # stale code: it would name the service that this one replaces too; we say ourselves which are left
-                if not issubclass(each.category, StaleCodeWarning) and is_itself:
+                if issubclass(each.category, UnsupportedOptionWarning):  # of the option in the user's line
                     warn_user(str(each.message), each.category)
+                else:  # it has passed the user's filters already
+                    warnings.showwarning(each.message, each.category, each.filename, each.lineno)
             return service
 
-        from flamepy.runner import StaleCodeWarning
+        from flamepy.runner import StaleCodeWarning, UnsupportedOptionWarning
 
         try:
             record = ServiceRecord(

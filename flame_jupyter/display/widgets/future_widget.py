@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live view: one anywidget per pending future, told what to draw, telling which button was pressed.
 
-``LiveWidget`` is what it has in common with a pane (live_output_widget.py). Imported only when a view is wanted:
+``LiveWidget`` is what it has in common with a live output (live_output_widget.py). Imported only when a view is wanted:
 ipywidgets and anywidget may be missing (mode.py).
 """
 

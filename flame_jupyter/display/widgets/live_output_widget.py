@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live form of a pane: one anywidget that draws what it is told and says which button was pressed.
+"""The form of a live output in the browser: one anywidget that draws what it is told and says which button was pressed.
 
-Imported only when a pane is shown live: ipywidgets and anywidget may be missing (mode.py).
+Imported only when one is shown: ipywidgets and anywidget may be missing (mode.py).
 """
 
 from __future__ import annotations

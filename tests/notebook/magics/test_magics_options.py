@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,24 @@ def test_resreq_is_checked_and_where_workers_have_no_resources_of_their_own_that
     assert len(caught) == 1
     assert shell.run("pid(1).get()").value in [each.pid for each in current_engine().workers()]
     assert "gpu=x" in shell.mistake(PID.format(options="--resreq gpu=x"))
+
+
+def test_what_the_users_own_code_warns_of_while_it_is_served_is_told_as_their_filters_say(shell: Shell) -> None:
+    cell = (
+        "%%flame_service loud --resreq cpu=1 --quiet\nimport warnings\nclass Loud:\n    def __reduce__(self):\n"
+        "        warnings.warn('seen', UserWarning)\n        warnings.warn('hidden', ResourceWarning)\n"
+        "        return Loud, ()\n    def number(self):\n        return 3\nloud = Loud()"
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        warnings.simplefilter("ignore", ResourceWarning)
+        shell.run(cell)
+    told = {str(each.message): each for each in caught}
+    assert "hidden" not in told
+    assert "ipython-input" in told["seen"].filename or "ipykernel" in told["seen"].filename
+    assert told["seen"].lineno == 5  # where it was raised
+    assert len(told) == 2, "and that resreq has no effect"
+    assert shell.run("loud.number().get()").value == 3
 
 
 def test_retries_start_a_call_again_when_its_worker_is_lost(shell: Shell, tmp_path: Path) -> None:
