@@ -14,6 +14,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.utils.text import DollarFormatter
 
 from flame_jupyter.magics import commands, options, parse
+from flame_jupyter.magics.options import MagicOptions
 from flame_jupyter.notebook import Notebook
 from flame_jupyter.settings.traits import FlameTraits
 from flame_jupyter.tracebacks.collect import short_interrupts
@@ -21,11 +22,11 @@ from flame_jupyter.tracebacks.collect import short_interrupts
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def _described_by(options: Callable[[str], None]) -> Callable[[_Method], _Method]:
+def _described_by(options: MagicOptions) -> Callable[[_Method], _Method]:
     """Give a magic the help text of its options, for ``%name?``."""
 
     def describe(method: _Method) -> _Method:
-        method.__doc__ = options.__doc__
+        method.__doc__ = options.help
         return method
 
     return describe

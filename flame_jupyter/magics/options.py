@@ -3,30 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.core.magic_arguments import MagicArgumentParser, argument
 
 from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
 from flame_jupyter.options import Kind, Option, options_of
 
-Options = Callable[[str], None]
+
+@dataclass(frozen=True)
+class MagicOptions:
+    """help: what ``%name?`` shows. parser: of the options alone; it leaves over the words that are none of them.
+
+    argparse's own way to take options before words changes the parser while it runs: an interrupt in the middle would
+    break the magic for the rest of the session.
+    """
+
+    help: str
+    parser: MagicArgumentParser
 
 
-def _described(magic: str, record: type[Any], word: Any) -> Options:
-    """The function that carries the options of a magic. word: declares what stands there without a flag."""
+def _described(magic: str, record: type[Any], word: Any) -> MagicOptions:
+    """word: declares what stands there without a flag."""
+    options = [each for name, one in options_of(record).items() for each in _declared(name, one)]
+    whole = _parser_of(magic, record, [word, *options])
+    return MagicOptions(whole.format_help(), _parser_of(magic, record, options))
 
-    def options(line: str) -> None:
-        """Replaced by the words of the record."""
 
-    options.__doc__ = record.__doc__
-    for declare in reversed(
-        [word, *(each for name, one in options_of(record).items() for each in _declared(name, one))]
-    ):
-        options = declare(options)
-    described: Options = magic_arguments(magic)(options)
-    return described
+def _parser_of(magic: str, record: type[Any], declared: list[Any]) -> MagicArgumentParser:
+    parser = MagicArgumentParser(magic, description=record.__doc__)
+    for each in declared:
+        each.add_to_parser(parser, None)
+    return parser
 
 
 def _declared(name: str, each: Option) -> list[Any]:

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 
 from flame_jupyter.lines import SUBCOMMANDS, ExportLine, RunnerLine, ServiceLine
-from flame_jupyter.magics.options import Options, export_options, runner_options, service_options
+from flame_jupyter.magics.options import MagicOptions, export_options, runner_options, service_options
 from flame_jupyter.options import Kind, Option, options_of
 from flame_jupyter.wording import close_matches
 
@@ -33,8 +32,7 @@ _UNEXPANDED = re.compile(r"\{[^{}]*\}|\$\w+")
 
 def parse_runner(line: str) -> RunnerLine:
     """Read the line of ``%flame_runner``. Raises UsageError, in one line, with the cure."""
-    values = _parsed(runner_options, line)
-    words: list[str] = values.pop("words")
+    values, words = _parsed(runner_options, line)
     subcommand, operands = "start", tuple(words)
     if words and words[0] in SUBCOMMANDS:
         subcommand, operands = words[0], tuple(words[1:])
@@ -56,15 +54,16 @@ def parse_runner(line: str) -> RunnerLine:
 
 def parse_service(line: str) -> ServiceLine:
     """Read the line of ``%%flame_service``. Raises UsageError, in one line, with the cure."""
-    values = _parsed(service_options, line)
-    _check_identifier("TARGET", values["target"])
-    return ServiceLine(values["target"], **_read(ServiceLine, values, line))
+    values, words = _parsed(service_options, line)
+    target = _only(words, service_options)
+    _check_identifier("TARGET", target)
+    return ServiceLine(target, **_read(ServiceLine, values, line))
 
 
 def parse_export(line: str) -> ExportLine:
     """Read the line of ``%%flame_export``. Raises UsageError, in one line, with the cure."""
-    values = _parsed(export_options, line)
-    return ExportLine(values["module"], **_read(ExportLine, values, line))
+    values, words = _parsed(export_options, line)
+    return ExportLine(_only(words, export_options), **_read(ExportLine, values, line))
 
 
 def expanded(line: str, expand: Callable[[str], str]) -> str:
@@ -73,8 +72,9 @@ def expanded(line: str, expand: Callable[[str], str]) -> str:
     return "".join(piece if index % 2 else expand(piece) for index, piece in enumerate(pieces) if piece)
 
 
-def _parsed(options: Options, line: str) -> dict[str, Any]:
-    parser: MagicArgumentParser = cast(Any, options).parser
+def _parsed(options: MagicOptions, line: str) -> tuple[dict[str, Any], list[str]]:
+    """The values of the options by their names, and the words that are none."""
+    parser = options.parser
     try:
         words = _words(line)
     except ValueError as error:
@@ -86,17 +86,27 @@ def _parsed(options: Options, line: str) -> dict[str, Any]:
             close = close_matches(flag, known) if flag != "--help" else []
             hint = f"Did you mean {close[0]}?" if close else f"{_help_of(parser)} lists the options."
             raise UsageError(f"unknown option {flag}. {hint}")
-    if parser.usage is None:  # argparse would format it for each line, and an interrupt meanwhile confuses it
-        parser.usage = parser.format_usage()[7:]
     try:
-        namespace: argparse.Namespace = parser.parse_intermixed_args(words)  # options before words too
-    except AttributeError as error:  # what argparse makes of an interrupt when it begins to restore what it changed
-        raise error.__context__ or error from None
+        namespace, left = parser.parse_known_args(words)
     except UsageError as error:
-        raise UsageError(f"{error}. A value with spaces needs quotes; {_help_of(parser)} lists the options.") from error
+        raise _not_understood(error, parser) from error
+    if strange := [word for word in left if word.startswith("-")]:
+        raise _not_understood(f"unrecognized arguments: {' '.join(strange)}", parser)
     values = {name: _unquoted(value) for name, value in vars(namespace).items()}
-    _check_expanded(values)
-    return values
+    plain = [_unquoted(word) for word in left]
+    _check_expanded({**values, "": plain})
+    return values, plain
+
+
+def _only(words: list[str], options: MagicOptions) -> str | None:
+    """The one word that may stand there; None when there is none."""
+    if len(words) > 1:
+        raise _not_understood(f"unrecognized arguments: {' '.join(words[1:])}", options.parser)
+    return words[0] if words else None
+
+
+def _not_understood(what: object, parser: MagicArgumentParser) -> UsageError:
+    return UsageError(f"{what}. A value with spaces needs quotes; {_help_of(parser)} lists the options.")
 
 
 def _help_of(parser: MagicArgumentParser) -> str:
