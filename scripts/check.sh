@@ -7,7 +7,7 @@ failed=
 
 "$venv/bin/ruff" format --check --quiet --output-format concise . || failed="$failed format (make fix mends it)"
 "$venv/bin/ruff" check --quiet --output-format concise . || failed="$failed lint"
-"$venv/bin/oxlint" --config scripts/oxlint.json --deny-warnings --format unix flame_jupyter >"$venv/.oxlint" 2>&1 || {
+"$venv/bin/oxlint" --config scripts/oxlint.json --deny-warnings --format unix flame_jupyter scripts/site >"$venv/.oxlint" 2>&1 || {
     cat "$venv/.oxlint"
     failed="$failed JavaScript"
 }

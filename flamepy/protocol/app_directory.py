@@ -69,6 +69,7 @@ def unpack_once(archive: str, root: str, name: str) -> None:
                 return
             if not state.st_nlink:
                 raise FileNotFoundError(errno.ENOENT, "it is being removed", root)
+            _empty(root)
             _unpack(archive, root)
             data = pickle.dumps(dict(signatures_of(root)))
             try:
@@ -110,10 +111,8 @@ def give_up_directory(root: str) -> None:
 
 def remove_directory(root: str) -> None:
     """Remove it with its state, once it is not being unpacked any more. Never raises OSError."""
-    import shutil  # here, because it takes 2 ms to load, and the first worker waits for what is loaded at the start
-
     give_up_directory(root)
-    shutil.rmtree(root, ignore_errors=True)
+    remove_tree(root)
 
 
 def signatures_of(root: str) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
@@ -136,6 +135,28 @@ def signatures_of(root: str) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
 def _mark_incomplete(root: str) -> None:
     with open(root + _STATE, "wb"):
         pass
+
+
+def _empty(root: str) -> None:
+    """Take away what a process that was killed has unpacked: what cannot be written could not be written again."""
+    if os.listdir(root):
+        remove_tree(root)
+        os.mkdir(root, 0o700)
+
+
+def remove_tree(path: str) -> None:
+    """Also what a package has in directories that may not be written. Never raises OSError."""
+    import shutil  # here, because it takes 2 ms to load, and the first worker waits for what is loaded at the start
+
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):
+        for directory, names, _ in os.walk(path):
+            for name in names:
+                inner = os.path.join(directory, name)
+                if not os.path.islink(inner):  # a link leads out of the package
+                    with contextlib.suppress(OSError):
+                        os.chmod(inner, 0o700)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack(archive: str, root: str) -> None:

@@ -37,7 +37,7 @@ from typing import Any
 
 from flamepy.errors import FlameError
 from flamepy.protocol import frames
-from flamepy.protocol.app_directory import remove_directory, unpack_once
+from flamepy.protocol.app_directory import remove_directory, remove_tree, unpack_once
 from flamepy.protocol.worker_specification import WorkerSpecification
 from flamepy.worker import main as worker_main
 from flamepy.worker.processes.authkey import take_authkey
@@ -66,12 +66,12 @@ def main(control_fd: int, results_fd: int, status_fd: int, kernel_pid: int, scra
         if worker is None:
             zygote.end_workers()
     except BaseException:
-        _remove_tree(scratch)
+        remove_tree(scratch)
         raise
     if worker is not None:
         del zygote  # what it has open was closed in the worker
         return worker()
-    _remove_tree(scratch)
+    remove_tree(scratch)
     # no interpreter clean-up: nothing is left to flush, and the engine waits for this end
     os._exit(0)
 
@@ -212,12 +212,6 @@ def _remove(path: str) -> None:
     if os.fork() == 0:
         remove_directory(path)
         os._exit(0)
-
-
-def _remove_tree(path: str) -> None:
-    import shutil  # here, because it takes 2 ms to load, and the first worker waits for what is loaded at the start
-
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _tell(results_fd: int, kind: int, worker_id: int, pid: int, exit_code: float) -> None:

@@ -14,16 +14,16 @@ if (location.protocol === "file:") {
         window.importScripts = (...urls) => urls.reduce((before, url) => before.then(() => new Promise((resolve, reject) => {
           document.head.append(Object.assign(document.createElement("script"), { src: url, onload: resolve, onerror: reject }));
         })), Promise.resolve());
-      <\/script><script src="${new URL(url, location.href)}"><\/script>`;
+      </script><script src="${new URL(url, location.href)}"></script>`;
       window.addEventListener("message", (event) => {
         if (event.source === frame.contentWindow && "fromFrameWorker" in event.data) {
           this.dispatchEvent(new MessageEvent("message", { data: event.data.fromFrameWorker }));
         }
       });
-      frame.onload = () => {
+      frame.addEventListener("load", () => {
         this.postMessage = (data) => frame.contentWindow.dispatchEvent(new MessageEvent("message", { data }));
         this.#waiting.forEach(this.postMessage);
-      };
+      });
       document.addEventListener("DOMContentLoaded", () => document.body.append(frame));
       if (document.readyState !== "loading") document.body.append(frame);
     }

@@ -140,8 +140,9 @@ class Calls:
         for future, _ in calls:
             assert future.wait(BOUND_S), f"{future} never ends"
         failures += _failures(calls)
-        # a call that takes the result of the one that ended cannot run: that is the same end
-        return [each for each in failures if not isinstance(each, flamepy.DependencyFailed)] or failures
+        # a call that takes the result of one that ended cannot run: that is the same end
+        ended = {str(each) for each in failures}
+        return [each for each in failures if not _follows(each, ended)]
 
     def _plain(self, calls: Made) -> None:
         first = self._double(1)
@@ -159,6 +160,12 @@ class Calls:
 
     def _of_a_worker_that_ends(self, calls: Made) -> None:
         calls.append((self._end(), flamepy.WorkerLost))
+
+
+def _follows(error: FlameError, ended: set[str]) -> bool:
+    """Did the call not run because of one that ended with one of these messages?"""
+    cause = error.__cause__
+    return isinstance(error, flamepy.DependencyFailed) and cause is not None and str(cause) in ended
 
 
 def _failures(calls: Made) -> list[FlameError]:

@@ -24,6 +24,7 @@ from flamepy.protocol.app_directory import (
     restore_directory,
     unpack_once,
 )
+from tests.projects.hardship import as_ordinary_user, public_directory
 
 
 @pytest.fixture
@@ -196,6 +197,30 @@ def test_what_somebody_left_half_done_is_done(directory: str, url: str) -> None:
     assert Path(directory, "data.txt").read_text() == "data"
     assert is_complete(directory)
     assert is_untouched(directory)
+
+
+def test_what_a_killed_process_has_unpacked_cannot_be_in_the_way(tmp_path: Path) -> None:
+    """Files that cannot be written could not be written again; only root may."""
+    content = tmp_path / "read-only"
+    (content / "inner").mkdir(parents=True)
+    (content / "inner" / "data.txt").write_text("whole")
+    (content / "inner" / "data.txt").chmod(0o444)
+    (content / "inner").chmod(0o555)
+    url = make_archive_of(content, tmp_path / "read-only.tar.gz")
+    with public_directory() as public:
+        archive = public / "package.tar.gz"
+        archive.write_bytes(Path(archive_of(url)).read_bytes())
+        public.chmod(0o777)
+        archive.chmod(0o644)
+        with as_ordinary_user():
+            directory = make_directory(str(public / "apps"), "app")
+            with tarfile.open(archive) as tar:  # all of it, but it was killed before it could say so
+                tar.extractall(directory, filter="fully_trusted")
+            unpack_once(str(archive), directory, "app")
+            assert (Path(directory) / "inner" / "data.txt").read_text() == "whole"
+            assert is_complete(directory)
+            remove_directory(directory)
+            assert not Path(directory).exists()
 
 
 def test_who_waits_for_files_that_nobody_wants_any_more_is_told(directory: str, url: str) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -29,6 +28,7 @@ from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.provisioner import MachineProvisioner
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import CallCancelled, InvalidArgument, NotFound
+from flamepy.protocol.app_directory import remove_tree
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ class EmbeddedEngine:
             return
         self._loop.stop(max(grace_s, _CLOSE_S))
         self._uplink.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)  # the zygote has done it, unless it was killed
+        remove_tree(str(self._scratch))  # the zygote has done it, unless it was killed
 
     def abandon_in_child(self) -> None:
         """In a forked child: let go of everything that belongs to the parent, without touching it."""
