@@ -190,10 +190,12 @@ def _is_told(error: BaseException) -> bool:
 @contextmanager
 def _engine() -> Iterator[EmbeddedEngine]:
     engine = EmbeddedEngine(workers=2)
-    with use_engine(engine):
-        yield engine
-        flamepy.shutdown()
-    engine.close()
+    try:
+        with use_engine(engine):
+            yield engine
+            flamepy.shutdown()
+    finally:
+        engine.close()
 
 
 def test_an_exception_in_any_step_of_the_loop_ends_at_most_one_call(
@@ -216,7 +218,9 @@ def test_an_exception_in_any_step_of_the_loop_ends_at_most_one_call(
                 tracer.disarm()
                 if len(failures) > 1 or not all(map(_is_told, failures)) or not engine.is_alive:
                     verdicts[f"{event} of {tracer.entered[code]}"] = failures
-        assert verdicts == {}
+        assert verdicts == {}, "\n".join(
+            f"{step}: {[repr(each) for each in failures]}" for step, failures in verdicts.items()
+        )
         assert current_engine() is engine
         assert len(engine.workers()) <= 2
         caplog.clear()  # the records hold the frames of each exception, with the values in them
