@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flamepy import errors, rl, runner, util
-    from flamepy.client.connection import (
-        Connection,
-        Session,
+    from flamepy.client.connection import Connection, Session
+    from flamepy.client.functions import (
         close_session,
         connect,
         create_session,
@@ -111,8 +110,9 @@ _HOMES = {
     "flamepy.engine.current": ("shutdown",),
     "flamepy.engine.api": ("WorkerView",),
     "flamepy.client.objects": ("put_object", "get_object", "update_object", "patch_object", "delete_objects"),
-    "flamepy.client.connection": (
-        "connect", "Connection", "Session", "register_application", "unregister_application", "get_application",
+    "flamepy.client.connection": ("Connection", "Session"),
+    "flamepy.client.functions": (
+        "connect", "register_application", "unregister_application", "get_application",
         "list_applications", "list_executors", "create_session", "open_session", "get_session", "list_sessions",
         "close_session",
     ),

@@ -199,7 +199,7 @@ class Runner:
         _check_retries(retries, is_stateful=bool(context.stateful), name=interface.name)
         if resreq is not None:
             resreq = ResourceRequirement.from_string(resreq) if isinstance(resreq, str) else resreq
-            warn_if_unsupported(self._engine.info, Capability.RESOURCES, "resreq", stacklevel=2)
+            warn_if_unsupported(self._engine.info, Capability.RESOURCES, "resreq")
         definition = encode(context, what=f"the {interface.kind} {interface.name}")
         self._redeploy_if_changed()
         application = self._deployment.application

@@ -17,7 +17,9 @@ from flamepy.core.session import SessionAttributes, SessionState
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Engine
 from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound, TaskFailed
+from flamepy.runner import Runner, UnsupportedOptionWarning
 from flamepy.runner.types import RunnerContext, RunnerRequest
+from tests.signs import reached
 
 TIMEOUT_S = 30
 
@@ -81,6 +83,41 @@ def test_an_application_is_registered_used_and_removed(engine: Engine) -> None:
 def test_a_session_of_an_unknown_application_is_refused(engine: Engine) -> None:
     with pytest.raises(NotFound, match="'nothing-here' not found"):
         flamepy.create_session("nothing-here")
+
+
+def serve_with(**options: Any) -> None:
+    with Runner("asks") as runner:
+        runner.service(divmod, **options)
+
+
+TWO_CPUS = flamepy.ResourceRequirement.from_string("cpu=2")
+WAYS: dict[str, Callable[..., object]] = {
+    "create_session": lambda **options: flamepy.create_session("flmrun", **options),
+    "Connection": lambda **options: flamepy.connect().create_session(SessionAttributes("flmrun", **options)),
+    "open_session": lambda **options: flamepy.open_session("asked", SessionAttributes("flmrun", **options)),
+    "Runner.service": serve_with,
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "option", "value"),
+    [(way, "resreq", TWO_CPUS) for way in WAYS] + [(way, "batch_size", 4) for way in WAYS if way != "Runner.service"],
+)
+@pytest.mark.inline
+@pytest.mark.uplink
+def test_what_the_engine_does_not_heed_is_told_at_the_line_that_asks_for_it(
+    engine: Engine, way: str, option: str, value: Any
+) -> None:
+    with pytest.warns(UnsupportedOptionWarning, match=f"{option}.* has no effect here: the ") as caught:
+        WAYS[way](**{option: value})
+    assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.inline
+@pytest.mark.uplink
+def test_a_session_starts_as_many_workers_as_it_wants_at_least(engine: Engine) -> None:
+    flamepy.create_session("flmrun", min_instances=2)
+    assert engine.info.kind == "inline" or reached(lambda: len(engine.workers()) == 2)
 
 
 @pytest.mark.inline
