@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -79,6 +80,13 @@ def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
         if name.startswith("FLAME_"):
             monkeypatch.delenv(name)
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_exception_is_being_handled() -> Iterator[None]:
+    """After the test: else each later exception of this thread has one of this test in its traceback."""
+    yield
+    assert sys.exc_info()[1] is None, "this thread still handles an exception: was it raised by a trace function?"
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from flamepy import ObjectFuture, Runner
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.signs import until_exists
+from tests.tracing import interrupted_at
 
 BOUND_S = 20.0
 
@@ -181,24 +181,12 @@ def test_callbacks_run_although_the_caller_waits_for_something_else(embedded: Em
         assert called.is_set()
 
 
-class InterruptAtLine:
-    """Raises KeyboardInterrupt at the n-th line that this thread runs in one of ``files``.
-
-    Not at a ``with``: the end of its block is such a line too, and there Python looks for no signal.
-    """
-
-    def __init__(self, number: int, files: tuple[str, ...]) -> None:
-        self.left, self._files = number, files
-
-    def trace(self, frame: FrameType, event: str, _: object) -> Any:
-        filename = frame.f_code.co_filename
-        if not filename.endswith(self._files):
-            return None
-        if event == "line" and not linecache.getline(filename, frame.f_lineno).strip().startswith("with "):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self.trace
+def is_line_of_close(frame: FrameType) -> bool:
+    """Not a ``with``: the end of its block is such a line too, and there Python looks for no signal."""
+    filename = frame.f_code.co_filename
+    if not filename.endswith(("runner/runner.py", "runner/deploy/closing.py")):
+        return False
+    return not linecache.getline(filename, frame.f_lineno).strip().startswith("with ")
 
 
 def closed_with_interrupt_at(number: int, begun: Path) -> bool:
@@ -206,19 +194,11 @@ def closed_with_interrupt_at(number: int, begun: Path) -> bool:
     runner = Runner("interrupted")
     call = runner.service(announce_and_sleep)(str(begun))
     until_exists(begun)
-    interrupt = InterruptAtLine(number, ("runner/runner.py", "runner/deploy/closing.py"))
-    before = sys.gettrace()
-    sys.settrace(interrupt.trace)
-    try:
-        runner.close(timeout=0.01)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(before)
+    was_interrupted = interrupted_at(number, lambda: runner.close(timeout=0.01), counts=is_line_of_close)
     runner.close(cancel=True)
     assert call.cancelled(), f"interrupted at line {number}, the call is {call.state}"
     assert flamepy.get_application("interrupted") is None
-    return interrupt.left <= 0
+    return was_interrupted
 
 
 def test_an_interrupt_at_any_line_of_close_leaves_nothing_that_the_next_close_does_not_end(

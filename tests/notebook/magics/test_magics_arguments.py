@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 
 import pytest
 from IPython.core.error import UsageError
@@ -13,6 +11,7 @@ from IPython.core.error import UsageError
 from flame_jupyter.lines import RunnerLine, ServiceLine
 from flame_jupyter.magics.parse import expanded, parse_runner, parse_service
 from flamepy.tools.installation import kernel_problem
+from tests.tracing import interrupted_at
 
 
 @pytest.mark.parametrize(
@@ -117,32 +116,8 @@ def test_the_one_broken_ipykernel_is_named_with_the_cure() -> None:
 def test_an_interrupt_at_any_line_of_reading_stays_one_and_the_next_line_is_read_as_before(line: str) -> None:
     parse: Callable[[str], object] = parse_runner if line.startswith("stop") else parse_service
     expected = parse(line)
-    at = 0
-    while True:
-        at += 1
-        steps = InterruptedAt(at)
-        sys.settrace(steps)
-        try:
-            parse(line)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(None)
-        assert parse(line) == expected, f"after an interrupt at step {at}"
-        if steps.left > 0:
-            break
-    assert at > 100, "else the test traces something else"
-
-
-class InterruptedAt:
-    """Raises KeyboardInterrupt at the given line that is run."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> InterruptedAt:
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-        return self
+    step = 1
+    while interrupted_at(step, lambda: parse(line), counts=lambda _: True):
+        assert parse(line) == expected, f"after an interrupt at step {step}"
+        step += 1
+    assert step > 100, "else the test traces something else"
