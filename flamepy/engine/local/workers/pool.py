@@ -228,8 +228,12 @@ class Pool:
         return worker.link.output_tail(self._status_table.output_begin(worker.slot))
 
     def _bound_outputs(self, now_s: float) -> None:
+        """Only of calls that have run for a while: what a short one leaves the worker bounds at its end.
+
+        Each look gives the interpreter lock away, and to get it back from a busy caller takes a switch interval.
+        """
         busy = [worker for worker in self.all() if worker.in_flight]
-        is_much = [worker.link.bound_output() for worker in busy]
+        is_much = [worker.link.bound_output() for worker in busy if now_s - worker.head_since_s >= OUTPUTS_S]
         pause_s = _OUTPUTS_SOON_S if any(is_much) else OUTPUTS_S
         self.outputs_at_s = now_s + pause_s if busy else None
 
