@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flamepy.codec.payload import Payload
-from flamepy.core.application import ApplicationAttributes, ApplicationSchema, Shim
+from flamepy.core.application import Application, ApplicationAttributes, ApplicationSchema, Shim
 from flamepy.core.session import SessionAttributes
-from flamepy.engine.api import SessionSpec
+from flamepy.engine.api import Capability, SessionSpec
 from flamepy.errors import InvalidArgument
 
 
@@ -19,6 +19,29 @@ def application_attributes(given: ApplicationAttributes | Mapping[str, Any]) -> 
     """Attributes from a record or from a mapping of its fields; blank schema texts count as absent."""
     attributes = given if isinstance(given, ApplicationAttributes) else _from_mapping(given)
     return dataclasses.replace(attributes, schema=_without_blanks(attributes.schema))
+
+
+# What the embedded engine's one way to run workers leaves no choice about.
+_HOW_WORKERS_RUN = (
+    "shim", "image", "command", "arguments", "working_directory", "max_instances", "delay_release", "installer",
+)  # fmt: skip
+
+
+def needed_capabilities(
+    attributes: ApplicationAttributes, template: Application | None
+) -> list[tuple[Capability, str]]:
+    """What an engine must be able to do so that each attribute is heeded, with the attribute as its author wrote it.
+
+    template: the engine's own application for Python calls: what is the same there is how it works anyway.
+    """
+    needed = []
+    for name in _HOW_WORKERS_RUN:
+        value = getattr(attributes, name)
+        if value is not None and value != getattr(template, name, None):
+            needed.append((Capability.COMMANDS, f"{name}={value!r}"))
+    if attributes.environments:
+        needed.append((Capability.ENVIRONMENTS, f"environments={attributes.environments!r}"))
+    return needed
 
 
 def session_spec(attributes: SessionAttributes) -> SessionSpec:

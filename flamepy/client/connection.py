@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from flamepy.client.attributes import application_attributes, session_spec
+from flamepy.client.attributes import application_attributes, needed_capabilities, session_spec
 from flamepy.client.outcome import error_of, output_of
 from flamepy.client.task_future import TaskFuture
 from flamepy.client.watcher import TaskInformer, TaskWatcher
 from flamepy.codec.payload import Payload
+from flamepy.config.records import DEFAULT_TEMPLATE
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.names import short_name
 from flamepy.core.session import SessionAttributes, SessionView
@@ -65,13 +66,17 @@ class Connection:
 
         Args:
             name: Its name, in letters, digits, ``-``, ``_`` and ``.``.
-            app_attrs: What it is; may be a mapping of the record's fields.
+            app_attrs: What it is; may be a mapping of the record's fields. One that the engine does not heed is warned
+                about.
 
         Raises:
             AlreadyExists: When the name is taken.
             InvalidArgument: For a field that there is not, or a value that cannot be.
         """
-        self._engine.applications.register(name, application_attributes(app_attrs))
+        attributes = application_attributes(app_attrs)
+        self._engine.applications.register(name, attributes)
+        for capability, option in needed_capabilities(attributes, self.get_application(DEFAULT_TEMPLATE)):
+            warn_if_unsupported(self._engine.info, capability, option)
 
     def unregister_application(self, name: str) -> None:
         """Remove an application and its closed sessions.

@@ -36,7 +36,8 @@ class Capability(Enum):
     """What an engine may be able to do beyond what every engine does. The value says it in words.
 
     RESIZE: ``Engine.resize``. LIVE_OUTPUT: ``Engine.output`` tells of a call that runs. CANCEL_RUNNING: ``cancel``
-    ends a call that has begun. RESOURCES: ``SessionSpec.resreq`` is heeded. BATCHES: so is ``batch_size``.
+    ends a call that has begun. RESOURCES: ``SessionSpec.resreq`` is heeded. BATCHES: so is ``batch_size``. COMMANDS: so
+    are the attributes of an application that say how its workers run. ENVIRONMENTS: so are its environment variables.
     """
 
     RESIZE = "change how many workers run calls"
@@ -44,6 +45,8 @@ class Capability(Enum):
     CANCEL_RUNNING = "end a call that has begun"
     RESOURCES = "give each worker the resources that a service asks for"
     BATCHES = "hand out the tasks of a session in batches"
+    COMMANDS = "run the workers of an application in a way of its own"
+    ENVIRONMENTS = "set environment variables of an application's workers"
 
 
 @dataclass(frozen=True)

@@ -307,8 +307,8 @@ def test_an_informer_hears_every_state(
 
 
 def test_applications_are_registered_from_a_record_or_a_mapping(hand: HandEngine) -> None:
-    flamepy.register_application("one", ApplicationAttributes(command="true"))
-    flamepy.register_application("two", {"command": "true", "schema": {"input": "{}", "output": " "}})
+    flamepy.register_application("one", ApplicationAttributes(description="true"))
+    flamepy.register_application("two", {"description": "true", "schema": {"input": "{}", "output": " "}})
     assert [application.name for application in flamepy.list_applications()] == ["flmrun", "app", "one", "two"]
     two = flamepy.get_application("two")
     assert two is not None

@@ -34,7 +34,10 @@ logger = logging.getLogger(__name__)
 
 _CLOSE_S = 10.0  # the engine's thread only has to tell the zygote, which has a bound of its own
 _INFO = EngineInfo(
-    "embedded", capabilities=frozenset({Capability.RESIZE, Capability.LIVE_OUTPUT, Capability.CANCEL_RUNNING})
+    "embedded",
+    capabilities=frozenset(
+        {Capability.RESIZE, Capability.LIVE_OUTPUT, Capability.CANCEL_RUNNING, Capability.ENVIRONMENTS}
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ import flamepy
 from flamepy.core.application import ApplicationAttributes, ApplicationState
 from flamepy.core.session import SessionAttributes, SessionState
 from flamepy.core.task import Task, TaskState
-from flamepy.engine.api import Engine
+from flamepy.engine.api import Capability, Engine
 from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound, TaskFailed
 from flamepy.runner import Runner, UnsupportedOptionWarning
 from flamepy.runner.types import RunnerContext, RunnerRequest
@@ -111,6 +112,50 @@ def test_what_the_engine_does_not_heed_is_told_at_the_line_that_asks_for_it(
     with pytest.warns(UnsupportedOptionWarning, match=f"{option}.* has no effect here: the ") as caught:
         WAYS[way](**{option: value})
     assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("shim", flamepy.Shim.WASM),
+        ("image", "python:3.12"),
+        ("command", "/bin/true"),
+        ("arguments", ["-x"]),
+        ("working_directory", "/srv"),
+        ("max_instances", 3),
+        ("delay_release", 7),
+        ("installer", "binary"),
+    ],
+)
+@pytest.mark.inline
+@pytest.mark.uplink
+def test_an_attribute_of_an_application_that_the_engine_does_not_heed_is_told(
+    engine: Engine, attribute: str, value: Any
+) -> None:
+    with pytest.warns(UnsupportedOptionWarning, match=f"{attribute}=.* has no effect here: the ") as caught:
+        flamepy.register_application("asks", {attribute: value})
+    assert [each.filename for each in caught] == [__file__]
+
+
+@pytest.mark.inline
+@pytest.mark.uplink
+def test_environment_variables_of_an_application_are_set_or_a_warning_says_that_they_are_not(engine: Engine) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        flamepy.register_application("asks", {"environments": {"ASKED_FOR": "yes"}})
+    told = [str(each.message) for each in caught]
+
+    def asked_for() -> str | None:
+        import os
+
+        return os.environ.get("ASKED_FOR")
+
+    got = value(open_service(asked_for, "asks").invoke(request()))
+    if Capability.ENVIRONMENTS in engine.info.capabilities:
+        assert (got, told) == ("yes", [])
+    else:
+        assert got is None
+        assert [each.partition(" has no effect here")[0] for each in told] == ["environments={'ASKED_FOR': 'yes'}"]
 
 
 @pytest.mark.inline
