@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
-from flame_jupyter.service.handle import ServiceHandle
-from flame_jupyter.service.remote_handle import TravelledHandle
+from flame_jupyter.service.handle import ServiceHandle, record_of
+from flame_jupyter.service.remote_handle import TravelledHandle, service_behind
 from flame_jupyter.tracebacks.collect import failures_of
 from flame_jupyter.wording import close_matches
 
@@ -165,9 +165,9 @@ def _session_of(value: object) -> str | None:
     from flamepy.runner import RunnerService
 
     if isinstance(value, ServiceHandle):
-        return str(value._record.session_id)
+        return record_of(value).session_id
     if isinstance(value, TravelledHandle):  # the result of a call
-        value = value._service
+        value = service_behind(value)
     return view_of(value).session_id if isinstance(value, RunnerService) else None
 
 

@@ -35,14 +35,15 @@ class ClassIdentities:
     def _identify(self, cls: type) -> None:
         from cloudpickle import cloudpickle  # here, because many notebooks define no class
 
+        # cloudpickle has no public name for the numbers by which it tells classes apart
         key = cls.__qualname__, _digest(cls)
         number = self._numbers.get(key)
         if number is None:
-            self._numbers[key] = cloudpickle._get_or_create_tracker_id(cls)
+            self._numbers[key] = cloudpickle._get_or_create_tracker_id(cls)  # noqa: SLF001
             return
-        with cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK:
-            cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS[cls] = number
-            cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID[number] = cls
+        with cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK:  # noqa: SLF001
+            cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS[cls] = number  # noqa: SLF001
+            cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID[number] = cls  # noqa: SLF001
 
 
 def _classes_in(value: Any) -> Iterator[type]:

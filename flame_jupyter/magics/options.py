@@ -14,13 +14,14 @@ from flame_jupyter.options import Kind, Option, options_of
 
 @dataclass(frozen=True)
 class MagicOptions:
-    """help: what ``%name?`` shows. parser: of the options alone; it leaves over the words that are none of them.
+    """help: what ``%name?`` shows. flags: all that there are. parser: of the options alone; it leaves other words over.
 
     argparse's own way to take options before words changes the parser while it runs: an interrupt in the middle would
     break the magic for the rest of the session.
     """
 
     help: str
+    flags: tuple[str, ...]
     parser: MagicArgumentParser
 
 
@@ -28,7 +29,8 @@ def _described(magic: str, record: type[Any], word: Any) -> MagicOptions:
     """word: declares what stands there without a flag."""
     options = [each for name, one in options_of(record).items() for each in _declared(name, one)]
     whole = _parser_of(magic, record, [word, *options])
-    return MagicOptions(whole.format_help(), _parser_of(magic, record, options))
+    flags = tuple(flag for each in options for flag in each.args)
+    return MagicOptions(whole.format_help(), flags, _parser_of(magic, record, options))
 
 
 def _parser_of(magic: str, record: type[Any], declared: list[Any]) -> MagicArgumentParser:

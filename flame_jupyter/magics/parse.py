@@ -79,11 +79,10 @@ def _parsed(options: MagicOptions, line: str) -> tuple[dict[str, Any], list[str]
         words = _words(line)
     except ValueError as error:
         raise UsageError(f"{error} in {line.strip()!r}: close the quote.") from error
-    known = [flag for action in parser._actions for flag in action.option_strings]
     for word in words:
         flag = word.partition("=")[0]
-        if flag.startswith("--") and len(flag) > 2 and not any(option.startswith(flag) for option in known):
-            close = close_matches(flag, known) if flag != "--help" else []
+        if flag.startswith("--") and len(flag) > 2 and not any(option.startswith(flag) for option in options.flags):
+            close = close_matches(flag, options.flags) if flag != "--help" else []
             hint = f"Did you mean {close[0]}?" if close else f"{_help_of(parser)} lists the options."
             raise UsageError(f"unknown option {flag}. {hint}")
     try:

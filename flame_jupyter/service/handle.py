@@ -238,7 +238,13 @@ def handle_for(record: ServiceRecord) -> ServiceHandle:
 
 def serial_of(value: object) -> int | None:
     """The serial number of the service whose handle a value is; None for every other value."""
-    return value._record.serial if isinstance(value, ServiceHandle) else None
+    return record_of(value).serial if isinstance(value, ServiceHandle) else None
+
+
+def record_of(handle: ServiceHandle) -> ServiceRecord:
+    """What a handle stands for. A function, because the names on the handle belong to the user's methods."""
+    record: ServiceRecord = handle._record  # noqa: SLF001 - it is this module's
+    return record
 
 
 def methods_of(local: Any) -> tuple[str, ...]:

@@ -84,3 +84,8 @@ class NoObject:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NoObject, (self._message,)
+
+
+def service_behind(handle: TravelledHandle) -> RunnerService:
+    """What a handle calls. A function, because the names on the handle belong to the user's methods."""
+    return handle._service  # noqa: SLF001 - it is this module's

@@ -107,8 +107,9 @@ def _show_groups_and_the_users_line(
         if not isinstance(error, FlameError) or not (members_of(error) or isinstance(error, SyntaxError)):
             shown_by_ipython(exc_tuple, *args, **kwargs)
             return
-        kind, value, _ = shell._get_exc_info(exc_tuple)
-        shell._showtraceback(kind, value, value._render_traceback_())
+        # what IPython's own showtraceback does for an error that renders itself
+        kind, value, _ = shell._get_exc_info(exc_tuple)  # noqa: SLF001
+        shell._showtraceback(kind, value, value._render_traceback_())  # noqa: SLF001
         if shell.call_pdb:
             shell.debugger(force=True)
 

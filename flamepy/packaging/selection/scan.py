@@ -40,14 +40,17 @@ class _Directory:
 
 
 class Scanner:
-    """One project, walked again and again. Not safe for two threads at once: its owner holds a lock."""
+    """One project, walked again and again. Not safe for two threads at once: its owner holds a lock.
+
+    verdicts, ignore_files: what the last walk found, for the next one.
+    """
 
     def __init__(self, root: str, options: PackageOptions) -> None:
         self.root = root
-        self._options = options
-        self._rules = Rules(excludes=options.excludes, includes=options.includes, is_for_cluster=options.is_for_cluster)
-        self._verdicts: dict[tuple[str, bool], Verdict] = {}
-        self._ignore_files: dict[str, tuple[str, IgnoreFile]] = {}
+        self.options = options
+        self.rules = Rules(excludes=options.excludes, includes=options.includes, is_for_cluster=options.is_for_cluster)
+        self.verdicts: dict[tuple[str, bool], Verdict] = {}
+        self.ignore_files: dict[str, tuple[str, IgnoreFile]] = {}
         self._memory: Memory | None = None
 
     def scan(
@@ -64,7 +67,7 @@ class Scanner:
             return memory.manifest
         walk = _Walk(self, archives_in, on_row)
         walk.run()
-        self._verdicts = walk.verdicts
+        self.verdicts = walk.verdicts
         manifest = Manifest(tuple(sorted(walk.entries, key=lambda entry: os.fsencode(entry.path))), tuple(walk.notes))
         self._memory = Memory(self.root, archives_in, tuple(walk.directories), manifest)
         return manifest
@@ -75,8 +78,8 @@ class _Walk:
 
     def __init__(self, scanner: Scanner, archives_in: frozenset[str], on_row: Callable[[Row], None] | None) -> None:
         self._scanner = scanner
-        self._options = scanner._options
-        self._rules = scanner._rules
+        self._options = scanner.options
+        self._rules = scanner.rules
         self._archives_in = archives_in
         self._on_row = on_row
         self._file_count = 0
@@ -162,7 +165,7 @@ class _Walk:
 
     def _verdict(self, path: str, is_directory: bool, directory: _Directory) -> Verdict:
         key = (path, is_directory)
-        verdict = self._scanner._verdicts.get(key)
+        verdict = self._scanner.verdicts.get(key)
         if verdict is None:
             verdict = self._rules.decide(
                 path,
@@ -212,7 +215,7 @@ class _Walk:
 
     def _ignore_file(self, seen: SeenDirectory, name: str, names: set[str]) -> IgnoreFile | None:
         """The ignore file in this directory. When it is not what it was, remembered verdicts are worth nothing."""
-        known = self._scanner._ignore_files
+        known = self._scanner.ignore_files
         key = f"{seen.path}/{name}"
         text = ""
         if name in names:
@@ -225,7 +228,7 @@ class _Walk:
             return before[1]
         if before is None and not text:
             return None
-        self._scanner._verdicts = {}
+        self._scanner.verdicts = {}
         if not text:
             del known[key]
             return None

@@ -155,7 +155,7 @@ def service_of(link: ServiceLink) -> RunnerService:
 
 def view_of(service: RunnerService) -> ServiceView:
     """What a handle stands for. A function, because the names on the handle belong to the user's methods."""
-    return service._link.view()
+    return service._link.view()  # noqa: SLF001 - it is this module's
 
 
 # What a user's public method may not be called: the handle needs these names.

@@ -19,6 +19,7 @@ from flamepy.errors import InvalidArgument
 Check = Callable[..., object]
 _KEPT_CLASSES = 256  # a notebook makes new docstrings each time its cells are edited: old ones must go
 _EMPTY = (lambda: None).__code__
+_CachedFunction = type(functools.cache(lambda: None))
 _TAKES_ANY_NUMBER = inspect.CO_VARARGS
 _TAKES_ANY_NAME = inspect.CO_VARKEYWORDS
 
@@ -35,7 +36,7 @@ def check_of(function: object) -> Check | None:
     if isinstance(function, MethodType):
         inner = check_of(function.__func__)
         return None if inner is None else functools.partial(inner, None)
-    if isinstance(function, functools._lru_cache_wrapper):  # hands on what it is given
+    if isinstance(function, _CachedFunction):  # hands on what it is given
         return check_of(function.__wrapped__)
     return _bodiless(function) if isinstance(function, FunctionType) else None
 
@@ -52,7 +53,7 @@ def check_of_method(cls: type, name: str) -> Check | None:
     elif isinstance(attribute, functools.partialmethod):
         attribute = functools.partial(attribute.func, None, *attribute.args, **attribute.keywords)
         return check_of(attribute)
-    check = check_of(attribute) if isinstance(attribute, (FunctionType, functools._lru_cache_wrapper)) else None
+    check = check_of(attribute) if isinstance(attribute, (FunctionType, _CachedFunction)) else None
     return None if check is None else functools.partial(check, None)
 
 

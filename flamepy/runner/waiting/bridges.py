@@ -63,7 +63,10 @@ class ConcurrentFuture(concurrent.futures.Future[Any]):
 
 
 class Standard(concurrent.futures.Future[None]):
-    """What ``concurrent.futures.wait`` and ``as_completed`` see of an ObjectFuture: its end, not its value."""
+    """What ``concurrent.futures.wait`` and ``as_completed`` see of an ObjectFuture: its end, not its value.
+
+    They read attributes of their own futures that have no public names; those of ``seen`` are their values.
+    """
 
     def __init__(self, completion: Completion) -> None:
         super().__init__()
@@ -76,15 +79,19 @@ class Standard(concurrent.futures.Future[None]):
         else:
             self.set_result(None)
 
+    def seen(self) -> tuple[Any, str]:
+        """The lock that guards the end, and the name of the state."""
+        return self._condition, self._state
+
     def waiters_for(self, future: Awaited) -> Waiters:
-        return Waiters(self, future)
+        return Waiters(self._waiters, future)
 
 
 class Waiters:
     """The list into which a wait function puts what it wants to be told by; it is told of ``future``."""
 
-    def __init__(self, standard: Standard, future: Awaited) -> None:
-        self._list: list[Any] = standard._waiters
+    def __init__(self, waiters: list[Any], future: Awaited) -> None:
+        self._list = waiters
         self._future = future
 
     def append(self, waiter: Any) -> None:

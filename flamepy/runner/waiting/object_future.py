@@ -97,7 +97,9 @@ class ObjectFuture(concurrent.futures.Future[Any]):
         self._completion = completion
         self._arguments = _small_arguments(args, kwargs)
         # weak: a future must not keep the results alive that its call took as arguments
-        self._waits_for = tuple((weakref.ref(each._completion), each.id) for each in waits_for) if waits_for else ()
+        self._waits_for: tuple[tuple[weakref.ref[Completion], int], ...] = ()
+        if waits_for:
+            self._waits_for = tuple((weakref.ref(each._completion), each.id) for each in waits_for)  # noqa: SLF001 - its own class
         self._ref: ObjectRef | None = None
         self._warnings_shown = warnings_shown
 
@@ -434,11 +436,11 @@ class ObjectFuture(concurrent.futures.Future[Any]):
 
         @property
         def _condition(self):
-            return self._standard()._condition
+            return self._standard().seen()[0]
 
         @property
         def _state(self):
-            return self._standard()._state
+            return self._standard().seen()[1]
 
         @property
         def _waiters(self):

@@ -56,8 +56,8 @@ class Launcher:
                 segment = Segment.of([start], len(start))
                 command = [
                     sys.executable,
-                    # private, and what multiprocessing uses: -O, -W, -X, -I ... as this process was started with
-                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+                    # -O, -W, -X, -I ... as this process was started with
+                    *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing does
                     "-c",
                     _BOOT,
                     str(segment.fileno()),
