@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from flamepy.protocol.calls import CallFrame
+from flamepy.protocol.commands import AuthKey, Forget, ImportPath, Keep
 from flamepy.protocol.frames import CURRENT_CALL, RECALL_GENERATION
-from flamepy.worker.channel import AuthKey, CallFrame, Channel, Forget, Keep, PathAround
+from flamepy.worker.channel import Channel
 from flamepy.worker.processes.authkey import take_authkey
 
 
@@ -28,7 +30,7 @@ class Inbox:
         channel: Channel,
         words: memoryview,
         forget: Callable[[int], None],
-        set_path: Callable[[PathAround], None],
+        set_path: Callable[[ImportPath], None],
     ) -> None:
         self._set_path = set_path
         self._channel = channel
@@ -63,6 +65,6 @@ class Inbox:
             self._forget(message.session_number)
         elif isinstance(message, AuthKey):
             take_authkey(message)
-        elif isinstance(message, PathAround):
+        elif isinstance(message, ImportPath):
             self._set_path(message)
         return message is not None

@@ -25,13 +25,16 @@ from flamepy.codec.reading import decode_on_worker
 from flamepy.errors import FlameError
 from flamepy.protocol import fence
 from flamepy.protocol.app_directory import unpack_once
+from flamepy.protocol.calls import CallFrame
+from flamepy.protocol.commands import ImportPath
 from flamepy.protocol.frames import SLOT_WORDS
+from flamepy.protocol.report import Report
 from flamepy.protocol.worker_specification import PROJECT_VARIABLE, WorkerSpecification
-from flamepy.worker.channel import CallFrame, Channel, PathAround
+from flamepy.worker.channel import Channel
 from flamepy.worker.inbox import Inbox
 from flamepy.worker.interrupt import Interrupt
 from flamepy.worker.origins import name_origins
-from flamepy.worker.outcome import Report, cancelled, failed
+from flamepy.worker.outcome import cancelled, failed
 from flamepy.worker.output import OutputCapture
 from flamepy.worker.processes.forked_child import ForkMark, end_forked_child
 from flamepy.worker.services.loaded import Services
@@ -79,8 +82,9 @@ def run(
         report = _run_call(call, services, mappings, interrupt, mark)
         if mark.is_in_child():
             end_forked_child(None)
-        duration_s = monotonic_s() - began_s
-        channel.report(call.number, report, output.take(), output.take_errors(), duration_s)
+        report.duration_s = monotonic_s() - began_s
+        report.output, report.errors = output.take(), output.take_errors()
+        channel.report(call.number, report)
         if call.damage is not None and call.session_number not in services:
             return 0  # the definition is among what did not arrive: a new worker gets it again
         if unusable is not None:
@@ -138,11 +142,11 @@ def _path_around(root: str | None, before: tuple[str, ...], behind: tuple[str, .
     return [*before, *([] if root is None else [root]), *behind]
 
 
-def _path_setter(specification: WorkerSpecification) -> Callable[[PathAround], None]:
+def _path_setter(specification: WorkerSpecification) -> Callable[[ImportPath], None]:
     """What follows the import path of the caller; entries that calls have added here stay."""
     told = [*sys.path]
 
-    def set_path(path: PathAround) -> None:
+    def set_path(path: ImportPath) -> None:
         nonlocal told
         own = [entry for entry in sys.path if entry not in told]
         told = _path_around(specification.root, *path)

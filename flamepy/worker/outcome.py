@@ -7,7 +7,7 @@ import linecache
 import os
 import pickle
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flamepy.cache.blob import Blob
 from flamepy.codec.payload import Payload
@@ -15,26 +15,12 @@ from flamepy.codec.pickling import decode, encode, encode_exception
 from flamepy.errors import FlameError, FrameInfo
 from flamepy.protocol import frames
 from flamepy.protocol.failure import Failure
+from flamepy.protocol.report import Report
 
 _OUR_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TRACEBACK_CHARS = 64 * 1024  # a recursion error of thousands of frames must not fill a notebook
 _MESSAGE_CHARS = 16 * 1024
 _PLAIN_MODULES = ("builtins", "__main__", "flamepy.errors")  # whose names are told without the module
-
-
-@dataclass(slots=True)
-class Report:
-    """status: OK, FAILED or CANCELLED; body: the value or the Failure.
-
-    new_state: of a stateful service, when it changed; warning: when it cannot be saved. importing_s: how long modules
-    were imported before the call could begin.
-    """
-
-    status: int
-    body: Blob
-    new_state: Blob | None = None
-    warning: str = ""
-    importing_s: float = 0.0
 
 
 def succeeded(value: object) -> Blob:

@@ -18,9 +18,9 @@ from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.completion import LocalCompletion
-from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
+from flamepy.protocol.commands import ImportPath
 
 
 class Desk:

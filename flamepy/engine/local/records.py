@@ -20,8 +20,8 @@ from flamepy.engine.api import SessionSpec, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.completion import LocalCompletion
-from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.errors import FlameError
+from flamepy.protocol.commands import ImportPath
 from flamepy.protocol.failure import Failure
 
 if TYPE_CHECKING:

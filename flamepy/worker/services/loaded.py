@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flamepy.cache.blob import Blob
 from flamepy.errors import InvalidState
-from flamepy.worker.channel import CallFrame
+from flamepy.protocol.calls import CallFrame
 from flamepy.worker.services.service import Service, load_service
 
 

@@ -10,9 +10,9 @@ from flamepy.codec.payload import Payload
 from flamepy.codec.reading import decode_on_worker
 from flamepy.errors import InvalidArgument
 from flamepy.protocol import frames
+from flamepy.protocol.report import Report
 from flamepy.protocol.stream_step import StreamClose, StreamStep
 from flamepy.runner.types import RunnerContext, RunnerRequest, kind_of
-from flamepy.worker.outcome import Report
 from flamepy.worker.services.state import StatefulObject
 from flamepy.worker.services.stream import Streams, result_of
 

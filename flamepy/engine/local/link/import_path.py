@@ -6,14 +6,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import NamedTuple
 
-
-class ImportPath(NamedTuple):
-    """The entries of ``sys.path`` before and behind the package."""
-
-    before: tuple[str, ...]
-    behind: tuple[str, ...]
+from flamepy.protocol.commands import ImportPath
 
 
 def import_path_of_caller() -> ImportPath:

@@ -7,36 +7,19 @@ The engine keeps the worker's end too: it can take back calls that the worker ha
 from __future__ import annotations
 
 import os
-import pickle
 import socket
-import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from flamepy.cache.blob import Blob
 from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.holes import allocated_bytes, punch
-from flamepy.cache.segment import Segment
-from flamepy.codec.payload import Payload
-from flamepy.engine.local.link.import_path import ImportPath
 from flamepy.engine.local.link.nonblocking import send_now
 from flamepy.protocol import frames
+from flamepy.protocol.calls import CallFrame, packet_of, plain_packet
+from flamepy.protocol.commands import LEAVE_PACKET, Command, Keep, command_packet
+from flamepy.protocol.report import Report, decoded, opened
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(frames.FDS_PER_PACKET * 4)
 _CLOEXEC, _CTRUNC = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)  # plain numbers: these are used per call
-_LENGTH = struct.Struct("<I")
-_CALL_HEAD = frames.CALL_HEAD.pack
-
-
-@dataclass(slots=True)
-class Report:
-    """What a worker says about a call. body: its value or Failure."""
-
-    body: Blob
-    new_state: Blob | None = None
-    warning: str = ""
-    output: bytes = b""
-    errors: bytes = b""
 
 
 class WorkerLink:
@@ -51,72 +34,30 @@ class WorkerLink:
 
     def send_plain(self, session_number: int, calls: Iterable[tuple[int, bytes]]) -> bool:
         """Hand over calls (sending number, request) in one packet; False as for ``send_call``, then none has gone."""
-        parts: list[bytes] = []
-        for number, request in calls:
-            parts.append(_CALL_HEAD(frames.CALL, frames.IS_PLAIN, session_number, number, 0, len(request)))
-            parts.append(request)
-        return send_now(self._fd, b"".join(parts))
+        return send_now(self._fd, plain_packet(session_number, calls))
 
-    def send_call(
-        self,
-        number: int,
-        session_number: int,
-        request: Blob,
-        dependencies: list[Blob],
-        definition: Blob | None,
-        checkpoint: Blob | None,
-    ) -> bool:
+    def send_call(self, call: CallFrame) -> bool:
         """Hand over one call; False when the socket is full or the worker is gone: keep it, and try again later."""
-        flags = 0
-        blobs = [request, *dependencies]
-        if checkpoint is not None:
-            flags |= frames.HAS_CHECKPOINT
-            blobs.insert(0, checkpoint)
-        if definition is not None:
-            flags |= frames.HAS_DEFINITION
-            blobs.insert(0, definition)
-        if sum(blob.segment is not None for blob in blobs) > frames.FDS_PER_PACKET - 1:
-            blobs = [blob.in_place() for blob in blobs]  # more descriptors than one packet carries
-        parts: list[bytes] = [b""]
-        fds: list[int] = []
-        for blob in blobs:
-            blob.write_to(parts, fds)
-        length = sum(map(len, parts))
-        segment = None
-        if length > frames.PACKET_BYTES - frames.CALL_HEAD.size:
-            flags |= frames.BODY_AWAY
-            segment = Segment.of(parts, length)
-            parts = [b"", frames.WORD.pack(length)]
-            fds.insert(0, segment.fileno())
-        parts[0] = _CALL_HEAD(frames.CALL, flags, session_number, number, len(dependencies), 0)
-        return self._send(b"".join(parts), fds)
+        packet, fds, _segment = packet_of(call)  # named, so that its descriptor is open until it is sent
+        return self._send(packet, fds)
 
-    def _send(self, frame: bytes, fds: list[int]) -> bool:
+    def tell(self, command: Command) -> bool:
+        """Have the worker heed this; False as for ``send_call``."""
+        packet, blob = command_packet(command)
+        fds = [] if blob is None or blob.segment is None else [blob.segment.fileno()]
+        return self._send(packet, fds)
+
+    def _send(self, packet: bytes, fds: list[int]) -> bool:
         try:
             if not fds:
-                return send_now(self._fd, frame)
-            socket.send_fds(self._ours, [frame], fds)
+                return send_now(self._fd, packet)
+            socket.send_fds(self._ours, [packet], fds)
         except OSError:  # full (EAGAIN), or closed at the other end
             return False
         return True
 
-    def send_import_path(self, path: ImportPath) -> bool:
-        """Have the worker import from there from now on; False as for ``send_call``."""
-        parts: list[bytes] = [bytes([frames.PATH])]
-        fds: list[int] = []
-        content = Blob.of(Payload(pickle.dumps(tuple(path))))
-        content.write_to(parts, fds)
-        return self._send(b"".join(parts), fds)
-
-    def send_authkey(self, authkey: bytes) -> bool:
-        """Have the worker authenticate with the key of this process's multiprocessing; False as for ``send_call``."""
-        return self._send(bytes([frames.AUTHKEY]) + authkey, [])
-
     def send_leave(self) -> None:
-        self._send(bytes([frames.LEAVE]), [])
-
-    def send_forget(self, session_number: int) -> bool:
-        return self._send(_CALL_HEAD(frames.FORGET, 0, session_number, 0, 0, 0), [])
+        self._send(LEAVE_PACKET, [])
 
     def answer_recall(self, recalls: int, number: int) -> None:
         """After ``WorkerStatusTable.recall``: the worker keeps the call of this number (0 = none) and drops the others.
@@ -136,7 +77,8 @@ class WorkerLink:
             _close_all(received_descriptors(ancillary))
             if packet[0] == frames.FORGET:
                 forgets.append(packet)
-        for packet in (frames.KEEP_HEAD.pack(frames.KEEP, recalls, number), *forgets):
+        self.tell(Keep(recalls, number))
+        for packet in forgets:
             self._send(packet, [])
 
     def read_report(self, head: frames.ResultHead, body: bytes) -> Report:
@@ -145,40 +87,19 @@ class WorkerLink:
         Raises FlameError when this process has no room for its descriptors, and OSError (or what reading garbage
         raises) when the worker has not sent what the frame announces.
         """
-        if head.flags == frames.IS_PLAIN:
-            return Report(Blob((len(body),), body))
         fds: list[int] = []
-        next_fd = 0
-        view: bytes | memoryview = body
         try:
-            if head.kind == frames.RESULT_AWAY:
-                view = self._receive_away(fds)
-            blob, offset, next_fd = Blob.read_from(view, 0, fds, next_fd)
-            new_state = None
-            if head.flags & frames.HAS_NEW_STATE:
-                new_state, offset, next_fd = Blob.read_from(view, offset, fds, next_fd)
+            return decoded(head, body if head.kind == frames.RESULT else self._receive_body(fds), fds)
         except BaseException:
-            _close_all(fds[next_fd:])  # those before it belong to the segments that were made of them
+            _close_all(fds)
             raise
-        warning = output = errors = b""
-        if head.flags & frames.HAS_WARNING:
-            warning, offset = _read_text(view, offset)
-        if head.flags & frames.HAS_OUTPUT:
-            output, offset = _read_text(view, offset)
-        if head.flags & frames.HAS_ERRORS:
-            errors, offset = _read_text(view, offset)
-        return Report(blob, new_state, warning.decode(errors="replace"), output, errors)
 
-    def _receive_away(self, fds: list[int]) -> bytes | memoryview:
-        frame, ancillary, flags, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, _CLOEXEC)
+    def _receive_body(self, fds: list[int]) -> bytes | memoryview:
+        packet, ancillary, flags, _ = self._ours.recvmsg(frames.PACKET_BYTES + 1, _ANCILLARY_BYTES, _CLOEXEC)
         fds += received_descriptors(ancillary)
         if flags & _CTRUNC:
-            _close_all(fds)
             raise too_few_descriptors("cannot take the result of the call")
-        if frame[:1] == b"\1":
-            fd = fds.pop(0)
-            return Segment(fd, os.fstat(fd).st_size).map_private()
-        return frame[1:]
+        return opened(packet, fds)
 
     def output_tail(self, begin: int) -> bytes:
         """The end of what the running call has printed so far, from the offset ``begin`` on. From any thread."""
@@ -205,12 +126,6 @@ class WorkerLink:
         self._theirs.close()
         os.close(self._output_fd)
         self._output_fd = -1
-
-
-def _read_text(view: bytes | memoryview, offset: int) -> tuple[bytes, int]:
-    length = _LENGTH.unpack_from(view, offset)[0]
-    start = offset + _LENGTH.size
-    return bytes(view[start : start + length]), start + length
 
 
 def _close_all(fds: Iterable[int]) -> None:

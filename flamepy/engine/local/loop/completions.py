@@ -11,6 +11,7 @@ from flamepy.engine.completion import Outcome
 from flamepy.engine.local.records import CallRecord, Ended, SessionRecord
 from flamepy.engine.local.workers.pool import MAX_STATEFUL, Pool
 from flamepy.errors import CallCancelled, FlameError, FlameErrorCode, StateLost
+from flamepy.protocol.commands import Forget
 
 
 class Completions:
@@ -63,7 +64,7 @@ class Completions:
         for worker in self._pool.shared.values():
             if session.number in worker.known:
                 worker.known.discard(session.number)
-                worker.link.send_forget(session.number)
+                worker.link.tell(Forget(session.number))
 
 
 def failed(error: FlameError, output: bytes = b"") -> Outcome:

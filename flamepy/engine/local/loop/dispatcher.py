@@ -28,6 +28,8 @@ from flamepy.engine.local.workers.launcher import authkey_of_caller
 from flamepy.engine.local.workers.pool import OUTPUTS_S, Pool
 from flamepy.errors import FlameError, InvalidState
 from flamepy.protocol import frames
+from flamepy.protocol.calls import CallFrame
+from flamepy.protocol.commands import AuthKey
 
 
 class Dispatcher:
@@ -155,7 +157,7 @@ class Dispatcher:
     def _send(self, worker: WorkerRecord, session: SessionRecord, count: int) -> bool:
         """Send the next calls, at most ``count`` and as many as one packet takes; False when the worker takes none."""
         if not worker.knows_authkey and "multiprocessing.process" in sys.modules:
-            worker.knows_authkey = worker.link.send_authkey(authkey_of_caller() or b"")
+            worker.knows_authkey = worker.link.tell(AuthKey(authkey_of_caller() or b""))
         is_idle = not worker.in_flight
         batch = _plain_prefix(session, count) if session.number in worker.known else []
         calls = batch or [session.waiting[0]]
@@ -192,17 +194,13 @@ class Dispatcher:
         """Send this call, with what the worker lacks for it. Raises FlameError when there is no memory for that."""
         is_first = session.number not in worker.known
         if is_first and worker.import_path != session.import_path:
-            if not worker.link.send_import_path(session.import_path):
+            if not worker.link.tell(session.import_path):
                 return False
             worker.import_path = session.import_path
-        is_sent = worker.link.send_call(
-            record.number,
-            session.number,
-            record.request,
-            record.blobs(),
-            session.definition if is_first else None,
-            session.checkpoint if is_first else None,
-        )
+        call = CallFrame(record.number, session.number, record.request, record.blobs())
+        if is_first:
+            call.definition, call.checkpoint = session.definition, session.checkpoint
+        is_sent = worker.link.send_call(call)
         if is_sent:
             record.carried_definition = is_first
             worker.known.add(session.number)

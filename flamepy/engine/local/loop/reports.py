@@ -11,7 +11,6 @@ from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
-from flamepy.engine.local.link.worker_link import Report
 from flamepy.engine.local.loop.completions import Completions, cancelled, failed, state_lost
 from flamepy.engine.local.loop.containment import Containment
 from flamepy.engine.local.loop.dispatcher import Dispatcher
@@ -19,6 +18,7 @@ from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord
 from flamepy.engine.local.workers.pool import Pool, WorkerExit
 from flamepy.errors import FlameError, FlameErrorCode, WorkerLost
 from flamepy.protocol import frames
+from flamepy.protocol.report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +64,11 @@ class Reports:
             self._contain.end_worker(worker, error)
             return
         try:
-            if report is not None and record.is_cancel_asked and head.status != frames.CANCELLED:
+            if report is not None and record.is_cancel_asked and report.status != frames.CANCELLED:
                 self._drop_answer(worker, record, report)
                 return
             if report is not None:
-                self._take_report(record, head, report)
+                self._take_report(record, report)
                 return
             assert damage is not None
             self._completions.finish(record, failed(damage))
@@ -85,16 +85,16 @@ class Reports:
         if report.new_state is not None:  # the object has changed: its next worker begins with the state before
             self._pool.discard(worker)
 
-    def _take_report(self, record: CallRecord, head: frames.ResultHead, report: Report) -> None:
+    def _take_report(self, record: CallRecord, report: Report) -> None:
         session, completion = record.session, record.completion
         if not completion.started_s:  # it began and ended between two looks
-            completion.started_s = time.time() - head.duration_s
-        session.learn_duration(head.duration_s - head.importing_ticks * frames.TICK_S)  # the next one imports nothing
+            completion.started_s = time.time() - report.duration_s
+        session.learn_duration(report.duration_s - report.importing_s)  # the next one imports nothing
         if report.new_state is not None or report.warning:
             self._note_state(session, report)
         if report.body.segment is not None:
             self._budget.admit(report.body)
-        self._completions.finish(record, _outcome(record, head, report))
+        self._completions.finish(record, _outcome(record, report))
 
     def settle(self) -> None:
         """All reports that are here have been taken: see what their workers run now."""
@@ -171,19 +171,10 @@ def _answered_unasked(worker: WorkerRecord) -> FlameError:
     )
 
 
-def _outcome(record: CallRecord, head: frames.ResultHead, report: Report) -> Outcome:
-    if head.status == frames.OK:
-        importing_s = head.importing_ticks * frames.TICK_S
-        said = report.output, head.duration_s, report.warning, report.errors, importing_s
-        return Outcome(TaskState.SUCCEED, report.body, None, None, None, *said)
-    if head.status == frames.CANCELLED:
+def _outcome(record: CallRecord, report: Report) -> Outcome:
+    if report.status == frames.CANCELLED:
         return cancelled(record, "it was interrupted.", report.output)
-    return Outcome(
-        TaskState.FAILED,
-        failure=report.body,
-        output=report.output,
-        duration_s=head.duration_s,
-        warning=report.warning,
-        errors=report.errors,
-        importing_s=head.importing_ticks * frames.TICK_S,
-    )
+    said = report.output, report.duration_s, report.warning, report.errors, report.importing_s
+    if report.status == frames.OK:
+        return Outcome(TaskState.SUCCEED, report.body, None, None, None, *said)
+    return Outcome(TaskState.FAILED, None, report.body, None, None, *said)

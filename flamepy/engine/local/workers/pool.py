@@ -20,7 +20,7 @@ from flamepy.clock import monotonic_s
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.installer import local_path
 from flamepy.engine.local.apps.registry import Installed
-from flamepy.engine.local.link.import_path import ImportPath, hidden_modules, import_path_of_caller
+from flamepy.engine.local.link.import_path import hidden_modules, import_path_of_caller
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.engine.local.workers.cpu_limits import thread_limits
@@ -28,6 +28,7 @@ from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.uplink.host import UplinkHost
 from flamepy.errors import FlameError, FlameErrorCode
 from flamepy.protocol.app_directory import is_complete, restore_directory
+from flamepy.protocol.commands import ImportPath
 from flamepy.protocol.worker_specification import WorkerSpecification
 
 logger = logging.getLogger(__name__)
