@@ -126,7 +126,7 @@ class HandLive:
     def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:
         if self.is_broken:
             raise LookupError("no comm")
-        self.drawn.append((snapshot.state, is_cancelling, body))
+        self.drawn.append((snapshot.state.value, is_cancelling, body))
         self.shots.append(snapshot)
         self.can_copy = can_copy
 

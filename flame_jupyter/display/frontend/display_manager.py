@@ -23,6 +23,7 @@ from flame_jupyter.display.frontend.preview_jobs import WORKER_BUDGET_S, preview
 from flame_jupyter.display.frontend.publisher import OutputPublisher
 from flame_jupyter.display.frontend.ui_thread import UiThread
 from flame_jupyter.display.frontend.view_updater import FutureViewUpdater
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.snapshot import FutureLike, Snapshot, take
 from flame_jupyter.display.render import bundles
 from flame_jupyter.display.render.bundles import Bundle
@@ -82,7 +83,7 @@ class DisplayManager:
         snapshot = take(future, now_s=time.time())
         self._failures.show(self._cell(), snapshot.id)
         self._history.add(future)
-        if snapshot.is_terminal:
+        if snapshot.state.is_terminal:
             self._show_ended(future, snapshot, has_html=has_html)
             return
         chosen = mode.choose(self._facts(), settings)
@@ -98,7 +99,7 @@ class DisplayManager:
                 self._shown_by_scripts.append(view)
 
     def _show_ended(self, future: FutureLike, snapshot: Snapshot, *, has_html: bool) -> None:
-        if snapshot.state == "succeeded":
+        if snapshot.state is CallState.SUCCEEDED:
             made = preview_within_budget(future, self._settings().limits)
             snapshot = take(future, now_s=time.time(), preview=made)
         display_id = _new_id()

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from flame_jupyter.display.frontend.preview_jobs import Previews
 from flame_jupyter.display.frontend.publisher import OutputPublisher
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.snapshot import Snapshot, take
 from flame_jupyter.display.previews.preview import is_for_worker
 from flame_jupyter.display.previews.reference import start_reference
@@ -82,7 +83,7 @@ class FutureViewUpdater:
         self.wake()
         if ask == "cancel" and not view.is_settled.is_set():
             self._cancel(view)
-        elif ask == "reference" and (view.end or view.future).state == "succeeded":
+        elif ask == "reference" and self._snapshot(view).state is CallState.SUCCEEDED:
             told = functools.partial(self._tell_reference, view)
             start_reference(view.future, lambda text, problem: self._post(functools.partial(told, text, problem)))
 
@@ -158,17 +159,17 @@ class FutureViewUpdater:
     def _bring_up_to_date(self, view: View, now_s: float) -> bool:
         """Send what the page does not show yet. True when there was something, or there is something to wait for."""
         snapshot = self._snapshot(view)
-        if snapshot.state == "succeeded" and view.preview is None and not view.is_preview_asked:
+        if snapshot.state is CallState.SUCCEEDED and view.preview is None and not view.is_preview_asked:
             view.is_preview_asked = True
             self._previews.ask(view)
-        is_complete = snapshot.state != "succeeded" or view.preview is not None
+        is_complete = snapshot.state is not CallState.SUCCEEDED or view.preview is not None
         if not is_complete and is_for_worker(snapshot.nbytes, self._settings().limits):
             snapshot = snapshot.fetching()
         if snapshot.state != view.noted:
             view.noted = snapshot.state
             self._announcements.note(snapshot)
-        if not snapshot.is_terminal:
-            return self._show_progress(view, snapshot, now_s) or snapshot.state == "fetching"
+        if not snapshot.state.is_terminal:
+            return self._show_progress(view, snapshot, now_s) or snapshot.state is CallState.FETCHING
         must_stay = view.live is not None and self._show_end(view, snapshot, now_s, is_complete=is_complete)
         if is_complete and not must_stay and self._bucket.take(4 if view.live else 1, now_s=now_s):
             self._settle(view, snapshot)

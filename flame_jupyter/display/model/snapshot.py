@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import size_text
 from flame_jupyter.display.model.problem import Problem, problem_of
-
-Tone = Literal["neutral", "info", "success", "error", "warn"]
 
 
 class FutureLike(Protocol):
@@ -59,30 +58,6 @@ class FutureLike(Protocol):
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
 
 
-@dataclass(frozen=True)
-class StateAppearance:
-    """How a state is shown. ``tone`` colours the icon and the edge, never the text."""
-
-    icon: str
-    word: str
-    tone: Tone
-    is_terminal: bool = False
-
-
-APPEARANCES: dict[str, StateAppearance] = {
-    "submitting": StateAppearance("…", "Submitting", "neutral"),
-    "waiting": StateAppearance(
-        "‖", "Waiting for its arguments", "neutral"
-    ),  # many fonts lack ⏸, others have a coloured picture
-    "queued": StateAppearance("○", "Queued", "neutral"),
-    "running": StateAppearance("●", "Running", "info"),
-    "fetching": StateAppearance("↓", "Fetching", "info"),
-    "succeeded": StateAppearance("✓", "Done", "success", is_terminal=True),
-    "failed": StateAppearance("✗", "Failed", "error", is_terminal=True),
-    "cancelled": StateAppearance("⊘", "Cancelled", "neutral", is_terminal=True),
-    "lost": StateAppearance("!", "Lost", "warn", is_terminal=True),
-    "gone": StateAppearance("!", "The kernel has gone", "warn", is_terminal=True),  # before the call had ended
-}
 MAX_AWAITED = 3  # names of calls that fit into the line of the state
 
 
@@ -109,13 +84,14 @@ class Snapshot:
     that fetches the result, "" until it was asked for (reference.py). is_folded: one of many failures of its
     cell, shown without its traceback; summary: what is said of all of them (folding.py). importing_s: the part of
     its time in which its worker imported modules. ran_s: how long it ran by the clock of its worker,
-    when that is known: this process may have been stopped meanwhile.
+    when that is known: this process may have been stopped meanwhile. unknown_state: how the engine calls a state that
+    this version does not know.
     """
 
     id: int
     name: str
     call: str
-    state: str
+    state: CallState
     taken_s: float
     created_s: float
     started_s: float | None = None
@@ -132,24 +108,16 @@ class Snapshot:
     summary: str = ""
     importing_s: float = 0.0
     ran_s: float | None = None
+    unknown_state: str = ""
 
     @property
-    def appearance(self) -> StateAppearance:
-        appearance = APPEARANCES.get(self.state, StateAppearance("?", self.state.capitalize(), "neutral"))
+    def word(self) -> str:
+        """The state in words: which calls it waits for, how much is being read."""
         if self.waits_for:
-            return replace(appearance, word=f"Waiting for {_listed(self.waits_for)}")
-        if self.state == "fetching" and self.nbytes is not None:
-            return replace(appearance, word=f"{appearance.word} {size_text(self.nbytes)}")
-        return appearance
-
-    @property
-    def is_terminal(self) -> bool:
-        return self.appearance.is_terminal
-
-    @property
-    def is_pending(self) -> bool:
-        """Does its time still run?"""
-        return self.finished_s is None
+            return f"Waiting for {_listed(self.waits_for)}"
+        if self.state is CallState.FETCHING and self.nbytes is not None:
+            return f"{self.state.word} {size_text(self.nbytes)}"
+        return self.unknown_state.capitalize() or self.state.word
 
     @property
     def since_s(self) -> float:
@@ -165,18 +133,17 @@ class Snapshot:
 
     def gone(self) -> Snapshot:
         """The same when the kernel ends now."""
-        return self if self.is_terminal else replace(self, state="gone", finished_s=self.taken_s)
+        return self if self.state.is_terminal else replace(self, state=CallState.GONE, finished_s=self.taken_s)
 
     def fetching(self) -> Snapshot:
         """The same while its result, which is known, is being read."""
-        return replace(self, state="fetching")
+        return replace(self, state=CallState.FETCHING)
 
 
 def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, reference: str = "") -> Snapshot:
     """Read the future once. The state is read first: whatever is read after it is at least as new."""
-    state = str(future.state)
-    appearance = APPEARANCES.get(state)
-    is_terminal = appearance is not None and appearance.is_terminal
+    name = str(future.state)
+    state = CallState.named(name)
     return Snapshot(
         id=future.id,
         name=future.name,
@@ -185,17 +152,18 @@ def take(future: FutureLike, *, now_s: float, preview: Preview | None = None, re
         taken_s=now_s,
         created_s=future.created_s or now_s,
         started_s=future.started_s or None,
-        finished_s=(future.finished_s or now_s) if is_terminal else None,
-        nbytes=future.nbytes if state == "succeeded" else None,
+        finished_s=(future.finished_s or now_s) if state.is_terminal else None,
+        nbytes=future.nbytes if state is CallState.SUCCEEDED else None,
         output=future.output or "",
         session_id=str(future.session_id),
         task_id=str(future.task_id),
-        problem=problem_of(future.exception) if state in ("failed", "lost") else None,
+        problem=problem_of(future.exception) if state.is_failure else None,
         preview=preview,
-        waits_for=tuple(future.waits_for) if state == "waiting" else (),
+        waits_for=tuple(future.waits_for) if state is CallState.WAITING else (),
         reference=reference,
         importing_s=future.importing_s,
-        ran_s=future.ran_s if is_terminal else None,
+        ran_s=future.ran_s if state.is_terminal else None,
+        unknown_state=name if state is CallState.UNKNOWN else "",
     )
 
 

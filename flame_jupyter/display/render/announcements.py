@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from flame_jupyter.display.model.call_state import Announce, CallState
 from flame_jupyter.display.model.formatting import counted, head
 from flame_jupyter.display.model.snapshot import Snapshot
 from flame_jupyter.display.render.text import state_text
 
 PAUSE_S = 2.0  # a voice needs so long for one sentence
 HEADLINE_CHARS = 120
-_WORTH_A_NUMBER = ("failed", "lost", "cancelled", "running")
 
 
 class Announcements:
@@ -27,21 +27,21 @@ class Announcements:
         self._told_end_s = float("-inf")
 
     def note(self, snapshot: Snapshot) -> None:
-        """This call has come to this state. What comes before the run is not worth a sentence."""
-        if snapshot.is_terminal or snapshot.state == "running":
+        """This call has come to this state."""
+        if snapshot.state.announce is not Announce.NEVER:
             self._untold[snapshot.id] = snapshot
 
     def is_due(self, now_s: float) -> bool:
         """Is there something to say, and has the last sentence been heard? An end does not wait for a beginning."""
         if not self._untold:
             return False
-        has_end = any(snapshot.is_terminal for snapshot in self._untold.values())
+        has_end = any(snapshot.state.is_terminal for snapshot in self._untold.values())
         return now_s - (self._told_end_s if has_end else self._told_s) >= PAUSE_S
 
     def tell(self, now_s: float) -> tuple[str, frozenset[int]]:
         """The sentence that is due, and the ids of the calls whose end it tells."""
         told, self._untold = list(self._untold.values()), {}
-        ended = frozenset(snapshot.id for snapshot in told if snapshot.is_terminal)
+        ended = frozenset(snapshot.id for snapshot in told if snapshot.state.is_terminal)
         self._told_s = now_s
         if ended:
             self._told_end_s = now_s
@@ -54,7 +54,7 @@ class Announcements:
 
 def _one(snapshot: Snapshot) -> str:
     """``train number 3: Done in 2.3 s``; of a call that runs only that: how long is no news."""
-    words = state_text(snapshot) if snapshot.is_terminal else snapshot.appearance.word
+    words = state_text(snapshot) if snapshot.state.is_terminal else snapshot.word
     problem = f", {head(snapshot.problem.headline, max_chars=HEADLINE_CHARS)}" if snapshot.problem is not None else ""
     return f"{snapshot.name} number {snapshot.id}: {words}{problem}"
 
@@ -62,8 +62,9 @@ def _one(snapshot: Snapshot) -> str:
 def _many(snapshots: list[Snapshot]) -> str:
     """``5 calls finished, 1 failed``; the second number is part of the first."""
     counts = Counter(snapshot.state for snapshot in snapshots)
-    ended = sum(snapshot.is_terminal for snapshot in snapshots)
+    ended = sum(snapshot.state.is_terminal for snapshot in snapshots)
     if not ended:
         return f"{counted(len(snapshots), 'call')} running"
-    numbers = [f"{counts[state]} {state}" for state in _WORTH_A_NUMBER if counts[state]]
+    worth_it = [state for state in CallState if counts[state] and state.announce is Announce.BY_NUMBER]
+    numbers = [f"{counts[state]} {state.noun}" for state in worth_it]
     return ", ".join([f"{counted(ended, 'call')} finished", *numbers])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html import escape
 
+from flame_jupyter.display.model.call_state import CallState, Tone
 from flame_jupyter.display.model.formatting import (
     clock_text,
     counted,
@@ -19,7 +20,7 @@ from flame_jupyter.display.model.formatting import (
     size_text,
     tail,
 )
-from flame_jupyter.display.model.snapshot import Snapshot, StateAppearance, Tone
+from flame_jupyter.display.model.snapshot import Snapshot
 from flame_jupyter.display.render.text import ALL_BUT, OUTPUT_CHARS, TRACEBACK_CHARS, facts_text, label, state_text
 
 COLOURS: dict[Tone, str] = {
@@ -61,10 +62,10 @@ CAPTION_RULES = (
 CAPTION_FACE = "position:relative;top:4px"  # nearer to what it names: outputs stand further apart than lines
 
 
-def icon_html(appearance: StateAppearance) -> str:
+def icon_html(state: CallState) -> str:
     """The sign of a state, in its colour; words beside it say the same."""
-    style = f"color:{COLOURS[appearance.tone]};font-weight:700"
-    return f'<span aria-hidden="true" style="{style}">{appearance.icon}</span>'
+    style = f"color:{COLOURS[state.tone]};font-weight:700"
+    return f'<span aria-hidden="true" style="{style}">{state.icon}</span>'
 
 
 def card(snapshot: Snapshot) -> str:
@@ -74,7 +75,7 @@ def card(snapshot: Snapshot) -> str:
 
 def caption(snapshot: Snapshot) -> str:
     """What stands above a live view, and stays above the body that replaces it."""
-    if snapshot.is_terminal:
+    if snapshot.state.is_terminal:
         return f'<div style="{FACE};{INDENT};{CAPTION_FACE}">{_caption_line(snapshot)}</div>'
     pending = f'<span class="flame-pending"> · pending at {clock_text(snapshot.taken_s)}</span>'
     return f'{CAPTION_RULES}<div style="{FACE};{INDENT};{CAPTION_FACE}">{_caption_line(snapshot, more=pending)}</div>'
@@ -124,15 +125,13 @@ def _caption_line(snapshot: Snapshot, *, more: str = "") -> str:
 
 
 def edged(snapshot: Snapshot) -> str:
-    edge = EDGE.format(colour=COLOURS[snapshot.appearance.tone])
+    edge = EDGE.format(colour=COLOURS[snapshot.state.tone])
     return f'<div style="{edge}">{state_line(snapshot)}{parts(snapshot)}</div>'
 
 
 def state_line(snapshot: Snapshot) -> str:
-    appearance = snapshot.appearance
-    rest = state_text(snapshot).removeprefix(appearance.word)
-    icon = f'<span aria-hidden="true" style="color:{COLOURS[appearance.tone]};font-weight:700">{appearance.icon}</span>'
-    line = f"{icon} <strong>{escape(appearance.word)}</strong>{escape(rest)}"
+    rest = state_text(snapshot).removeprefix(snapshot.word)
+    line = f"{icon_html(snapshot.state)} <strong>{escape(snapshot.word)}</strong>{escape(rest)}"
     if value := short_value(snapshot):
         line += f' <span aria-hidden="true">→</span> <code style="{CODE}">{escape(value)}</code>'
     if facts := facts_text(snapshot):
@@ -175,12 +174,14 @@ def _output(snapshot: Snapshot) -> str:
     if not text:
         return ""
     summary = f"Output, {counted(text.count(chr(10)) + 1, 'line')}"
-    return folded(summary, pre(tail(text, max_chars=OUTPUT_CHARS), name="Output"), is_open=not snapshot.is_terminal)
+    return folded(
+        summary, pre(tail(text, max_chars=OUTPUT_CHARS), name="Output"), is_open=not snapshot.state.is_terminal
+    )
 
 
 def details(snapshot: Snapshot) -> str:
     """Times and identifiers, in few bytes: a notebook may hold hundreds of them."""
-    if not snapshot.is_terminal:
+    if not snapshot.state.is_terminal:
         return ""
     lines = "\n".join(f"{name}: {escape(value)}" for name, value in _facts(snapshot).items() if value)
     return folded("Details", f'<div style="{MONO};white-space:pre-wrap">{lines}</div>', is_open=False)
@@ -191,7 +192,11 @@ def _facts(snapshot: Snapshot) -> dict[str, str]:
     return {
         "Called": date_text(snapshot.created_s),
         "Waited": duration_text(max((began or snapshot.finished_s or snapshot.taken_s) - snapshot.created_s, 0.0)),
-        "Ran": duration_text(snapshot.elapsed_s) if began else "not at all" if snapshot.is_terminal else "not yet",
+        "Ran": duration_text(snapshot.elapsed_s)
+        if began
+        else "not at all"
+        if snapshot.state.is_terminal
+        else "not yet",
         "Size": "" if snapshot.nbytes is None else size_text(snapshot.nbytes),
         "Session": snapshot.session_id,
         "Task": snapshot.task_id,

@@ -7,19 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from html import escape
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, duration_text, head
-from flame_jupyter.display.model.snapshot import APPEARANCES, Tone
 from flame_jupyter.display.render.html import COLOURS, FACE, MONO, MUTED, icon_html
 
 ERROR_CHARS = 300
 _IF = "at this pace"  # later calls may take longer than those that have ended, which is not known
-WORDS = {"succeeded": "done"}
-SEGMENTS: tuple[tuple[str, Tone], ...] = (
-    ("succeeded", "success"),
-    ("failed", "error"),
-    ("lost", "warn"),
-    ("cancelled", "neutral"),
-)
 TRACK = (
     "display:flex;width:100%;min-width:120px;height:8px;border-radius:4px;overflow:hidden;box-sizing:border-box;"
     "border:1px solid var(--jp-ui-font-color2, #767676)"
@@ -33,11 +26,11 @@ class Tally:
 
     name: str
     total: int
-    counts: dict[str, int]
+    counts: dict[CallState, int]
 
     @property
     def ended(self) -> int:
-        return sum(number for state, number in self.counts.items() if is_terminal(state))
+        return sum(number for state, number in self.counts.items() if state.is_terminal)
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ class Picture:
 
     @property
     def all(self) -> Tally:
-        counts: Counter[str] = Counter()
+        counts: Counter[CallState] = Counter()
         for tally in self.tallies:
             counts.update(tally.counts)
         return Tally("", sum(tally.total for tally in self.tallies), dict(counts))
@@ -63,10 +56,6 @@ class Picture:
     @property
     def is_over(self) -> bool:
         return self.all.ended == self.all.total
-
-
-def is_terminal(state: str) -> bool:
-    return state in APPEARANCES and APPEARANCES[state].is_terminal
 
 
 def title(picture: Picture) -> str:
@@ -92,7 +81,7 @@ def text(picture: Picture) -> str:
 
 
 def words(tally: Tally) -> str:
-    return ", ".join(f"{number} {WORDS.get(state, state)}" for state, number in tally.counts.items())
+    return ", ".join(f"{number} {state.noun}" for state, number in tally.counts.items())
 
 
 def status(picture: Picture) -> str:
@@ -106,7 +95,7 @@ def html(picture: Picture) -> str:
     rows = "".join(_row(tally) for tally in picture.tallies)
     error = ""
     if picture.first_error is not None:
-        icon = f'<span aria-hidden="true" style="color:{COLOURS["error"]};font-weight:700">✗</span>'
+        icon = icon_html(CallState.FAILED)
         error = f'<div style="{MONO};overflow-wrap:anywhere">{icon} {escape(_error_line(picture.first_error))}</div>'
     table = (
         f'<table style="border-collapse:collapse;border:0;font-size:inherit;margin:2px 0"><tbody>{rows}</tbody></table>'
@@ -122,9 +111,8 @@ def _rough(seconds: float) -> str:
 def _headline(picture: Picture) -> str:
     tally = picture.all
     if picture.is_over:
-        failed = tally.counts.get("failed", 0) + tally.counts.get("lost", 0)
-        appearance = APPEARANCES["failed" if failed else "succeeded"]
-        icon = icon_html(appearance)
+        has_failed = any(state.is_failure for state in tally.counts)
+        icon = icon_html(CallState.FAILED if has_failed else CallState.SUCCEEDED)
         return f"{icon} <strong>{escape(f'All {state(picture)}')}</strong>"
     left = "" if picture.left_s is None else f" · about {_rough(picture.left_s)} left {_IF}"
     facts = f'<span style="{MUTED}"> · {duration_text(picture.took_s)} so far{left}</span>'
@@ -134,9 +122,9 @@ def _headline(picture: Picture) -> str:
 def _row(tally: Tally) -> str:
     name, value = escape(tally.name), f"{tally.ended} of {tally.total} ended, {words(tally)}"
     parts = "".join(
-        f'<span style="width:{100 * tally.counts[state] / tally.total:.4g}%;background:{COLOURS[tone]}"></span>'
-        for state, tone in SEGMENTS
-        if tally.counts.get(state)
+        f'<span style="width:{100 * tally.counts[state] / tally.total:.4g}%;background:{COLOURS[state.tone]}"></span>'
+        for state in tally.counts
+        if state.is_terminal
     )
     bar = (
         f'<div role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="{tally.total}" '

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, duration_text, printed_text, size_text, tail
 from flame_jupyter.display.model.snapshot import Snapshot
 
@@ -33,25 +34,18 @@ def plain(snapshot: Snapshot) -> str:
 
 
 def state_text(snapshot: Snapshot) -> str:
-    """The state in words, with its time. A pending state tells when it was true: it may be read much later."""
-    word, elapsed = snapshot.appearance.word, duration_text(snapshot.elapsed_s)
-    if snapshot.state == "succeeded":
-        return f"{word} in {elapsed}"
-    if snapshot.is_terminal:
-        return f"{word} after {elapsed}"
-    if snapshot.state == "fetching":
-        return f"{word}, done in {elapsed}"
-    if snapshot.state == "waiting":
-        return f"{word}, {elapsed} so far, pending at {clock_text(snapshot.taken_s)}"
-    return f"{word} for {elapsed}, pending at {clock_text(snapshot.taken_s)}"
+    """The state in words, with its time."""
+    return snapshot.state.sentence.format(
+        word=snapshot.word, elapsed=duration_text(snapshot.elapsed_s), clock=clock_text(snapshot.taken_s)
+    )
 
 
 def facts_text(snapshot: Snapshot) -> str:
     """Type, shape and size of the result, as far as they are known; and what took time before the call began."""
     facts = [snapshot.preview.summary] if snapshot.preview is not None and snapshot.preview.summary else []
-    if snapshot.nbytes is not None and snapshot.state != "fetching":  # which says it in its word
+    if snapshot.nbytes is not None and snapshot.state is not CallState.FETCHING:  # which says it in its word
         facts.append(size_text(snapshot.nbytes))
-    if snapshot.is_terminal and snapshot.importing_s >= WORTH_TELLING_S:
+    if snapshot.state.is_terminal and snapshot.importing_s >= WORTH_TELLING_S:
         facts.append(f"importing took {duration_text(snapshot.importing_s)}")
     return ", ".join(facts)
 
@@ -59,7 +53,7 @@ def facts_text(snapshot: Snapshot) -> str:
 def caption(snapshot: Snapshot) -> str:
     """The line above a live view. It may be read much later: of a pending call it tells when that was, and no state."""
     line = f"{snapshot.call} #{snapshot.id}, called at {clock_text(snapshot.created_s)}"
-    if snapshot.is_terminal:
+    if snapshot.state.is_terminal:
         return line
     return f"{line}; pending at {clock_text(snapshot.taken_s)}"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, printed_text, size_text, tail
 from flame_jupyter.display.model.snapshot import FutureLike, Preview, Snapshot, take
 from flame_jupyter.display.previews.inspector_payload import PAGE_ROWS, InspectorPayload, payload_of
@@ -71,13 +72,13 @@ class Inspector:
         if self._look is None and not self._note and not self._is_reading and self._manager.is_watched:
             self._read(0)
         snapshot = take(self.future, now_s=now_s, preview=self._shown_preview(), reference=self._reference)
-        pending = f"{snapshot.appearance.word.lower()}, pending at {clock_text(now_s)}"
+        pending = f"{snapshot.word.lower()}, pending at {clock_text(now_s)}"
         return Content(
             title=f"Inspector of {snapshot.call} #{snapshot.id}",
-            state="" if snapshot.is_terminal else pending,
+            state="" if snapshot.state.is_terminal else pending,
             text=text.plain(snapshot),
             html=html.edged(snapshot),
-            status=f"{snapshot.appearance.word}{': reading the result' if self._is_reading else ''}",
+            status=f"{snapshot.word}{': reading the result' if self._is_reading else ''}",
             tabs=tuple(self._tabs(snapshot)),
             buttons=tuple(self._buttons(snapshot)),
             is_final=self._is_closed,
@@ -94,7 +95,7 @@ class Inspector:
             self._read(max(first - PAGE_ROWS, 0))
         elif ask == "preview":
             self._read(0, is_asked=True)
-        elif ask == "reference" and self.future.state == "succeeded":
+        elif ask == "reference" and CallState.named(self.future.state) is CallState.SUCCEEDED:
             start_reference(self.future, self._take_reference)
         elif ask == "load":
             self._load()
@@ -111,7 +112,7 @@ class Inspector:
 
     def _read(self, first: int, *, is_asked: bool = False) -> None:
         """Have a worker look at the value; after the Runner has closed, this process looks itself."""
-        if self._is_reading or self.future.state != "succeeded":
+        if self._is_reading or CallState.named(self.future.state) is not CallState.SUCCEEDED:
             return
         nbytes = self.future.nbytes
         if nbytes is not None and nbytes > self._limits.worker_bytes and not is_asked and self._look is None:
@@ -134,7 +135,7 @@ class Inspector:
                 self._note = str(error)
 
     def _load(self) -> None:
-        if not self._is_reading and self.future.state == "succeeded":
+        if not self._is_reading and CallState.named(self.future.state) is CallState.SUCCEEDED:
             self._is_reading = True
             self._in_a_thread(self._load_value)
 
@@ -212,7 +213,7 @@ class Inspector:
                 Button("previous", "Previous rows", "", is_free and grid.first > 0),
                 Button("next", "Next rows", "", is_free and last < grid.total),
             ]
-        if snapshot.state == "succeeded":
+        if snapshot.state is CallState.SUCCEEDED:
             if self._look is None and self._note:
                 buttons.append(Button("preview", "Load preview", "A worker reads the result for it.", is_free))
             size = "" if snapshot.nbytes is None else f", {size_text(snapshot.nbytes)}"
@@ -220,7 +221,7 @@ class Inspector:
             buttons.append(Button("load", f"Load full value{size}", title, is_free and not self._has_value))
             title = "Copy a line of code that fetches the result; it then stays until the Runner closes."
             buttons.append(Button("reference", "Copy reference", title, copies=self._reference))
-        elif not snapshot.is_terminal:
+        elif not snapshot.state.is_terminal:
             buttons.append(Button("cancel", "Cancel", "Stop this call."))
         buttons.append(Button("close", "Close", "Leave what is shown now as a static output."))
         return buttons

@@ -11,10 +11,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.problem import problem_of
 from flame_jupyter.display.model.snapshot import FutureLike
 from flame_jupyter.display.render import progress_page
-from flame_jupyter.display.render.progress_page import Picture, Tally, is_terminal
+from flame_jupyter.display.render.progress_page import Picture, Tally
 from flame_jupyter.display.views.live_output import Button, Content
 
 GroupBy = Callable[[FutureLike], str]
@@ -23,7 +24,6 @@ THE_REST = "all others"
 MIN_ENDS = 3  # one or two say nothing of how long the others take
 RECENT_LOOKS = 6  # at which calls were seen to have ended
 APPEARS_S = 0.5  # what is over sooner needs no bar
-STATES = ("succeeded", "failed", "lost", "cancelled", "running", "queued", "waiting", "submitting")
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Group:
 
     name: str
     total: int = 0
-    ended: Counter[str] = field(default_factory=Counter)
+    ended: Counter[CallState] = field(default_factory=Counter)
     pending: list[FutureLike] = field(default_factory=list)
 
 
@@ -98,14 +98,14 @@ class Progress:
     def _count_ended(self, group: Group) -> None:
         pending = []
         for future in group.pending:
-            state = future.state
-            if not is_terminal(state):
+            state = CallState.named(future.state)
+            if not state.is_terminal:
                 pending.append(future)
                 continue
             group.ended[state] += 1
-            if state in ("failed", "lost") and self._first_error is None:
+            if state.is_failure and self._first_error is None:
                 problem = problem_of(future.exception)
-                self._first_error = (f"{future.call_text} #{future.id}", problem.headline if problem else state)
+                self._first_error = (f"{future.call_text} #{future.id}", problem.headline if problem else state.word)
         group.pending = pending
 
 
@@ -138,5 +138,5 @@ def _grouped(futures: list[FutureLike], group_by: GroupBy) -> list[Group]:
 
 
 def _tally(group: Group) -> Tally:
-    counts = group.ended + Counter(future.state for future in group.pending)
-    return Tally(group.name, group.total, {state: counts[state] for state in STATES if counts[state]})
+    counts = group.ended + Counter(CallState.named(future.state) for future in group.pending)
+    return Tally(group.name, group.total, {state: counts[state] for state in CallState if counts[state]})

@@ -10,13 +10,16 @@ import weakref
 from html import escape
 from typing import Protocol
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, head
-from flame_jupyter.display.model.snapshot import APPEARANCES
 from flame_jupyter.display.render.html import FACE, MONO, icon_html
 from flame_jupyter.display.views.live_output import Button, Content
 
 ERROR_CHARS = 300
-_LOOK_OF = {"running": "running", "ended": "succeeded", "failed": "failed", "closed": "cancelled", "lost": "lost"}
+_SHOWN_AS = {
+    "running": CallState.RUNNING, "ended": CallState.SUCCEEDED, "failed": CallState.FAILED,
+    "closed": CallState.CANCELLED, "lost": CallState.LOST,
+}  # fmt: skip
 _STOP = Button("close", "Stop", "Stop the generator; the parts that were taken stay.")
 
 
@@ -98,7 +101,6 @@ class StreamSource:
         return f"{self._state} after {parts}"
 
     def _html(self, words: str) -> str:
-        appearance = APPEARANCES[_LOOK_OF[self._state]]
-        icon = icon_html(appearance)
+        icon = icon_html(_SHOWN_AS[self._state])
         error = f'<div style="{MONO};overflow-wrap:anywhere">{escape(self._error)}</div>' if self._error else ""
         return f'<div style="{FACE}"><div>{icon} {escape(words)}</div>{error}</div>'

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.snapshot import FutureLike, Preview, Snapshot
 from flame_jupyter.display.views.mode import Mode
 
@@ -110,7 +111,7 @@ class View:
     has_html: bool = True
     drawn: tuple[object, ...] = ()
     drawn_s: float = 0.0
-    noted: str = ""
+    noted: CallState | None = None
     told_s: float | None = None
     preview: Preview | None = None
     is_preview_asked: bool = False

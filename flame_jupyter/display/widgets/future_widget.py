@@ -14,6 +14,7 @@ from collections.abc import Callable
 import anywidget
 import traitlets
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import counted, head, printed_text, tail
 from flame_jupyter.display.model.snapshot import Snapshot
 from flame_jupyter.display.render.html import short_value
@@ -147,23 +148,22 @@ class LiveView(LiveWidget):
 
 def view_of(snapshot: Snapshot, *, is_cancelling: bool = False, can_copy: bool = False) -> dict[str, object]:
     """Plain data for the script. ``since`` and ``now`` are the kernel's clock; the script knows its own."""
-    appearance = snapshot.appearance
     return {
-        "state": snapshot.state,
-        "icon": appearance.icon,
-        "word": appearance.word,
-        "tone": appearance.tone,
+        "state": snapshot.state.value,
+        "icon": snapshot.state.icon,
+        "word": snapshot.word,
+        "tone": snapshot.state.tone,
         "label": label(snapshot),
-        "ticks": snapshot.is_pending,
+        "ticks": snapshot.state.is_pending,
         "since": snapshot.since_s,
         "now": snapshot.taken_s,
-        "time": state_text(snapshot).removeprefix(appearance.word).strip(" ,") if not snapshot.is_pending else "",
+        "time": state_text(snapshot).removeprefix(snapshot.word).strip(" ,") if not snapshot.state.is_pending else "",
         "value": short_value(snapshot),
         "facts": facts_text(snapshot),
         "error": head(snapshot.problem.headline, max_chars=HEADLINE_CHARS) if snapshot.problem else "",
         "cancelling": is_cancelling,
         "hint": HINT,
-        "copies": can_copy and snapshot.state == "succeeded",
+        "copies": can_copy and snapshot.state is CallState.SUCCEEDED,
         "reference": snapshot.reference,
     }
 

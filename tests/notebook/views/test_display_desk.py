@@ -14,6 +14,7 @@ import pytest
 from flame_jupyter.display.frontend.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
 from flame_jupyter.display.frontend.publisher import OutputPublisher
 from flame_jupyter.display.frontend.view_updater import PULSE_S, FutureViewUpdater
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.render.folding import CellFailures
 from flame_jupyter.display.views.clock import Clock
 from flame_jupyter.display.views.future_view import SHELF_CHARS, SHELF_VIEWS, Shelf, View
@@ -37,7 +38,7 @@ class Room:
         view = View(HandFuture(id=number), mode, display_id=f"body-{number}")
         if is_live:
             view.live, view.caption_id = HandLive(), f"caption-{number}"
-            view.drawn, view.noted = ("running", "", False, ()), "running"
+            view.drawn, view.noted = (CallState.RUNNING, "", False, ()), CallState.RUNNING
         self.future_views.add(view, messages=1)
         return view
 

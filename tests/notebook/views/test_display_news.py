@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.render.announcements import PAUSE_S, Announcements
 from flame_jupyter.display.views.future_view import View
@@ -105,7 +106,7 @@ def test_a_long_end_is_shown_by_the_live_view_too(room: Room) -> None:
 
 def test_calls_that_have_no_live_view_count_too(room: Room) -> None:
     live_one, static = room.show(Mode.LIVE, number=1, is_live=True), room.show(Mode.UPDATED, number=2)
-    static.noted = "running"
+    static.noted = CallState.RUNNING
     live = live_of(live_one)
     for view in (live_one, static):
         future_of(view).end("cancelled")

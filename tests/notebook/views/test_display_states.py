@@ -38,7 +38,7 @@ def test_a_call_that_waits_names_the_calls_that_it_waits_for() -> None:
 
 def test_of_many_awaited_calls_three_are_named() -> None:
     shot = take(HandFuture(state="waiting", waits_for=("a", "b", "c", "d", "e")), now_s=1002.0)
-    assert shot.appearance.word == "Waiting for a, b, c and 2 more"
+    assert shot.word == "Waiting for a, b, c and 2 more"
 
 
 def test_a_waiting_call_is_drawn_again_when_one_of_its_arguments_is_there(room: Room) -> None:
@@ -47,7 +47,7 @@ def test_a_waiting_call_is_drawn_again_when_one_of_its_arguments_is_there(room: 
     room.pass_time(0.6)
     future_of(view).waits_for = ("train",)
     room.pass_time(0.6)
-    assert [shot.appearance.word for shot in live_of(view).shots] == ["Waiting for load, train", "Waiting for train"]
+    assert [shot.word for shot in live_of(view).shots] == ["Waiting for load, train", "Waiting for train"]
 
 
 def test_a_future_tells_whom_it_waits_for(embedded: EmbeddedEngine) -> None:
@@ -70,7 +70,7 @@ def test_a_big_result_is_fetching_until_its_preview_is_there(room: Room) -> None
     future_of(view).end(nbytes=BIG_BYTES)
     room.pass_time(0.2)
     shot = live.shots[-1]
-    assert (shot.appearance.icon, shot.appearance.word, live.drawn[-1][2]) == ("↓", "Fetching 12 MB", "")
+    assert (shot.state.icon, shot.word, live.drawn[-1][2]) == ("↓", "Fetching 12 MB", "")
     shown = view_of(shot)
     assert (shown["ticks"], shown["time"], shown["facts"], shown["tone"]) == (False, "done in 2.3 s", "", "info")
     assert live.said == []

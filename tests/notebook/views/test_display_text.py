@@ -9,10 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import duration_text, printed_text, size_text, tail
 from flame_jupyter.display.model.problem import Problem, problem_from_error
-from flame_jupyter.display.model.snapshot import APPEARANCES, Preview, Snapshot, take
+from flame_jupyter.display.model.snapshot import Preview, Snapshot, take
 from flame_jupyter.display.render import bundles, html, text
+from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT
+from flame_jupyter.display.widgets.future_widget import view_of
 from flamepy.errors import DependencyFailed, TaskFailed, WorkerLost
 from tests.notebook.display_parts import HandFuture
 
@@ -86,14 +89,22 @@ def test_the_tail_of_a_long_text_begins_at_a_line_and_says_that_something_is_mis
     assert tail("short", max_chars=11) == "short"
 
 
-@pytest.mark.parametrize("state", APPEARANCES)
-def test_every_state_has_a_word_an_icon_and_complete_output(state: str) -> None:
-    shot = snapshot_of(HandFuture(state=state))
-    assert shot.appearance.word
-    assert shot.appearance.icon
+@pytest.mark.parametrize("state", CallState)
+def test_every_state_has_a_word_an_icon_and_complete_output(state: CallState) -> None:
+    shot = snapshot_of(HandFuture(state=state.value))
+    assert shot.word
+    assert len(shot.state.icon) == 1
+    assert view_of(shot)["word"] == shot.word
     for bundle in (bundles.card(shot), bundles.body(shot), bundles.live(shot, "model")):
-        assert shot.appearance.word.lower() in str(bundle["text/plain"])
-        assert shot.appearance.word in words(str(bundle["text/html"]))
+        assert shot.word.lower() in str(bundle["text/plain"])
+        assert shot.word in words(str(bundle["text/html"]))
+
+
+def test_the_script_tells_the_end_of_the_kernel_in_the_words_of_the_state() -> None:
+    """It is the one state that no kernel can send."""
+    gone = CallState.GONE
+    said = f'{{ tone: "{gone.tone}", icon: "{gone.icon}", state: "{gone.value}", word: "{gone.word}", facts: "" }}'
+    assert f"LOST = {said}" in FUTURE_VIEW_SCRIPT
 
 
 def test_a_state_that_this_version_does_not_know_is_shown_by_its_name() -> None:
