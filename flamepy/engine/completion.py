@@ -39,6 +39,9 @@ class Outcome:
     importing_s: float = 0.0
 
 
+# Held while the list for the first callback of a completion is made, so that no two threads make one each. Reentrant: a
+# signal's handler, or a finalizer, may ask for a callback too.
+first_callback = threading.RLock()
 # An interrupt that comes just before the system call that waits does not end it: Python looks for one afterwards.
 INTERRUPT_CHECK_S = 0.2
 
@@ -103,26 +106,23 @@ class Completion:
     def on_done(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once the call has ended: at once, or in a thread of the engine, where it must not block."""
         if self._callbacks is None:
-            self._callbacks = []
+            with first_callback:
+                if self._callbacks is None:
+                    self._callbacks = []
         self._callbacks.append(callback)
         if self.outcome is not None:
             call_all(self._callbacks)
 
     def remove_callbacks(self, callback: Callable[[], object]) -> int:
         """Forget what ``on_done`` was given and equals ``callback``; returns how many there were."""
-        count = 0
-        while self._callbacks:
-            try:
-                self._callbacks.remove(callback)
-            except ValueError:
-                break
-            count += 1
-        return count
+        return remove_all(self._callbacks, callback)
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` at each change of state from now on, in a thread of the engine, where it must not block."""
         if self._observers is None:
-            self._observers = []
+            with first_callback:
+                if self._observers is None:
+                    self._observers = []
         self._observers.append(callback)
 
     def enter(self, state: TaskState) -> None:
@@ -147,6 +147,18 @@ class Completion:
         if self._observers:
             for observer in self._observers:
                 observer()
+
+
+def remove_all(callbacks: list[Callable[[], object]] | None, callback: Callable[[], object]) -> int:
+    """Take out each that equals ``callback``; returns how many there were."""
+    count = 0
+    while callbacks:
+        try:
+            callbacks.remove(callback)
+        except ValueError:
+            break
+        count += 1
+    return count
 
 
 def call_all(callbacks: list[Callable[[], object]]) -> None:

@@ -3,47 +3,54 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
-from flamepy.engine.completion import Completion, Outcome, call_all, call_next
+from flamepy.engine.completion import Completion, Outcome, call_all, call_next, first_callback, remove_all
 
 
 class DeferringCompletion(Completion):
     """Wakes what is the engine's own at once, in the middle of an iteration; other callbacks it hands on."""
 
-    __slots__ = ("_wakers",)
+    __slots__ = ("_deferred",)  # made for the first of them: most calls have none
 
-    def __init__(self, session_id: str, task_id: str, name: str = "") -> None:
-        super().__init__(session_id, task_id, name)
-        self._wakers: list[Callable[[], object]] | None = None
+    on_done_at_once = Completion.on_done
+    """As ``on_done``, for a few instructions of the engine's own."""
 
-    def on_done_at_once(self, callback: Callable[[], object]) -> None:
-        """As ``on_done``, for a few instructions of the engine's own."""
-        if self._wakers is None:
-            self._wakers = []
-        self._wakers.append(callback)
+    def on_done(self, callback: Callable[[], object]) -> None:
+        deferred = self._deferred_callbacks()
+        deferred.append(callback)
         if self.outcome is not None:
-            call_all(self._wakers)
+            call_all(deferred)
+
+    def _deferred_callbacks(self) -> list[Callable[[], object]]:
+        try:
+            return self._deferred
+        except AttributeError:
+            with first_callback:
+                if not hasattr(self, "_deferred"):
+                    self._deferred: list[Callable[[], object]] = []
+            return self._deferred
+
+    def remove_callbacks(self, callback: Callable[[], object]) -> int:
+        return remove_all(getattr(self, "_deferred", None), callback)
 
     def _wake_by(self, wake: Callable[[], object]) -> None:
         self.on_done_at_once(wake)
 
     def _forget_waker(self, wake: Callable[[], object]) -> None:
-        if self._wakers:
-            with contextlib.suppress(ValueError):
-                self._wakers.remove(wake)
+        remove_all(self._callbacks, wake)
 
     def complete(self, outcome: Outcome, call_back: Callable[[Callable[[], object]], object] | None = None) -> None:
         """Store the outcome. call_back: takes the other callbacks, to be called later; None = call them here."""
         if self.outcome is None:
             self._end(outcome)
-        if self._wakers:
-            call_all(self._wakers)
         if self._callbacks:
-            callbacks = self._callbacks
-            if call_back is None:
-                call_all(callbacks)
-            else:  # one by one: what one raises must not keep the others from being called
-                for _ in range(len(callbacks)):
-                    call_back(lambda: call_next(callbacks))
+            call_all(self._callbacks)
+        deferred = getattr(self, "_deferred", None)
+        if not deferred:
+            return
+        if call_back is None:
+            call_all(deferred)
+        else:  # one by one: what one raises must not keep the others from being called
+            for _ in range(len(deferred)):
+                call_back(lambda: call_next(deferred))

@@ -18,6 +18,8 @@ from flamepy.protocol import frames
 from flamepy.protocol.frames import HAS_ERRORS, HAS_NEW_STATE, HAS_OUTPUT, HAS_WARNING, IS_PLAIN, ResultHead
 
 _LENGTH = struct.Struct("<I")
+_pack_head, _HEAD_BYTES = frames.RESULT_HEAD.pack, frames.RESULT_HEAD.size
+_PLAIN_BYTES = frames.PIPE_FRAME_BYTES - _HEAD_BYTES
 _IN_PACKET, _IN_SEGMENT = b"\0", b"\1"  # where the body is: behind this byte, or in the first descriptor
 
 
@@ -39,13 +41,6 @@ class Report:
     duration_s: float = 0.0
     importing_s: float = 0.0
 
-    def plain_value(self) -> bytes | None:
-        """The value's bytes, when they are all that there is to tell and fit into the frame."""
-        if self.new_state or self.warning or self.output or self.errors:
-            return None
-        value = self.body.plain_bytes()
-        return None if value is None or frames.RESULT_HEAD.size + len(value) > frames.PIPE_FRAME_BYTES else value
-
 
 @dataclass(slots=True)
 class Packet:
@@ -59,14 +54,16 @@ class Packet:
 def encoded(report: Report, *, worker_id: int, number: int) -> tuple[bytes, Packet | None]:
     """The frame for the pipe, and the packet that must be sent before it. number: of the sending that it answers."""
     importing = min(round(report.importing_s / frames.TICK_S), frames.MAX_TICKS) if report.importing_s else 0
-    body, packet, kind, flags = report.plain_value(), None, frames.RESULT, IS_PLAIN
-    if body is None:
+    body, packet, kind, flags = report.body.plain_bytes(), None, frames.RESULT, IS_PLAIN
+    has_more = report.output or report.new_state or report.warning or report.errors
+    if body is None or has_more or len(body) > _PLAIN_BYTES:
         body, fds, flags = _body(report)
-        if fds or frames.RESULT_HEAD.size + len(body) > frames.PIPE_FRAME_BYTES:
+        if fds or len(body) > _PLAIN_BYTES:
             kind, packet, body = frames.RESULT_AWAY, _packet(body, fds), b""
-    length = frames.RESULT_HEAD.size + len(body)
-    head = (length, kind, report.status, flags, importing, worker_id, number, report.duration_s)
-    return frames.RESULT_HEAD.pack(*head) + body, packet
+    length = _HEAD_BYTES + len(body)
+    return _pack_head(
+        length, kind, report.status, flags, importing, worker_id, number, report.duration_s
+    ) + body, packet
 
 
 def _body(report: Report) -> tuple[bytes, list[int], int]:

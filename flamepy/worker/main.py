@@ -67,19 +67,12 @@ def run(
     gc.enable()
     mark = ForkMark()
     os.register_at_fork(after_in_child=channel.abandon)
-    while True:
-        if mappings and not inbox.has_message(KEEP_MAPPINGS_S):
-            mappings.clear()
-        if memfd_pool and not inbox.has_message(KEEP_S):
-            memfd_pool.clear()
-        call = inbox.next_call()
-        if call is None:
-            return 0
+    while (call := inbox.next_call()) is not None:
         if unusable is not None and call.damage is None:
             call.damage = unusable
         interrupt.begin(call.number)
         began_s = monotonic_s()
-        report = _run_call(call, services, mappings, interrupt, mark)
+        report = _run_call(call, services, mappings, interrupt, mark, began_s)
         if mark.is_in_child():
             end_forked_child(None)
         report.duration_s = monotonic_s() - began_s
@@ -92,6 +85,11 @@ def run(
         del call, report  # big arguments and results must not outlive their call while the worker waits
         if mappings:
             mappings.settle()
+            if not inbox.has_message(KEEP_MAPPINGS_S):
+                mappings.clear()
+        if memfd_pool and not inbox.has_message(KEEP_S):
+            memfd_pool.clear()
+    return 0
 
 
 def _bind(specification: WorkerSpecification) -> FlameError | None:
@@ -157,11 +155,16 @@ def _path_setter(specification: WorkerSpecification) -> Callable[[ImportPath], N
 
 
 def _run_call(
-    call: CallFrame, services: Services, mappings: KeptMappings, interrupt: Interrupt, mark: ForkMark
+    call: CallFrame,
+    services: Services,
+    mappings: KeptMappings,
+    interrupt: Interrupt,
+    mark: ForkMark,
+    began_s: float,
 ) -> Report:
     """How the call ended; a process that the call has forked ends here, when the call raises in it."""
     service = None
-    began_s, known, importing_s = monotonic_s(), len(sys.modules), 0.0
+    known, importing_s = len(sys.modules), 0.0
     services.take_definition(call)
     try:
         if call.damage is not None:

@@ -8,7 +8,6 @@ bounded here, what others write by the engine: a call that prints 100 MB costs n
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
@@ -59,9 +58,11 @@ class OutputCapture:
     def take(self) -> bytes:
         """The tail of everything written since the last call, and start afresh."""
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # user code closed or replaced it
+            try:  # noqa: SIM105 - suppress() costs ten times as much, and this is done after each call
                 stream.flush()
-        size = os.fstat(self._fd).st_size
+            except (OSError, ValueError, AttributeError):  # user code closed or replaced it
+                pass
+        size = os.lseek(self._fd, 0, os.SEEK_END)  # a quarter of fstat; writes go to the end wherever they stand
         if size == self._begin:
             return b""
         if size < self._begin:  # the code has opened /dev/stdout to write, which empties a file

@@ -250,10 +250,10 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, completion: Completion, task_input: bytes | None) -> Ended:
-        outcome = completion.outcome
+        failed_because = _reason(completion.outcome) if completion.state is TaskState.FAILED else ""
         return cls(
             completion.task_id, completion.session_id, completion.state, completion.created_s, completion.started_s,
-            completion.finished_s, task_input, _reason(outcome),
+            completion.finished_s, task_input, failed_because,
         )  # fmt: skip
 
     def view(self) -> Task:

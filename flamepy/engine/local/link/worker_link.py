@@ -87,9 +87,11 @@ class WorkerLink:
         Raises FlameError when this process has no room for its descriptors, and OSError (or what reading garbage
         raises) when the worker has not sent what the frame announces.
         """
+        if head.kind == frames.RESULT:
+            return decoded(head, body, [])
         fds: list[int] = []
         try:
-            return decoded(head, body if head.kind == frames.RESULT else self._receive_body(fds), fds)
+            return decoded(head, self._receive_body(fds), fds)
         except BaseException:
             _close_all(fds)
             raise
