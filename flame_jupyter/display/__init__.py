@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How calls look in a notebook: live while they are pending, static and complete afterwards.
 
-future -> snapshot (plain data) -> text, html, widget -> front end. ``install`` is called by the extension; ``show``
+source -> content (plain data) -> text, html, widget -> front end. ``install`` is called by the extension; ``show``
 displays a future from anywhere, as ``display(future)`` does; ``progress``, ``inspect`` and ``show_panel`` are outputs.
 """
 
@@ -107,15 +107,12 @@ def progress(
 
         wait_for_all(listed, None, progress=True)
         return
-    from flame_jupyter.display.sources.progress import APPEARS_S, Progress
+    from flame_jupyter.display.sources.progress import Progress
 
     def group(future: FutureLike) -> str:
         return future.name if isinstance(group_by, str) else str(group_by(cast("ObjectFuture", future)))
 
-    source = Progress(listed, group, leave=leave)
-    for future in source.pending():
-        future.add_done_callback(lambda ended: manager.wake() if ended.state != "succeeded" else None)
-    manager.show_live_output(source, after_s=APPEARS_S, is_awaited=True)
+    manager.show_source(Progress(listed, group, leave=leave))
 
 
 def inspect(future: ObjectFuture) -> Inspector:
@@ -150,14 +147,14 @@ def inspect(future: ObjectFuture) -> Inspector:
 
 def show_panel(shell: InteractiveShell, panel: Panel) -> None:
     """Display the status of a Runner in the output of the running cell."""
-    _manager_of(shell).show_live_output(panel)
+    _manager_of(shell).show_source(panel)
 
 
 def show_stream(shell: InteractiveShell, stream: StreamLike) -> None:
     """Display in the output of the running cell how many parts of a stream were taken, and how it ended."""
     from flame_jupyter.display.sources.stream import StreamSource
 
-    _manager_of(shell).show_live_output(StreamSource(stream), is_followed=True)
+    _manager_of(shell).show_source(StreamSource(stream))
 
 
 def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = False) -> EchoSource | None:
@@ -168,7 +165,7 @@ def show_echo(shell: InteractiveShell, limit_chars: int, *, only_stderr: bool = 
     if not manager.is_watched or is_voila():
         return None
     source = EchoSource(limit_chars, only_stderr=only_stderr)
-    manager.show_live_output(source, is_plain=True)
+    manager.show_source(source)
     return source
 
 

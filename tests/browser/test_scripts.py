@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from flame_jupyter.display.widgets.code import (
-    FUTURE_VIEW_SCRIPT,
-    FUTURE_VIEW_STYLE,
-    LIVE_OUTPUT_SCRIPT,
-    LIVE_OUTPUT_STYLE,
+    FUTURE_SCRIPT,
+    FUTURE_STYLE,
+    PAGE_SCRIPT,
+    PAGE_STYLE,
 )
 
 HARNESS = """async ([script, state]) => {
@@ -63,28 +63,41 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def a_view(**changes: Any) -> dict[str, Any]:
-    """What the kernel sends of a call that runs, as future_widget.view_of makes it."""
+    """What the kernel sends of a call that runs, as call_content.view_of makes it."""
     now_s = time.time()
     view = {
         "ticks": True, "since": now_s, "now": now_s, "tone": "info", "state": "running", "icon": "●", "word": "Running",
-        "time": "", "value": "", "facts": "", "error": "", "label": "Flame call f number 1", "hint": "",
-        "copies": False, "reference": "", "cancelling": False,
+        "time": "", "value": "", "facts": "", "error": "", "label": "Flame call f number 1",
+        "buttons": [a_button("cancel", "Cancel", pressed="Cancelling", about="Flame call f number 1")],
     }  # fmt: skip
     return {**view, **changes}
 
 
+def a_button(ask: str, text: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "ask": ask,
+        "text": text,
+        "title": "",
+        "is_enabled": True,
+        "copies": "",
+        "pressed": "",
+        "about": "",
+        **changes,
+    }
+
+
 def draw_view(page: Page, view: dict[str, Any], **state: Any) -> Drawn:
     whole = {"view": view, "log": "", "log_title": "", "body": "", "heard": [], "say": "", **state}
-    page.set_content(f"<html lang=en><title>view</title><style>{FUTURE_VIEW_STYLE}</style><body></body></html>")
-    page.evaluate(HARNESS, [FUTURE_VIEW_SCRIPT, whole])
+    page.set_content(f"<html lang=en><title>view</title><style>{FUTURE_STYLE}</style><body></body></html>")
+    page.evaluate(HARNESS, [FUTURE_SCRIPT, whole])
     return Drawn(page)
 
 
 def draw_output(page: Page, **state: Any) -> Drawn:
     facts = {"label": "Inspector", "status": "", "final": False, "buttons": []}
     whole = {"facts": {**facts, **state.pop("facts", {})}, "tabs": [], "heard": [], "gone": 0, **state}
-    page.set_content(f"<html lang=en><title>output</title><style>{LIVE_OUTPUT_STYLE}</style><body></body></html>")
-    page.evaluate(HARNESS, [LIVE_OUTPUT_SCRIPT, whole])
+    page.set_content(f"<html lang=en><title>output</title><style>{PAGE_STYLE}</style><body></body></html>")
+    page.evaluate(HARNESS, [PAGE_SCRIPT, whole])
     return Drawn(page)
 
 
@@ -98,7 +111,7 @@ def test_elapsed_time_is_counted_on_the_page_in_units_that_people_read(page: Pag
 
 def test_a_call_that_has_ended_shows_what_the_kernel_says_and_no_button(page: Page) -> None:
     drawn = draw_view(page, a_view())
-    drawn.set("view", a_view(ticks=False, state="succeeded", word="Done", time="in 2.3 s", value="42"))
+    drawn.set("view", a_view(ticks=False, state="succeeded", word="Done", time="in 2.3 s", value="42", buttons=[]))
     assert drawn.find(".flame-line").inner_text().split() == ["●", "Done", "in", "2.3", "s", "→", "42"]
     expect(drawn.find("button:visible")).to_have_count(0)
 
@@ -115,6 +128,30 @@ def test_a_press_counts_until_the_kernel_has_heard_of_it_whatever_is_drawn_meanw
     drawn.set("heard", [press["press"]])  # it could not be cancelled
     expect(button).to_have_text("Cancel")
     expect(button).to_be_enabled()
+
+
+def test_a_button_is_named_after_what_it_belongs_to(page: Page) -> None:
+    draw_view(page, a_view())
+    expect(page.get_by_role("button", name="Cancel Flame call f number 1", exact=True)).to_be_visible()
+
+
+def test_what_a_button_copies_is_copied_as_soon_as_it_is_there(page: Page) -> None:
+    ended = {"ticks": False, "state": "succeeded"}
+    drawn = draw_view(page, a_view(**ended, buttons=[a_button("reference", "Copy reference")]))
+    page.evaluate("addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    button = drawn.find("button:visible")
+    button.click()
+    drawn.set("heard", [drawn.sent()[0]["press"]])
+    assert page.evaluate("window.copied ?? null") is None
+    drawn.set("view", a_view(**ended, buttons=[a_button("reference", "Copy reference", copies="the code")]))
+    expect(drawn.find("[role=status]")).to_have_text("Reference copied")
+    assert page.evaluate("window.copied") == "the code"
+    drawn.set("view", a_view(**ended, buttons=[a_button("reference", "Copy reference", copies="the code")]))
+    page.evaluate("window.copied = ''")
+    button.click()
+    expect(button).to_have_attribute("data-copied", "")
+    assert page.evaluate("window.copied") == "the code"
+    assert len(drawn.sent()) == 1, "it is there already"
 
 
 def test_drawing_again_keeps_the_focus_and_a_view_that_goes_listens_no_more(page: Page) -> None:

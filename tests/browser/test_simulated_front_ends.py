@@ -15,12 +15,11 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 
-from flame_jupyter.display.frontend.preview_jobs import preview_of
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.previews.preview import Limits
-from flame_jupyter.display.render import bundles
-from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT, FUTURE_VIEW_STYLE
-from flame_jupyter.display.widgets.future_widget import log_of, view_of
+from flame_jupyter.display.previews.preview_jobs import preview_of
+from flame_jupyter.display.views.call_content import CallContent
+from flame_jupyter.display.widgets.code import FUTURE_SCRIPT, FUTURE_STYLE
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.pages import violations
 from tests.notebook.display_parts import HandFuture
@@ -75,7 +74,7 @@ def static_page() -> str:
     cards = []
     for future in calls().values():
         made = preview_of(future, Limits()) if future.state == "succeeded" else None
-        cards.append(str(bundles.card(take(future, now_s=1002.0, preview=made))["text/html"]))
+        cards.append(str(CallContent(take(future, now_s=1002.0, preview=made)).whole()["text/html"]))
     return "".join(cards)
 
 
@@ -96,7 +95,7 @@ def front_end(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tupl
     )
     page = context.new_page()
     page.set_content(
-        f"<html lang=en {html}><head><title>{name}</title><style>{FUTURE_VIEW_STYLE}</style></head>"
+        f"<html lang=en {html}><head><title>{name}</title><style>{FUTURE_STYLE}</style></head>"
         f'<body {body} style="background:{background};color:{color}"><main>{content}<div id=live></div>'
         "</main></body></html>"
     )
@@ -110,10 +109,8 @@ def test_what_we_send_reads_in_the_colours_of_the_front_end(front_end: tuple[str
     assert [word for word in SHOWN if word not in text] == []
     assert "{" not in text  # of a style that has become text
     if not name.startswith("github"):  # which runs no scripts
-        snapshot = take(calls()["running"], now_s=1002.0)
-        log, log_title = log_of(snapshot)
-        state = {"view": view_of(snapshot), "log": log, "log_title": log_title, "body": ""}
-        page.evaluate(RENDER, [FUTURE_VIEW_SCRIPT, state])
+        running = CallContent(take(calls()["running"], now_s=1002.0))
+        page.evaluate(RENDER, [FUTURE_SCRIPT, running.traits()])
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"simulated-{name}.png")
     # what a data frame itself draws is not ours to mend

@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flame_jupyter.display.model.snapshot import Snapshot
+from flame_jupyter.display.frontend.display_manager import Connection
+from flame_jupyter.display.frontend.output_updater import OutputUpdater
+from flame_jupyter.display.frontend.publisher import OutputPublisher
+from flame_jupyter.display.model.snapshot import FutureLike, Snapshot
+from flame_jupyter.display.previews.preview_jobs import Previews
+from flame_jupyter.display.render.announcements import Announcements
 from flame_jupyter.display.render.bundles import Bundle
+from flame_jupyter.display.render.folding import CellFailures
+from flame_jupyter.display.sources.future import FutureSource, SharedByCalls
+from flame_jupyter.display.views.call_content import CallContent
+from flame_jupyter.display.views.clock import Clock
+from flame_jupyter.display.views.content import Content
+from flame_jupyter.display.views.mode import Mode, Settings
+from flame_jupyter.display.views.output import Output
+from flame_jupyter.display.views.page_content import PageContent
 from flamepy import ObjectRef
 
 
@@ -104,18 +118,34 @@ class Page:
 
 @dataclass
 class HandLive:
-    """A live view that keeps what it was told to draw and to say."""
+    """A live form that keeps what it was told to draw and to say."""
 
-    drawn: list[tuple[str, bool, str]] = field(default_factory=list)
-    shots: list[Snapshot] = field(default_factory=list)
+    contents: list[Content] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    can_copy: bool = False
-    is_closed: bool = False
-    is_broken: bool = False
+    known: list[str] = field(default_factory=list)
     model_id: str = "model-1"
     resent: int = 0
+    is_open: bool = True
+    is_closed: bool = False
+    is_broken: bool = False
     is_let_go: bool = False
-    known: list[str] = field(default_factory=list)
+
+    @property
+    def calls(self) -> list[CallContent]:
+        return [each for each in self.contents if isinstance(each, CallContent)]
+
+    @property
+    def pages(self) -> list[PageContent]:
+        return [each for each in self.contents if isinstance(each, PageContent)]
+
+    @property
+    def drawn(self) -> list[tuple[str, bool, str]]:
+        """Of a call: its state, whether it is being cancelled, and what stands below the line of the state."""
+        return [(each.snapshot.state.engine_name, each.is_cancelling, each.parts) for each in self.calls]
+
+    @property
+    def shots(self) -> list[Snapshot]:
+        return [each.snapshot for each in self.calls]
 
     def know(self, press: str) -> None:
         self.known.append(press)
@@ -123,12 +153,10 @@ class HandLive:
     def release(self) -> None:
         self.is_let_go = True
 
-    def draw(self, snapshot: Snapshot, *, is_cancelling: bool = False, body: str = "", can_copy: bool = False) -> None:
+    def draw(self, content: Content) -> None:
         if self.is_broken:
             raise LookupError("no comm")
-        self.drawn.append((snapshot.state.value, is_cancelling, body))
-        self.shots.append(snapshot)
-        self.can_copy = can_copy
+        self.contents.append(content)
 
     def say(self, text: str) -> None:
         if self.is_broken:
@@ -153,3 +181,72 @@ class HandClock:
 
     def wall(self) -> float:
         return 1000.0 + self.now_s
+
+
+class Room:
+    """An updater, the page that it writes to, and a clock; what other threads post is run when the test says so."""
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.clock = HandClock()
+        self.page = Page()
+        self.posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self.wire = OutputPublisher(self.page)
+        self.settings = Settings()
+        self.failures = CellFailures()
+        clock, announcements = Clock(self.clock.now, self.clock.wall), Announcements()
+        self.updater = OutputUpdater(self.wire, clock, failures=self.failures, announcements=announcements)
+        self.previews = Previews(self.post, lambda: self.settings.limits, clock.now)
+        self.calls = SharedByCalls(lambda: self.settings, self.previews, self.failures, announcements)
+
+    def show(self, mode: Mode = Mode.UPDATED, *, number: int = 3, is_live: bool = False) -> Output:
+        """A call that runs."""
+        return self.show_call(HandFuture(id=number), mode, is_live=is_live)
+
+    def show_call(
+        self, future: FutureLike, mode: Mode = Mode.UPDATED, *, is_live: bool = False, cell: str = ""
+    ) -> Output:
+        source = FutureSource(future, self.calls, cell=cell)
+        output = Output(source, mode, display_id=f"body-{future.id}", cell=cell)
+        if is_live:
+            output.live, output.caption_id = HandLive(), f"caption-{future.id}"
+            output.shown = source.first(now_s=self.clock.wall())
+        return self.add(output)
+
+    def add(self, output: Output) -> Output:
+        output.source.attach(Connection(output, self.updater, self.post))
+        self.updater.add(output, messages=1)
+        return output
+
+    def post(self, event: Callable[[], object]) -> None:
+        """The thread of the test is the UI thread here."""
+        if threading.current_thread() is self.thread:
+            event()
+        else:
+            self.posted.put(event)
+
+    def pass_time(self, seconds: float, step_s: float = 0.05) -> list[float | None]:
+        """Returns how long the updater wanted to sleep after each step."""
+        waits = []
+        for _ in range(round(seconds / step_s)):
+            self.clock.now_s += step_s
+            waits.append(self.updater.tick())
+        return waits
+
+    def run_next_event(self) -> None:
+        self.posted.get(timeout=30)()
+
+    def retire(self, *, kernel_ends: bool = False) -> None:
+        self.previews.close()
+        self.updater.retire(kernel_ends=kernel_ends)
+
+
+def future_of(output: Output) -> HandFuture:
+    assert isinstance(output.source, FutureSource)
+    assert isinstance(output.source.future, HandFuture)
+    return output.source.future
+
+
+def live_of(output: Output) -> HandLive:
+    assert isinstance(output.live, HandLive)
+    return output.live

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One shell's display of futures: ``show`` is what IPython calls for an ObjectFuture, the hooks serve scripted runs.
+"""One shell's outputs: ``show`` is what IPython calls for an ObjectFuture, the hooks serve scripted runs.
 
-``show`` runs on the thread of the cell and creates the output; from then on only the UI thread touches it.
+A source is shown on the thread of the cell, which creates the output; from then on only the UI thread touches it.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from flame_jupyter.display.frontend.history import History
-from flame_jupyter.display.frontend.live_output_updater import LiveOutputUpdater
-from flame_jupyter.display.frontend.preview_jobs import WORKER_BUDGET_S, preview_within_budget
+from flame_jupyter.display.frontend.output_updater import OutputUpdater
 from flame_jupyter.display.frontend.publisher import OutputPublisher
 from flame_jupyter.display.frontend.ui_thread import UiThread
-from flame_jupyter.display.frontend.view_updater import FutureViewUpdater
-from flame_jupyter.display.model.call_state import CallState
-from flame_jupyter.display.model.snapshot import FutureLike, Snapshot, take
+from flame_jupyter.display.model.snapshot import FutureLike
+from flame_jupyter.display.previews.preview_jobs import WORKER_BUDGET_S, Previews
 from flame_jupyter.display.render import bundles
+from flame_jupyter.display.render.announcements import Announcements
 from flame_jupyter.display.render.bundles import Bundle
 from flame_jupyter.display.render.folding import CellFailures
+from flame_jupyter.display.sources.future import FutureSource, SharedByCalls
 from flame_jupyter.display.views import mode
 from flame_jupyter.display.views.clock import Clock
-from flame_jupyter.display.views.future_view import Shelf, View
-from flame_jupyter.display.views.live_output import Content, LiveOutput, LiveOutputWidget, Source
-from flame_jupyter.display.views.mode import Facts, Mode, Settings
+from flame_jupyter.display.views.content import Content
+from flame_jupyter.display.views.mode import Facts, InProgram, Mode, Settings
+from flame_jupyter.display.views.output import Live, Output
+from flame_jupyter.display.views.source import Source
 from flamepy.front_ends import monotonic_s
 
 if TYPE_CHECKING:
@@ -45,22 +45,46 @@ EMPTY: Bundle = {"text/plain": "", "text/html": "<div></div>"}  # keeps a place 
 FLUSH_TIMEOUT_S = 5.0  # a few messages through a socket of this machine; longer means that it is stuck
 
 
+class Connection:
+    """An output as others know it: its source (source.py) and its widget. It does not keep the output alive."""
+
+    def __init__(self, output: Output, updater: OutputUpdater, post: Callable[[Callable[[], object]], object]) -> None:
+        self._output = weakref.ref(output)
+        self._updater = updater
+        self._post = post
+
+    def wake(self) -> None:
+        self._tell(self._updater.wake)
+
+    def say(self, text: str) -> None:
+        self._tell(self._updater.say, text)
+
+    def close(self) -> None:
+        self._tell(self._updater.close)
+
+    def answer(self, ask: str, press: str) -> None:
+        self._tell(self._updater.answer, ask, press)
+
+    def _tell(self, event: Callable[..., object], *arguments: str) -> None:
+        if (output := self._output()) is not None:
+            self._post(functools.partial(event, output, *arguments))
+
+
 class DisplayManager:
     def __init__(self, shell: InteractiveShell, settings: Callable[[], Settings] = Settings) -> None:
         self._shell: Any = shell  # IPython's shells are not typed, and a kernel's has more than the base class
         self._settings = settings
-        self._ui = UiThread(self._tick)
         self._publisher = OutputPublisher(self._publish)
         self._failures = CellFailures()
-        self._shelf = Shelf()
-        self._future_views = FutureViewUpdater(
-            self._publisher, self._ui.post, settings, failures=self._failures, shelf=self._shelf
-        )
-        self._live_outputs = LiveOutputUpdater(self._publisher, Clock(), self._shelf)
+        announcements, clock = Announcements(), Clock()
+        self._updater = OutputUpdater(self._publisher, clock, failures=self._failures, announcements=announcements)
+        self._ui = UiThread(self._updater.tick)
+        self._previews = Previews(self._ui.post, lambda: settings().limits, clock.now)
+        self._calls = SharedByCalls(settings, self._previews, self._failures, announcements)
         self._history = History(shell)
         self._page: Any = shell.display_pub
-        self._shown_by_scripts: list[View | LiveOutput] = []
-        self._live: list[View] = []
+        self._shown_by_scripts: list[Output] = []
+        self._live: list[Output] = []
 
     @property
     def has_kernel(self) -> bool:
@@ -78,98 +102,37 @@ class DisplayManager:
 
     def show(self, future: FutureLike) -> None:
         """Display ``future`` in the output of the running cell, and keep it up to date."""
-        settings = self._settings()
-        has_html = settings.display != "text"
-        snapshot = take(future, now_s=time.time())
-        self._failures.show(self._cell(), snapshot.id)
         self._history.add(future)
-        if snapshot.state.is_terminal:
-            self._show_ended(future, snapshot, has_html=has_html)
-            return
-        chosen = mode.choose(self._facts(), settings)
-        if chosen is Mode.LIVE and self._show_live(future, snapshot):
-            return
-        if chosen is Mode.LIVE:
-            chosen = Mode.SETTLED_ONCE if self._is_scripted() else Mode.UPDATED
-        view = View(future, chosen, _new_id(), cell=self._cell(), has_html=has_html)
-        self._publish(bundles.card(snapshot, has_html=has_html), display_id=view.display_id, is_update=False)
-        if chosen is not Mode.PRINTED:
-            self._keep_up_to_date(view, messages=1)
-            if chosen is Mode.SETTLED_ONCE:
-                self._shown_by_scripts.append(view)
+        self.show_source(FutureSource(future, self._calls, cell=self._cell()))
 
-    def _show_ended(self, future: FutureLike, snapshot: Snapshot, *, has_html: bool) -> None:
-        if snapshot.state is CallState.SUCCEEDED:
-            made = preview_within_budget(future, self._settings().limits)
-            snapshot = take(future, now_s=time.time(), preview=made)
-        display_id = _new_id()
-
-        def replace_it(newer: Snapshot) -> None:
-            bundle = bundles.card(newer, has_html=has_html)
-            self._publisher.do_now_and_in_the_next_cell(lambda: self._publisher.send(bundle, display_id))
-
-        shown = self._failures.as_shown(self._cell(), snapshot)
-        self._publish(bundles.card(shown, has_html=has_html), display_id=display_id, is_update=False)
-        self._failures.settle(self._cell(), shown, replace_it)
-        if self._failures.has_changed():
-            self._ui.post(self._future_views.wake)
-
-    def show_live_output(
-        self,
-        source: Source,
-        *,
-        after_s: float = 0.0,
-        is_awaited: bool = False,
-        is_followed: bool = False,
-        is_plain: bool = False,
-    ) -> LiveOutput | None:
-        """Display ``source`` in the output of the running cell, until its content is final.
-
-        after_s: what ends sooner is shown only as ended; the title is there at once.
-        is_awaited: the cell of a program waits for the end; is_followed: it does not, but shows the end when a later
-        cell brings it. is_plain: it has nothing that needs a widget.
-        Returns None when nothing changes any more: it is final, or no page shows a change.
-        """
-        settings = self._settings()
-        has_html = settings.display != "text"
-        chosen = mode.choose(replace(self._facts(), live_widgets=0), settings)
-        if self._is_scripted():
-            chosen = Mode.SETTLED_ONCE if is_awaited or is_followed else Mode.PRINTED
-        elif is_plain and chosen is Mode.LIVE:
-            chosen = Mode.UPDATED
-        content = source.content(now_s=time.time())
-        output = LiveOutput(source, chosen, _new_id(), cell="" if is_followed else self._cell(), has_html=has_html)
-        is_over = content.is_final or chosen is Mode.PRINTED
+    def show_source(self, source: Source) -> None:
+        """Display ``source`` in the output of the running cell, and keep it up to date until its content is final."""
+        settings, is_scripted = self._settings(), self._is_scripted()
+        first = source.first(now_s=time.time())
+        chosen = Mode.PRINTED if first.is_final else mode.choose(self._facts(source), settings)
+        cell = "" if source.in_program is InProgram.FOLLOWED else self._cell()
+        output = Output(source, chosen, _new_id(), cell=cell, has_html=settings.display != "text")
         output.is_kept = chosen is Mode.LIVE and mode.is_voila()
-        waits = after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not is_over and not output.is_kept
-        if waits:
-            output.appears_s = monotonic_s() + after_s
-        if chosen is Mode.LIVE and not is_over:
-            output.live = self._open_live(output, content.empty() if waits else content)
-            output.mode = chosen if output.live is not None else Mode.UPDATED
-        if output.live is not None:
-            output.caption_id = _new_id()
-            output.drawn = None if waits else content
-            self._publish(content.caption(), display_id=output.caption_id, is_update=False)
-            body = bundles.with_widget(content.body(), output.live.model_id)
-            self._publish(body, display_id=output.display_id, is_update=False)
+        appears_later = source.appears_after_s > 0 and chosen in (Mode.LIVE, Mode.UPDATED) and not output.is_kept
+        if appears_later:
+            output.appears_s = monotonic_s() + source.appears_after_s
         else:
-            first = EMPTY if waits else content.whole(has_html=has_html)
-            self._publish(first, display_id=output.display_id, is_update=False)
-        if is_over:
-            return None
-        self._ui.post(functools.partial(self._live_outputs.add, output, messages=1 if output.live is None else 4))
-        if chosen is Mode.SETTLED_ONCE:
+            output.shown = first
+        connection = Connection(output, self._updater, self._ui.post)
+        if chosen is Mode.LIVE:
+            output.live = self._open_live(source, first.empty() if appears_later else first, connection)
+            if output.live is None:
+                output.mode = Mode.SETTLED_ONCE if is_scripted else Mode.UPDATED
+        self._publish_first(output, first, is_empty=appears_later)
+        if chosen is Mode.PRINTED:
+            self._leave(output, first)
+            return
+        if output.live is not None and source.is_one_of_many:
+            self._live.append(output)
+        if is_scripted:
             self._shown_by_scripts.append(output)
-        return output
-
-    def wake(self) -> None:
-        """Something that an output shows has changed. From any thread."""
-        self._ui.post(self._live_outputs.wake)
-
-    def close_output(self, output: LiveOutput) -> None:
-        """The output becomes static. From any thread."""
-        self._ui.post(functools.partial(self._live_outputs.close, output))
+        source.attach(connection)
+        self._ui.post(functools.partial(self._updater.add, output, messages=1 if output.live is None else 4))
 
     def begin_cell(self, _info: object = None) -> None:
         """``pre_run_cell``: a program drops what is sent between two of its cells, so it is sent again."""
@@ -186,14 +149,14 @@ class DisplayManager:
         if not self._ui.is_running or not self._is_scripted():
             return
         cell = self._cell()
-        mine = [view for view in self._shown_by_scripts if view.cell == cell]
+        mine = [output for output in self._shown_by_scripts if output.cell == cell]
         if getattr(result, "success", True):
             self._wait_for(mine, timeout_s=self._settings().settle_timeout_s)
-        ended = [view for view in self._shown_by_scripts if view.is_ended()]
+        ended = [output for output in self._shown_by_scripts if output.is_ended()]
         if ended:
-            self.wake()  # outputs look at their own pace
+            self._ui.post(self._updater.wake)  # outputs look at their own pace
         self._wait_for(ended, timeout_s=SETTLE_TIMEOUT_S)
-        self._shown_by_scripts = [view for view in self._shown_by_scripts if not view.is_settled.is_set()]
+        self._shown_by_scripts = [output for output in self._shown_by_scripts if not output.is_settled.is_set()]
         self._ui.call(functools.partial(self._leave_cell, mine), timeout_s=FLUSH_TIMEOUT_S)
 
     def close(self, *, kernel_ends: bool = False) -> None:
@@ -206,90 +169,63 @@ class DisplayManager:
         """Best effort, for a page that outlives its kernel: what a live view shows would be gone with it."""
         self.close(kernel_ends=True)
 
-    def _tick(self) -> float | None:
-        waits_s = [wait_s for wait_s in (self._future_views.tick(), self._live_outputs.tick()) if wait_s is not None]
-        return min(waits_s, default=None)
-
     def _retire(self, *, kernel_ends: bool = False) -> None:
-        self._future_views.retire(kernel_ends=kernel_ends)
-        self._live_outputs.retire(kernel_ends=kernel_ends)
-        if kernel_ends:
-            self._shelf.drop()
-        else:
-            self._shelf.clear()
+        self._previews.close()
+        self._updater.retire(kernel_ends=kernel_ends)
         self._publisher.forget()
 
-    def _open_live(self, output: LiveOutput, content: Content) -> LiveOutputWidget | None:
+    def _publish_first(self, output: Output, first: Content, *, is_empty: bool) -> None:
+        if output.live is not None:
+            output.caption_id = _new_id()
+            self._publish(first.caption(), display_id=output.caption_id, is_update=False)
+            shown = bundles.with_widget(first.body(), output.live.model_id)
+        else:
+            shown = EMPTY if is_empty else first.whole(has_html=output.has_html)
+        self._publish(shown, display_id=output.display_id, is_update=False)
+
+    def _leave(self, output: Output, shown: Content) -> None:
+        """It was printed, and does not change by itself; what is said of many calls may (folding.py)."""
+        if shown.is_final:
+            output.source.settled(functools.partial(self._updater.replace, output))
+        if self._failures.has_changed():
+            self._ui.post(self._updater.wake)
+
+    def _open_live(self, source: Source, first: Content, connection: Connection) -> Live | None:
+        """None when widgets do not work here."""
         try:
-            from flame_jupyter.display.widgets.live_output_widget import LiveOutputView
+            from flame_jupyter.display.widgets.live_widget import LiveWidget
 
-            known = weakref.ref(output)  # the widget outlives the output, whose source may hold what is big
-
-            def ask(*asked: str) -> None:
-                if (here := known()) is not None:
-                    self._ui.post(functools.partial(self._live_outputs.answer, here, *asked))
-
-            return LiveOutputView(content, ask)
-        except Exception:
-            logger.debug("live output not available", exc_info=True)
-            return None
-
-    def _show_live(self, future: FutureLike, snapshot: Snapshot) -> bool:
-        """Two outputs: a caption that always reads, and below it the widget. False when widgets do not work here.
-
-        snapshot: as it was when it had not ended; an end that came since is news for the updater of views.
-        """
-        view = View(future, Mode.LIVE, _new_id(), cell=self._cell(), caption_id=_new_id())
-        try:
-            from flame_jupyter.display.widgets.future_widget import LiveView
-
-            def ask(*asked: str) -> None:
-                self._ui.post(functools.partial(self._future_views.answer, view, *asked))
-
-            live = LiveView(snapshot, ask)
+            return LiveWidget(source.widget, first, connection.answer)
         except Exception:
             # widget libraries of unmatched versions, a kernel without comms: the static form always works
             logger.debug("live view not available", exc_info=True)
-            return False
-        view.live = live
-        self._live.append(view)
-        view.drawn, view.noted = (snapshot.state, snapshot.output, False, snapshot.waits_for), snapshot.state
-        self._publish(bundles.caption(snapshot), display_id=view.caption_id, is_update=False)
-        self._publish(bundles.live(snapshot, live.model_id), display_id=view.display_id, is_update=False)
-        self._keep_up_to_date(view, messages=4)
-        if self._is_scripted():
-            self._shown_by_scripts.append(view)
-        return True
+            return None
 
-    def _keep_up_to_date(self, view: View, *, messages: int) -> None:
-        self._ui.post(functools.partial(self._future_views.add, view, messages=messages))
-        view.future.add_done_callback(lambda _future: self._ui.post(self._future_views.wake))
-
-    def _wait_for(self, views: Sequence[View | LiveOutput], *, timeout_s: float) -> None:
+    def _wait_for(self, outputs: Sequence[Output], *, timeout_s: float) -> None:
         deadline_s = monotonic_s() + timeout_s
         try:
-            for view in views:
-                if not view.is_settled.wait(max(deadline_s - monotonic_s(), 0.0)):
+            for output in outputs:
+                if not output.is_settled.wait(max(deadline_s - monotonic_s(), 0.0)):
                     return
         except KeyboardInterrupt:
             logger.debug("wait for displayed futures interrupted cell=%s", self._cell())
 
-    def _leave_cell(self, mine: Sequence[View | LiveOutput]) -> None:
-        self._future_views.refresh([each for each in mine if isinstance(each, View)])
-        self._live_outputs.refresh([each for each in mine if isinstance(each, LiveOutput)])
+    def _leave_cell(self, mine: list[Output]) -> None:
+        self._updater.refresh(mine)
         self._publisher.end_cell()
 
-    def _facts(self) -> Facts:
+    def _facts(self, source: Source) -> Facts:
         return Facts(
             has_kernel=self.has_kernel,
             is_scripted=self._is_scripted(),
-            has_widgets=mode.has_widgets(),
-            live_widgets=self._live_count(),
+            has_widgets=bool(source.widget) and mode.has_widgets(),
+            live_widgets=self._live_count() if source.is_one_of_many else 0,
+            in_program=source.in_program,
+            keeps_widget=source.keeps_widget,
         )
 
     def _live_count(self) -> int:
-        """How many live views follow a call that is pending, or has ended just now."""
-        self._live = [view for view in self._live if view.live is not None and not view.is_settled.is_set()]
+        self._live = [output for output in self._live if output.is_live]
         return len(self._live)
 
     def _is_scripted(self) -> bool:

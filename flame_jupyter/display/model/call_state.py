@@ -6,6 +6,7 @@ The order is that in which states are counted: how calls have ended, then what t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 
@@ -31,28 +32,34 @@ class Announce(Enum):
 
 _IN, _AFTER = "{word} in {elapsed}", "{word} after {elapsed}"
 _SINCE = "{word} for {elapsed}, pending at {clock}"  # it may be read much later: it tells when it was true
+_SO_FAR = "{word}, {elapsed} so far, pending at {clock}"
 
 
-class CallState(Enum):
-    """The value is the engine's name of the state; those that the display adds have names of their own.
+@dataclass(frozen=True, repr=False)
+class _Appearance:
+    engine_name: str
+    icon: str
+    word: str
+    tone: Tone
+    phase: Phase
+    sentence: str
+    announce: Announce = Announce.NEVER
+    counted_as: str = ""
+
+
+class CallState(_Appearance, Enum):
+    """A state, with how it is shown.
 
     Attributes:
+        engine_name: What engines call it; the states that the display adds have names of their own.
         icon: One character that many fonts have; the words beside it say the same.
         word: The state in words, at the beginning of a line.
         tone: The colour of the icon and of the edge, never of the text.
         phase: Where in its life the call is.
         sentence: The state with its time, for ``str.format``: ``word``, ``elapsed``, ``clock``.
         announce: Whether a screen reader is told.
-        noun: After a number, as in ``2 failed``.
+        counted_as: After a number, as in ``2 failed``; "" = by its name.
     """
-
-    icon: str
-    word: str
-    tone: Tone
-    phase: Phase
-    sentence: str
-    announce: Announce
-    noun: str
 
     SUCCEEDED = "succeeded", "✓", "Done", "success", Phase.ENDED, _IN, Announce.IN_TOTAL, "done"
     FAILED = "failed", "✗", "Failed", "error", Phase.FAILED, _AFTER, Announce.BY_NUMBER
@@ -64,33 +71,18 @@ class CallState(Enum):
     RUNNING = "running", "●", "Running", "info", Phase.PENDING, _SINCE, Announce.BY_NUMBER
     QUEUED = "queued", "○", "Queued", "neutral", Phase.PENDING, _SINCE
     # many fonts lack ⏸, others have a coloured picture
-    WAITING = (
-        "waiting", "‖", "Waiting for its arguments", "neutral", Phase.PENDING,
-        "{word}, {elapsed} so far, pending at {clock}",
-    )  # fmt: skip
-    UNKNOWN = "unknown", "?", "Unknown", "neutral", Phase.PENDING, _SINCE
-
-    def __new__(
-        cls,
-        value: str,
-        icon: str,
-        word: str,
-        tone: Tone,
-        phase: Phase,
-        sentence: str,
-        announce: Announce = Announce.NEVER,
-        noun: str = "",
-    ) -> CallState:
-        member = object.__new__(cls)
-        member._value_ = value
-        member.icon, member.word, member.tone, member.phase = icon, word, tone, phase
-        member.sentence, member.announce, member.noun = sentence, announce, noun or value
-        return member
+    WAITING = "waiting", "‖", "Waiting for its arguments", "neutral", Phase.PENDING, _SO_FAR
+    UNKNOWN = "unknown", "?", "Unknown", "neutral", Phase.PENDING, _SINCE  # a later engine may know more of them
 
     @classmethod
     def named(cls, name: str) -> CallState:
-        """The state that an engine calls so. A later engine may know more states than this version."""
+        """The state that an engine calls so."""
         return _BY_NAME.get(name, cls.UNKNOWN)
+
+    @property
+    def noun(self) -> str:
+        """After a number."""
+        return self.counted_as or self.engine_name
 
     @property
     def is_pending(self) -> bool:
@@ -108,4 +100,4 @@ class CallState(Enum):
         return self.phase is Phase.FAILED
 
 
-_BY_NAME = {str(state.value): state for state in CallState}
+_BY_NAME = {state.engine_name: state for state in CallState}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A future at one moment, as plain data: the only thing that text, HTML and the widget are made from.
 
-``take`` reads an ObjectFuture once; what follows (text.py, html.py, future_widget.py) never touches the future again.
+``take`` reads an ObjectFuture once; what follows (text.py, html.py, call_content.py) never touches the future again.
 """
 
 from __future__ import annotations

@@ -82,12 +82,12 @@ def caption(snapshot: Snapshot) -> str:
 
 
 def page(title: str, content: str) -> str:
-    """A live output in one block: its title above what it shows."""
+    """A page in one block: its title above what it shows."""
     return block(title, f"<strong>{escape(title)}</strong>{content}")
 
 
 def pending_page(title: str, state: str) -> str:
-    """The caption of a live output; ``state`` is hidden while its widget stands below it."""
+    """The caption of a page; ``state`` is hidden while its widget stands below it."""
     pending = f'<span class="flame-pending"> · {escape(state)}</span>' if state else ""
     rules = CAPTION_RULES if state else ""
     return f'{rules}<div style="{FACE};{INDENT};{CAPTION_FACE}"><strong>{escape(title)}</strong>{pending}</div>'

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What live outputs show besides futures: progress, the status panel, the inspector, streams, printed output."""
+"""What outputs show: calls, progress, the status panel, the inspector, streams, printed text."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result inspector: one future from all sides, with pages of a table that a worker cuts. A widget until closed.
 
-It is an output (live_output.py): its tabs change on the page alone, its buttons are answered here.
+Its tabs change on the page alone, its buttons are answered here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, printed_text, size_text, tail
@@ -18,27 +18,38 @@ from flame_jupyter.display.previews.inspector_payload import PAGE_ROWS, Inspecto
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.previews.reference import start_reference
 from flame_jupyter.display.render import html, text
-from flame_jupyter.display.views.live_output import Button, Content, Tab
-
-if TYPE_CHECKING:
-    from flame_jupyter.display.frontend.display_manager import DisplayManager
-    from flame_jupyter.display.views.live_output import LiveOutput
+from flame_jupyter.display.views.content import Button
+from flame_jupyter.display.views.mode import Settings
+from flame_jupyter.display.views.page_content import PageContent, Tab
+from flame_jupyter.display.views.source import Source, Viewer
 
 OUTPUT_CHARS = 64_000
 FETCH_BUDGET_S = 30.0  # in a program, which sees only what is there when the cell ends
 
 
-class Inspector:
+class Notebook(Protocol):
+    """Where it is shown (display_manager.py)."""
+
+    @property
+    def is_watched(self) -> bool: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def show_source(self, source: Source) -> None: ...
+
+
+class Inspector(Source):
     """``value`` is what "Load full value" has read. Shown where it is the last line of a cell; ``close`` ends it."""
 
     refresh_s = 1.0
 
-    def __init__(self, future: FutureLike, manager: DisplayManager, limits: Limits) -> None:
+    def __init__(self, future: FutureLike, notebook: Notebook, limits: Limits) -> None:
         self.future = future
         self.value: Any = None
-        self._manager = manager
+        self._notebook = notebook
         self._limits = limits
-        self._live_outputs: list[LiveOutput] = []
+        self._viewers: list[Viewer] = []
         self._is_closed = False
         self._look: InspectorPayload | None = None
         self._note = ""
@@ -50,30 +61,30 @@ class Inspector:
     def close(self) -> None:
         """Become static, with the page that is shown now."""
         self._is_closed = True
-        for output in self._live_outputs:
-            self._manager.close_output(output)
+        for viewer in self._viewers:
+            viewer.close()
+
+    def attach(self, viewer: Viewer) -> None:
+        self._viewers.append(viewer)
+        self.future.add_done_callback(lambda _future: viewer.wake())
 
     def _ipython_display_(self) -> None:
         self._is_closed = False
-        if self._manager.is_watched:
-            self.future.add_done_callback(lambda _future: self._manager.wake())
-        else:
+        if not self._notebook.is_watched:
             self._read_now()
-        output = self._manager.show_live_output(self)
-        if output is not None:
-            self._live_outputs.append(output)
+        self._notebook.show_source(self)
 
     def __repr__(self) -> str:
         return f"<Inspector of {self.future.call_text} #{self.future.id}>"
 
     # -- what the output asks, on the UI thread
 
-    def content(self, *, now_s: float) -> Content:
-        if self._look is None and not self._note and not self._is_reading and self._manager.is_watched:
+    def content(self, *, now_s: float) -> PageContent:
+        if self._look is None and not self._note and not self._is_reading and self._notebook.is_watched:
             self._read(0)
         snapshot = take(self.future, now_s=now_s, preview=self._shown_preview(), reference=self._reference)
         pending = f"{snapshot.word.lower()}, pending at {clock_text(now_s)}"
-        return Content(
+        return PageContent(
             title=f"Inspector of {snapshot.call} #{snapshot.id}",
             state="" if snapshot.state.is_terminal else pending,
             text=text.plain(snapshot),
@@ -108,7 +119,7 @@ class Inspector:
 
     def _take_reference(self, text: str, problem: str) -> None:
         self._reference, self._note = text, problem or self._note
-        self._manager.wake()
+        self._wake()
 
     def _read(self, first: int, *, is_asked: bool = False) -> None:
         """Have a worker look at the value; after the Runner has closed, this process looks itself."""
@@ -134,6 +145,10 @@ class Inspector:
             else:
                 self._note = str(error)
 
+    def _wake(self) -> None:
+        for viewer in self._viewers:
+            viewer.wake()
+
     def _load(self) -> None:
         if not self._is_reading and CallState.named(self.future.state) is CallState.SUCCEEDED:
             self._is_reading = True
@@ -153,14 +168,14 @@ class Inspector:
                 self._note = f"Reading the result raised {type(error).__name__}: {error}"
             finally:
                 self._is_reading = False
-                self._manager.wake()
+                self._wake()
 
         self._reader = threading.Thread(target=run, name="flame-jupyter-inspect", daemon=True)
         self._reader.start()
 
     def _read_now(self) -> None:
         """For a program: no reader comes later."""
-        if not self.future.wait(self._manager.settings.settle_timeout_s):
+        if not self.future.wait(self._notebook.settings.settle_timeout_s):
             return
         self._read(0)
         if self._reader is not None:

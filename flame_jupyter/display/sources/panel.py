@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status panel of a Runner: engine, package, services and calls, once a second while something changes.
 
-An output (live_output.py) whose facts come from outside: what a notebook knows of its Runner is not this package's
+Its facts come from outside: what a notebook knows of its Runner is not this package's
 concern.
 """
 
@@ -15,7 +15,9 @@ from html import escape
 
 from flame_jupyter.display.model.formatting import clock_text, counted
 from flame_jupyter.display.render.html import FACE, MONO, MUTED, folded, scrolled
-from flame_jupyter.display.views.live_output import Button, Content
+from flame_jupyter.display.views.content import Button
+from flame_jupyter.display.views.page_content import PageContent
+from flame_jupyter.display.views.source import Source
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +49,8 @@ class Action:
     act: Callable[[], object]
 
 
-class Panel:
-    """The source of a status output. ask: what is true now, None = the Runner has closed, which ends the panel."""
+class Panel(Source):
+    """ask: what is true now, None = the Runner has closed, which ends the panel."""
 
     refresh_s = 1.0
 
@@ -60,7 +62,7 @@ class Panel:
         self._problem = ""
         self._since_s = 0.0
 
-    def content(self, *, now_s: float) -> Content:
+    def content(self, *, now_s: float) -> PageContent:
         facts = self._ask()
         is_final = facts is None
         if facts is not None and facts != self._last:
@@ -70,7 +72,7 @@ class Panel:
         state = f"closed at {clock_text(now_s)}" if is_final else f"open at {clock_text(self._since_s)}"
         rows = (*shown.rows, ("State", state)) if is_final else shown.rows
         buttons = [Button(each.ask, each.text, each.title, not self._acting) for each in self._actions]
-        return Content(
+        return PageContent(
             title=title,
             state=state,
             text="\n".join([*(f"{name}: {words}" for name, words in rows), *_table_text(shown), *self._notes()]),

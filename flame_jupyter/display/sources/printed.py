@@ -12,9 +12,10 @@ from typing import Protocol
 
 from flame_jupyter.display.model.formatting import counted, printed_text, tail
 from flame_jupyter.display.render.html import pre
-from flame_jupyter.display.views.live_output import Content
+from flame_jupyter.display.views.page_content import PageContent
+from flame_jupyter.display.views.source import Source
 
-NOTHING = Content("", "", "", "<div></div>")
+NOTHING = PageContent("", "", "", "<div></div>")
 
 
 class PrintingCall(Protocol):
@@ -38,9 +39,10 @@ class PrintingCall(Protocol):
     def running(self) -> bool: ...
 
 
-class EchoSource:
+class EchoSource(Source):
     """Filled by the thread of the cell and by those that end calls, read by the UI thread."""
 
+    widget = ""
     refresh_s = 0.5
 
     def __init__(self, limit_chars: int, *, only_stderr: bool = False) -> None:
@@ -76,7 +78,7 @@ class EchoSource:
         with self._lock:
             return self._is_closed and not self._pending
 
-    def content(self, *, now_s: float) -> Content:
+    def content(self, *, now_s: float) -> PageContent:
         is_final = self.is_ended()  # first: what is read after it is at least as new
         with self._lock:
             blocks, calls, pending = list(self._ended), self._calls, list(self._pending.values())
@@ -85,16 +87,10 @@ class EchoSource:
             text for each in running if (text := block_of(each, self._limit_chars, only_stderr=self._only_stderr))
         ]
         if not blocks and not so_far:
-            return Content("", "", "", NOTHING.html, is_final=True) if is_final else NOTHING
+            return PageContent("", "", "", NOTHING.html, is_final=True) if is_final else NOTHING
         text = tail(printed_text("\n".join(blocks + so_far)), max_chars=self._limit_chars)
         title = f"Printed by {counted(calls + len(so_far), 'call')}"
-        return Content(title, "" if is_final else "so far", text, pre(text, name="Output"), is_final=is_final)
-
-    def _block_of(self, call: PrintingCall) -> str:
-        return block_of(call, self._limit_chars, only_stderr=self._only_stderr)
-
-    def answer(self, ask: str) -> None:
-        """There is no button."""
+        return PageContent(title, "" if is_final else "so far", text, pre(text, name="Output"), is_final=is_final)
 
 
 def block_of(call: PrintingCall, limit_chars: int, *, only_stderr: bool = False) -> str:

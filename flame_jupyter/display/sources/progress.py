@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress over many futures: how many calls have ended, one bar a group, the first error as soon as there is one.
 
-Counting is here; how it looks is in progress_page.py; live_output_updater.py shows it. It never waits for a call.
+Counting is here; how it looks is in progress_page.py; output_updater.py shows it. It never waits for a call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from flame_jupyter.display.model.problem import problem_of
 from flame_jupyter.display.model.snapshot import FutureLike
 from flame_jupyter.display.render import progress_page
 from flame_jupyter.display.render.progress_page import Picture, Tally
-from flame_jupyter.display.views.live_output import Button, Content
+from flame_jupyter.display.views.content import CANCELLING, Button
+from flame_jupyter.display.views.mode import InProgram
+from flame_jupyter.display.views.page_content import PageContent
+from flame_jupyter.display.views.source import Source, Viewer
 
 GroupBy = Callable[[FutureLike], str]
 MAX_GROUPS = 10
@@ -36,10 +39,12 @@ class Group:
     pending: list[FutureLike] = field(default_factory=list)
 
 
-class Progress:
-    """The source of a progress output. group_by: the name of a future's group."""
+class Progress(Source):
+    """group_by: the name of a future's group."""
 
     refresh_s = 0.5
+    appears_after_s = APPEARS_S
+    in_program = InProgram.AWAITED
 
     def __init__(
         self, futures: Iterable[FutureLike], group_by: GroupBy = lambda future: future.name, *, leave: bool = True
@@ -58,16 +63,27 @@ class Progress:
     def pending(self) -> list[FutureLike]:
         return [future for group in self._groups for future in group.pending]
 
+    def attach(self, viewer: Viewer) -> None:
+        """A failure is told at once."""
+
+        def tell(ended: FutureLike) -> None:
+            if CallState.named(ended.state) is not CallState.SUCCEEDED:
+                viewer.wake()
+
+        for future in self.pending():
+            future.add_done_callback(tell)
+
     def is_ended(self) -> bool:
         return all(future.done() for future in self.pending())
 
-    def content(self, *, now_s: float) -> Content:
+    def content(self, *, now_s: float) -> PageContent:
         picture = self._picture(now_s)
         if picture.is_over and not self._leave:
-            return Content("", "", "", "<div></div>", is_final=True)
-        words = "Cancelling" if self._is_cancelling else "Cancel all"
-        cancel = Button("cancel", words, "Cancel the calls that have not ended yet.", not self._is_cancelling)
-        return Content(
+            return PageContent("", "", "", "<div></div>", is_final=True)
+        words = CANCELLING if self._is_cancelling else "Cancel all"
+        hint = "Cancel the calls that have not ended yet."
+        cancel = Button("cancel", words, hint, not self._is_cancelling, pressed=CANCELLING)
+        return PageContent(
             title=progress_page.title(picture),
             state=progress_page.state(picture),
             text=progress_page.text(picture),

@@ -13,7 +13,10 @@ from typing import Protocol
 from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, head
 from flame_jupyter.display.render.html import FACE, MONO, icon_html
-from flame_jupyter.display.views.live_output import Button, Content
+from flame_jupyter.display.views.content import Button
+from flame_jupyter.display.views.mode import InProgram
+from flame_jupyter.display.views.page_content import PageContent
+from flame_jupyter.display.views.source import Source
 
 ERROR_CHARS = 300
 _SHOWN_AS = {
@@ -46,10 +49,11 @@ class StreamLike(Protocol):
     def close(self) -> None: ...
 
 
-class StreamSource:
+class StreamSource(Source):
     """What the output of one stream shows."""
 
     refresh_s = 0.5
+    in_program = InProgram.FOLLOWED
 
     def __init__(self, stream: StreamLike) -> None:
         self._stream = weakref.ref(stream)
@@ -59,11 +63,11 @@ class StreamSource:
         self._state = "running"
         self._error = ""
 
-    def content(self, *, now_s: float) -> Content:
+    def content(self, *, now_s: float) -> PageContent:
         self._look(now_s)
         is_final = self._state != "running"
         words = self._words()
-        return Content(
+        return PageContent(
             title=self._title,
             state=words,
             text=self._error if not is_final else "\n".join(filter(None, (words, self._error))),

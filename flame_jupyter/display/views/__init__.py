@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is displayed: the view of one future, live outputs, and the form that fits the front end."""
+"""What is displayed: an output, its source, what that shows at one moment, and the form that fits the front end."""

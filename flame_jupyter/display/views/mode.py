@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a future is shown in this front end: pure decisions over a few facts, and where those facts come from."""
+"""How something is shown in this front end: pure decisions over a few facts, and where those facts come from."""
 
 from __future__ import annotations
 
@@ -30,17 +30,25 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
 
+class InProgram(Enum):
+    AWAITED = "the cell waits for its end"
+    FOLLOWED = "its end is shown when a later cell brings it"
+    PRINTED = "what is there is shown, once"
+
+
 @dataclass(frozen=True)
 class Facts:
-    """has_kernel: outputs can be updated later.
+    """has_kernel: outputs can be updated later. is_scripted: no person watches (nbconvert, papermill, jupyter execute).
 
-    is_scripted: no person watches (nbconvert, papermill, jupyter execute).
+    has_widgets: of the kind that is shown. in_program, keeps_widget: as the source says.
     """
 
     has_kernel: bool
     is_scripted: bool
     has_widgets: bool
     live_widgets: int = 0
+    in_program: InProgram = InProgram.AWAITED
+    keeps_widget: bool = False
 
 
 class Mode(Enum):
@@ -55,8 +63,10 @@ def choose(facts: Facts, settings: Settings) -> Mode:
     if not facts.has_kernel:
         return Mode.PRINTED
     wants_widget = settings.display in ("auto", "widget") and facts.has_widgets
+    if facts.is_scripted and facts.in_program is InProgram.PRINTED:
+        return Mode.PRINTED
     if facts.is_scripted:
-        return Mode.LIVE if wants_widget and settings.settle == "keep-widget" else Mode.SETTLED_ONCE
+        return Mode.LIVE if wants_widget and facts.keeps_widget else Mode.SETTLED_ONCE
     return Mode.LIVE if wants_widget and facts.live_widgets < settings.max_live_widgets else Mode.UPDATED
 
 

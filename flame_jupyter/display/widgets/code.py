@@ -21,13 +21,12 @@ def _script(name: str) -> str:
 
 
 def _style(name: str) -> str:
-    return _COMMENT.sub("", (_HERE / name).read_text(encoding="utf-8")).lstrip()
+    text = "".join((_HERE / each).read_text(encoding="utf-8") for each in ("common.css", name))
+    return f":is(.flame-view,.flame-pane){{--indent:{INDENT_WIDTH}}}" + _COMMENT.sub("", text).lstrip()
 
 
-FUTURE_VIEW_SCRIPT = _script("future_view.js")
-LIVE_OUTPUT_SCRIPT = _script("live_output.js")
-TONES = f".flame-view{{--indent:{INDENT_WIDTH}}}" + "".join(
-    f".flame-view[data-tone={tone}]{{--tone:{colour}}}" for tone, colour in COLOURS.items()
-)
-FUTURE_VIEW_STYLE = TONES + _style("future_view.css")
-LIVE_OUTPUT_STYLE = f".flame-pane{{--indent:{INDENT_WIDTH}}}" + _style("live_output.css")
+FUTURE_SCRIPT = _script("future.js")
+PAGE_SCRIPT = _script("page.js")
+TONES = "".join(f".flame-view[data-tone={tone}]{{--tone:{colour}}}" for tone, colour in COLOURS.items())
+FUTURE_STYLE = TONES + _style("future.css")
+PAGE_STYLE = _style("page.css")

@@ -15,7 +15,7 @@ from flame_jupyter.display.frontend.display_manager import DisplayManager
 from flame_jupyter.display.previews.inspector_payload import payload_of
 from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.sources.inspector import Inspector
-from flame_jupyter.display.views.live_output import Content
+from flame_jupyter.display.views.page_content import PageContent
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.views.test_display_front import ListeningShell
@@ -33,35 +33,41 @@ def fails() -> None:
     raise ValueError("no rows")
 
 
-class HeardFront(DisplayManager):
+class HeardViewer:
     """Tells the test when the inspector has something new."""
 
-    def __init__(self, shell: Any) -> None:
-        super().__init__(shell, Settings)
+    def __init__(self) -> None:
         self.woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def wake(self) -> None:
         self.woken.put(None)
-        super().wake()
+
+    def say(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Bench:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.front = HeardFront(ListeningShell())
+        shell: Any = ListeningShell()
+        self.front = DisplayManager(shell, Settings)
+        self.viewer = HeardViewer()
 
     def inspect(self, future: ObjectFuture, limits: Limits = LIMITS) -> Inspector:
         future.wait()
         inspector = Inspector(future, self.front, limits)
+        inspector.attach(self.viewer)
+        self.viewer.woken.get(timeout=WAIT_S)  # the call has ended
         inspector.content(now_s=1050.0)  # begins to read
         return inspector
 
-    def next(self, inspector: Inspector) -> Content:
+    def next(self, inspector: Inspector) -> PageContent:
         """What is shown once the reader has answered."""
-        self.front.woken.get(timeout=WAIT_S)
+        self.viewer.woken.get(timeout=WAIT_S)
         return inspector.content(now_s=1050.0)
 
-    def press(self, inspector: Inspector, ask: str) -> Content:
+    def press(self, inspector: Inspector, ask: str) -> PageContent:
         inspector.answer(ask)
         return self.next(inspector)
 
@@ -74,11 +80,11 @@ def bench(embedded: EmbeddedEngine) -> Iterator[Bench]:
         bench.front.close()
 
 
-def tab(content: Content, name: str) -> str:
+def tab(content: PageContent, name: str) -> str:
     return next(each.html for each in content.tabs if each.id == name)
 
 
-def enabled(content: Content) -> list[str]:
+def enabled(content: PageContent) -> list[str]:
     return [button.ask for button in content.buttons if button.is_enabled]
 
 

@@ -4,68 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from flame_jupyter.display.frontend.live_output_updater import LiveOutputUpdater
-from flame_jupyter.display.frontend.publisher import OutputPublisher
 from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.sources.panel import Action, Panel, PanelFacts
 from flame_jupyter.display.sources.progress import Progress, time_left
-from flame_jupyter.display.views.clock import Clock
-from flame_jupyter.display.views.live_output import Content, LiveOutput
 from flame_jupyter.display.views.mode import Mode
-from flame_jupyter.display.widgets.code import LIVE_OUTPUT_SCRIPT, LIVE_OUTPUT_STYLE
-from tests.notebook.display_parts import HandClock, HandFuture, Page
+from flame_jupyter.display.views.output import Output
+from flame_jupyter.display.widgets.code import PAGE_SCRIPT, PAGE_STYLE
+from tests.notebook.display_parts import HandFuture, HandLive, Room
 
 
-@dataclass
-class HandPane:
-    """A live pane that keeps what it was told to draw."""
-
-    drawn: list[Content] = field(default_factory=list)
-    is_closed: bool = False
-    model_id: str = "model-1"
-    is_open: bool = True
-    is_let_go: bool = False
-    known: list[str] = field(default_factory=list)
-
-    def know(self, press: str) -> None:
-        self.known.append(press)
-
-    def release(self) -> None:
-        self.is_let_go = True
-
-    def draw(self, content: Content) -> None:
-        self.drawn.append(content)
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class Room:
-    """LiveOutputUpdater, the page that they write to, and a clock that the test moves."""
+class PageRoom(Room):
+    """A room that shows one source in an output "body"."""
 
     def __init__(self, *, has_widgets: bool = True) -> None:
-        self.clock = HandClock()
-        self.page = Page()
-        self.wire = OutputPublisher(self.page)
-        self.live = HandPane()
-        self.live_outputs = LiveOutputUpdater(self.wire, Clock(self.clock.now, self.clock.wall))
+        super().__init__()
+        self.live = HandLive()
         self._has_widgets = has_widgets
 
-    def show(self, source: Progress | Panel, mode: Mode = Mode.LIVE, *, appears_s: float = 0.0) -> LiveOutput:
+    def show_source(self, source: Progress | Panel, mode: Mode = Mode.LIVE, *, appears_s: float = 0.0) -> Output:
         mode = mode if self._has_widgets else Mode.UPDATED
-        pane = LiveOutput(source, mode, "body", caption_id="caption" if mode is Mode.LIVE else "", appears_s=appears_s)
-        pane.live = self.live if mode is Mode.LIVE else None
-        self.live_outputs.add(pane)
-        return pane
-
-    def pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds / 0.1)):
-            self.clock.now_s += 0.1
-            self.live_outputs.tick()
+        output = Output(source, mode, "body", caption_id="caption" if mode is Mode.LIVE else "", appears_s=appears_s)
+        output.live = self.live if mode is Mode.LIVE else None
+        return self.add(output)
 
     def shown(self, display_id: str) -> Bundle:
         return dict(self.page.sent)[display_id]
@@ -79,13 +43,13 @@ def futures(*names: str) -> list[HandFuture]:
 
 
 def test_progress_appears_after_half_a_second_and_counts_by_state() -> None:
-    room, calls = Room(), futures("load", "load", "train")
+    room, calls = PageRoom(), futures("load", "load", "train")
     calls[1].state = "queued"
-    room.show(Progress(calls), appears_s=room.clock.now_s + 0.5)
+    room.show_source(Progress(calls), appears_s=room.clock.now_s + 0.5)
     room.pass_time(0.4)
-    assert room.live.drawn == []
+    assert room.live.pages == []
     room.pass_time(0.8)
-    shown = room.live.drawn[-1]
+    shown = room.live.pages[-1]
     assert "load: 0 of 2 ended (1 running, 1 queued)\ntrain: 0 of 1 ended (1 running)" in shown.text
     caption = str(shown.caption()["text/plain"])
     assert "Progress of 3 calls: 0 of 3 ended" in caption
@@ -93,36 +57,35 @@ def test_progress_appears_after_half_a_second_and_counts_by_state() -> None:
 
 
 def test_progress_that_does_not_change_sends_nothing_but_the_time() -> None:
-    room = Room()
-    room.show(Progress(futures("load")))
+    room = PageRoom()
+    room.show_source(Progress(futures("load")))
     room.pass_time(10)
     assert room.page.sent == []
-    assert len(room.live.drawn) <= 21
+    assert len(room.live.pages) <= 21
 
 
-def test_the_first_error_is_told_as_soon_as_somebody_wakes_the_pane() -> None:
-    room, calls = Room(), futures("load", "load")
-    room.show(Progress(calls))
+def test_the_first_error_is_told_as_soon_as_there_is_one() -> None:
+    room, calls = PageRoom(), futures("load", "load")
+    room.show_source(Progress(calls))
     room.pass_time(0.1)
     calls[1].error = ValueError("no rows")
     calls[1].end("failed")
-    room.live_outputs.wake()
-    room.live_outputs.tick()
-    assert room.live.drawn[-1].status == "First error: load(2) #2: ValueError: no rows"
-    assert "ValueError: no rows" in room.live.drawn[-1].html
+    room.pass_time(0.1)
+    assert room.live.pages[-1].status == "First error: load(2) #2: ValueError: no rows"
+    assert "ValueError: no rows" in room.live.pages[-1].html
 
 
 def test_progress_ends_as_static_text_with_the_final_numbers() -> None:
-    room, calls = Room(), futures("load", "load", "load")
-    pane = room.show(Progress(calls))
+    room, calls = PageRoom(), futures("load", "load", "load")
+    pane = room.show_source(Progress(calls))
     room.pass_time(1)
     for call in calls[:2]:
         call.end()
     calls[2].end("cancelled")
     room.pass_time(1)
     assert pane.is_settled.is_set()
-    assert room.live.drawn[-1].is_final
-    assert "2 done, 1 cancelled" in room.live.drawn[-1].html
+    assert room.live.pages[-1].is_final
+    assert "2 done, 1 cancelled" in room.live.pages[-1].html
     assert not room.live.is_closed, "a page that was loaded again has nothing else"
     assert WIDGET_VIEW not in room.shown("body")
     assert "2 done, 1 cancelled" in str(room.shown("body")["text/html"])
@@ -130,8 +93,8 @@ def test_progress_ends_as_static_text_with_the_final_numbers() -> None:
 
 
 def test_with_leave_false_nothing_stays_of_the_bars() -> None:
-    room, calls = Room(), futures("load")
-    room.show(Progress(calls, leave=False))
+    room, calls = PageRoom(), futures("load")
+    room.show_source(Progress(calls, leave=False))
     room.pass_time(1)
     calls[0].end()
     room.pass_time(1)
@@ -224,8 +187,8 @@ def test_no_futures_are_progress_that_has_ended() -> None:
 
 
 def test_without_widgets_a_pane_is_static_and_published_again() -> None:
-    room, calls = Room(has_widgets=False), futures("load", "load")
-    room.show(Progress(calls))
+    room, calls = PageRoom(has_widgets=False), futures("load", "load")
+    room.show_source(Progress(calls))
     room.pass_time(0.2)
     calls[0].end()
     room.pass_time(1)
@@ -234,8 +197,8 @@ def test_without_widgets_a_pane_is_static_and_published_again() -> None:
 
 
 def test_a_program_is_told_only_the_end_and_once_more_in_the_next_cell() -> None:
-    room, calls = Room(), futures("load")
-    room.show(Progress(calls), Mode.SETTLED_ONCE)
+    room, calls = PageRoom(), futures("load")
+    room.show_source(Progress(calls), Mode.SETTLED_ONCE)
     room.pass_time(3)
     assert room.page.sent == []
     room.wire.end_cell()
@@ -248,21 +211,22 @@ def test_a_program_is_told_only_the_end_and_once_more_in_the_next_cell() -> None
 
 
 def test_a_pane_that_is_taken_back_stays_readable() -> None:
-    room = Room()
-    pane = room.show(Progress(futures("load")))
+    room = PageRoom()
+    pane = room.show_source(Progress(futures("load")))
     room.pass_time(0.2)
-    room.live_outputs.retire()
+    room.retire()
     assert pane.is_settled.is_set()
     assert room.live.is_closed
     assert WIDGET_VIEW not in room.shown("body")
 
 
 def test_the_end_of_the_kernel_is_said_of_what_has_not_ended() -> None:
-    room = Room()
-    room.show(Progress(futures("load")))
+    room = PageRoom()
+    room.show_source(Progress(futures("load")))
     room.pass_time(0.2)
-    room.live_outputs.retire(kernel_ends=True)
+    room.retire(kernel_ends=True)
     assert room.page.text("body").startswith("! The kernel has gone: this is how it was at ")
+    assert "pending" not in str(room.shown("caption"))
     assert not room.live.is_closed, "its comm has gone with the kernel"
 
 
@@ -270,70 +234,82 @@ def test_a_source_that_breaks_is_given_up_and_the_others_go_on(caplog: pytest.Lo
     def break_() -> PanelFacts | None:
         raise RuntimeError("no engine")
 
-    room, calls = Room(), futures("load")
-    broken = room.show(Panel(break_))
-    other = room.show(Progress(calls))
+    room, calls = PageRoom(), futures("load")
+    broken = room.show_source(Panel(break_))
+    other = room.show_source(Progress(calls))
     calls[0].end()
     room.pass_time(1)
     assert broken.is_settled.is_set()
     assert other.is_settled.is_set()
-    assert caplog.text.count("output given up") == 1
+    assert caplog.text.count("display given up") == 1
+
+
+def test_the_end_of_the_display_reaches_the_outputs_behind_one_that_breaks() -> None:
+    def break_() -> PanelFacts | None:
+        raise RuntimeError("no engine")
+
+    room = PageRoom()
+    room.show_source(Panel(break_))
+    after = room.show_call(HandFuture(), is_live=True)
+    room.retire(kernel_ends=True)
+    assert after.is_settled.is_set()
+    assert "the kernel has gone after" in room.page.text("body-3")
 
 
 def test_a_live_pane_whose_source_breaks_becomes_static_with_what_it_showed_last() -> None:
-    room, answers = Room(), [FACTS, FACTS]
+    room, answers = PageRoom(), [FACTS, FACTS]
 
     def ask() -> PanelFacts | None:
         return answers.pop()  # raises IndexError when there is none left
 
-    pane = room.show(Panel(ask))
+    pane = room.show_source(Panel(ask))
     room.pass_time(3)
     assert pane.is_settled.is_set()
-    assert room.live.drawn[-1].is_final
+    assert room.live.pages[-1].is_final
     assert WIDGET_VIEW not in room.shown("body")
     assert "2 workers, idle" in room.page.text("body")
 
 
 def test_a_button_that_was_pressed_is_drawn_again_whatever_comes_of_it() -> None:
-    room, calls = Room(), futures("load")
-    pane = room.show(Progress(calls))
+    room, calls = PageRoom(), futures("load")
+    pane = room.show_source(Progress(calls))
     room.pass_time(1)
-    before = len(room.live.drawn)
-    room.live_outputs.answer(pane, "cancel", "press 1")
-    room.live_outputs.tick()
-    assert (len(room.live.drawn), room.live.known) == (before + 1, ["press 1"])
-    assert room.live.drawn[-1].buttons[0].text == "Cancelling"
-    assert not room.live.drawn[-1].buttons[0].is_enabled
+    before = len(room.live.pages)
+    room.updater.answer(pane, "cancel", "press 1")
+    room.updater.tick()
+    assert (len(room.live.pages), room.live.known) == (before + 1, ["press 1"])
+    assert room.live.pages[-1].buttons[0].text == "Cancelling"
+    assert not room.live.pages[-1].buttons[0].is_enabled
 
 
 def test_a_pane_whose_page_is_gone_is_not_drawn_again() -> None:
     """Pauses when the comm is closed"""
-    room, facts = Room(), [FACTS]
-    room.show(Panel(lambda: facts[0]))
+    room, facts = PageRoom(), [FACTS]
+    room.show_source(Panel(lambda: facts[0]))
     room.pass_time(1.5)
     room.live.is_open = False
-    before = (len(room.page.sent), len(room.live.drawn))
+    before = (len(room.page.sent), len(room.live.pages))
     facts[0] = replace(FACTS, rows=(("Engine", "embedded, 2 of 2 workers busy"),))
     room.pass_time(5)
-    assert (len(room.page.sent), len(room.live.drawn)) == before
+    assert (len(room.page.sent), len(room.live.pages)) == before
     room.live.is_open = True
     room.pass_time(1.5)
-    assert "2 of 2" in room.live.drawn[-1].text
+    assert "2 of 2" in room.live.pages[-1].text
 
 
 def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
-    room = Room()
-    room.show(Progress(futures("load")))
+    room = PageRoom()
+    room.show_source(Progress(futures("load")))
     room.wire.bucket.spend(200, now_s=room.clock.now_s)
     room.pass_time(0.5)
-    assert room.live.drawn == []
+    assert room.live.pages == []
     room.pass_time(2)
-    assert room.live.drawn != []
+    assert room.live.pages != []
 
 
 def test_the_script_that_travels_with_each_pane_is_small() -> None:
-    assert len(LIVE_OUTPUT_SCRIPT.encode()) < 6 * 1024
-    assert len(LIVE_OUTPUT_STYLE.encode()) < 4096
+    assert len(PAGE_SCRIPT.encode()) < 6 * 1024
+    assert len(PAGE_STYLE.encode()) < 4096
 
 
 # -- the panel
@@ -368,10 +344,10 @@ def test_the_panel_of_a_runner_that_has_closed_is_static_with_the_last_numbers()
 
 
 def test_a_panel_that_does_not_change_sends_nothing() -> None:
-    room = Room()
-    room.show(panel_of(FACTS))
+    room = PageRoom()
+    room.show_source(panel_of(FACTS))
     room.pass_time(10)
-    assert len(room.live.drawn) == 1
+    assert len(room.live.pages) == 1
 
 
 def test_more_services_than_fit_are_folded_away_and_stay_in_the_text() -> None:

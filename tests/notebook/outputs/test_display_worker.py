@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flame_jupyter.display.frontend.preview_jobs import preview_of, preview_within_budget
 from flame_jupyter.display.previews.preview import Limits
+from flame_jupyter.display.previews.preview_jobs import preview_of, preview_within_budget
 from flamepy import Runner, RunnerClosed
 from flamepy.engine.local.engine import EmbeddedEngine
 

@@ -4,75 +4,28 @@
 from __future__ import annotations
 
 import gc
-import queue
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from flame_jupyter.display.frontend.budget import BURST_MESSAGES, MESSAGES_PER_S, TokenBucket
-from flame_jupyter.display.frontend.publisher import OutputPublisher
-from flame_jupyter.display.frontend.view_updater import PULSE_S, FutureViewUpdater
-from flame_jupyter.display.model.call_state import CallState
-from flame_jupyter.display.render.folding import CellFailures
-from flame_jupyter.display.views.clock import Clock
-from flame_jupyter.display.views.future_view import SHELF_CHARS, SHELF_VIEWS, Shelf, View
-from flame_jupyter.display.views.mode import Facts, Mode, Settings, choose, is_scripted
-from tests.notebook.display_parts import HandClock, HandFuture, HandLive, Page
-
-
-class Room:
-    """A desk, the page that it writes to, and a clock; what other threads post is run when the test says so."""
-
-    def __init__(self, failures: CellFailures | None = None) -> None:
-        self.clock = HandClock()
-        self.page = Page()
-        self.posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self.wire = OutputPublisher(self.page)
-        self.settings = Settings()
-        clock = Clock(self.clock.now, self.clock.wall)
-        self.future_views = FutureViewUpdater(self.wire, self.posted.put, lambda: self.settings, clock, failures)
-
-    def show(self, mode: Mode = Mode.UPDATED, *, number: int = 3, is_live: bool = False) -> View:
-        view = View(HandFuture(id=number), mode, display_id=f"body-{number}")
-        if is_live:
-            view.live, view.caption_id = HandLive(), f"caption-{number}"
-            view.drawn, view.noted = (CallState.RUNNING, "", False, ()), CallState.RUNNING
-        self.future_views.add(view, messages=1)
-        return view
-
-    def pass_time(self, seconds: float, step_s: float = 0.05) -> list[float | None]:
-        """Returns how long the updater of views wanted to sleep after each step."""
-        waits = []
-        for _ in range(round(seconds / step_s)):
-            self.clock.now_s += step_s
-            waits.append(self.future_views.tick())
-        return waits
-
-    def run_next_event(self) -> None:
-        self.posted.get(timeout=30)()
+from flame_jupyter.display.frontend.output_updater import PULSE_S
+from flame_jupyter.display.views.mode import Facts, InProgram, Mode, Settings, choose, is_scripted
+from flame_jupyter.display.views.shelf import SHELF_CHARS, SHELF_VIEWS, Shelf
+from tests.notebook.display_parts import HandFuture, HandLive, Room, future_of, live_of
 
 
 @pytest.fixture
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.future_views.retire()
-
-
-def future_of(view: View) -> HandFuture:
-    assert isinstance(view.future, HandFuture)
-    return view.future
-
-
-def live_of(view: View) -> HandLive:
-    assert isinstance(view.live, HandLive)
-    return view.live
+    room.retire()
 
 
 def test_a_desk_with_nothing_displayed_sleeps(room: Room) -> None:
-    assert room.future_views.tick() is None
+    assert room.updater.tick() is None
 
 
 def test_running_calls_cost_one_message_now_and_then_for_all_of_them(room: Room) -> None:
@@ -89,7 +42,7 @@ def test_a_burst_of_changes_is_one_message(room: Room) -> None:
     room.pass_time(0.2)
     for line in range(1000):
         future_of(view).output += f"{line}\n"
-        room.future_views.tick()
+        room.updater.tick()
     room.pass_time(0.5)
     assert len(live_of(view).drawn) == 1
 
@@ -99,8 +52,8 @@ def test_a_quiet_desk_looks_twice_a_second_and_a_change_makes_it_look_at_once(ro
     room.pass_time(10)
     assert max(wait or 0 for wait in room.pass_time(2)) == 0.5
     future_of(view).end()
-    room.future_views.wake()
-    room.future_views.tick()
+    room.updater.wake()
+    room.updater.tick()
     assert live_of(view).drawn[-1][0] == "succeeded"
 
 
@@ -126,7 +79,7 @@ def test_a_live_view_shows_the_end_for_a_moment_and_becomes_static(room: Room) -
     assert not live.is_closed, "a page that was loaded again has nothing else"
     assert room.page.text("body-3") == "Counter.add(4) #3: done in 2.3 s\nint, 28 bytes\n28"
     assert "pending" not in room.page.text("caption-3")
-    assert room.future_views.tick() is None
+    assert room.updater.tick() is None
 
 
 def test_a_static_output_settles_as_soon_as_its_preview_is_there(room: Room) -> None:
@@ -197,15 +150,15 @@ def test_ends_go_first_when_there_are_more_changes_than_the_budget_allows(room: 
     for view in busy:
         future_of(view).output = "more"
     future_of(ended).end("cancelled")
-    room.future_views.wake()
-    room.future_views.tick()
+    room.updater.wake()
+    room.updater.tick()
     assert live_of(ended).drawn != []
     assert sum(live_of(view).drawn != [] for view in busy) < 100
 
 
 def test_cancel_reaches_the_call_and_the_button_says_so(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.future_views.answer(view, "cancel", "press 1")
+    room.updater.answer(view, "cancel", "press 1")
     room.pass_time(0.2)
     assert future_of(view).cancels == 1
     assert live_of(view).drawn[-1][:2] == ("running", True)
@@ -217,9 +170,8 @@ def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.Lo
         def cancel(self) -> bool:
             raise RuntimeError("this cluster cannot")
 
-    view = View(Refuses(), Mode.LIVE, "body-3", live=HandLive())
-    room.future_views.add(view, messages=1)
-    room.future_views.answer(view, "cancel")
+    view = room.show_call(Refuses(), Mode.LIVE, is_live=True)
+    room.updater.answer(view, "cancel")
     room.pass_time(0.2)
     assert live_of(view).drawn[-1][:2] == ("running", False)
     assert "cancel failed" in caplog.text
@@ -228,7 +180,7 @@ def test_a_cancel_that_fails_gives_the_button_back(room: Room, caplog: pytest.Lo
 def test_a_view_that_has_settled_lets_go_of_its_future(room: Room) -> None:
     for number, mode in enumerate((Mode.LIVE, Mode.UPDATED, Mode.SETTLED_ONCE)):
         view = room.show(mode, number=number, is_live=mode is Mode.LIVE)
-        known = weakref.ref(view.future)
+        known = weakref.ref(future_of(view))
         future_of(view).end("cancelled")
         room.pass_time(3)
         assert view.is_settled.is_set()
@@ -272,23 +224,27 @@ def test_a_widget_that_breaks_is_replaced_by_static_output(room: Room) -> None:
 def test_a_future_that_cannot_be_read_is_given_up_and_the_others_go_on(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(HandFuture):
-        def done(self) -> bool:
-            return False
+    class Breaks(HandFuture):
+        is_broken = False
 
         @property
         def created_s(self) -> float:
-            raise RuntimeError("no clock")
+            if self.is_broken:
+                raise RuntimeError("no clock")
+            return 1000.0
 
         @created_s.setter
         def created_s(self, value: float) -> None: ...
 
-    room.future_views.add(View(Broken(), Mode.UPDATED, "broken"), messages=1)
+    broken = room.show_call(Breaks(id=1), Mode.LIVE, is_live=True)
+    Breaks.is_broken = True
     view = room.show(Mode.UPDATED)
     future_of(view).end("cancelled")
     room.pass_time(0.5)
     assert view.is_settled.is_set()
     assert caplog.text.count("display given up") == 1
+    assert broken.live is None, "nothing would stop its clock"
+    assert "running for" in room.page.text("body-1"), "as it was shown last"
 
 
 def test_a_page_that_is_gone_harms_nothing(room: Room) -> None:
@@ -322,14 +278,14 @@ def test_a_program_is_told_only_the_end(room: Room) -> None:
 def test_a_pending_output_can_be_brought_up_to_date(room: Room) -> None:
     view = room.show(Mode.SETTLED_ONCE)
     room.pass_time(1)
-    room.future_views.refresh([view])
+    room.updater.refresh([view])
     assert "running for 50.5" in room.page.text("body-3") or "running for 50 s" in room.page.text("body-3")
 
 
 def test_the_end_of_the_kernel_is_said_of_what_has_not_ended(room: Room) -> None:
     pending, ended = (room.show(Mode.LIVE, number=number, is_live=True) for number in (1, 2))
     future_of(ended).end("cancelled")
-    room.future_views.retire(kernel_ends=True)
+    room.retire(kernel_ends=True)
     assert "the kernel has gone after" in room.page.text("body-1")
     assert "cancelled after" in room.page.text("body-2")
     assert "pending" not in room.page.text("caption-1")
@@ -339,7 +295,7 @@ def test_the_end_of_the_kernel_is_said_of_what_has_not_ended(room: Room) -> None
 def test_the_end_of_the_display_leaves_everything_static(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     live = live_of(view)
-    room.future_views.retire()
+    room.retire()
     assert live.is_closed
     assert "; pending at" in room.page.text("caption-3")
     assert "pending at" in room.page.text("body-3")
@@ -369,6 +325,12 @@ def test_messages_that_could_not_wait_are_paid_later() -> None:
         (Facts(has_kernel=True, is_scripted=False, has_widgets=True), Settings(display="html"), Mode.UPDATED),
         (Facts(has_kernel=True, is_scripted=False, has_widgets=True), Settings(display="text"), Mode.UPDATED),
         (Facts(has_kernel=True, is_scripted=True, has_widgets=True), Settings(display="widget"), Mode.SETTLED_ONCE),
+        (
+            Facts(has_kernel=True, is_scripted=True, has_widgets=True, in_program=InProgram.PRINTED),
+            Settings(),
+            Mode.PRINTED,
+        ),
+        (Facts(has_kernel=True, is_scripted=True, has_widgets=True, keeps_widget=True), Settings(), Mode.LIVE),
         (Facts(has_kernel=False, is_scripted=False, has_widgets=True), Settings(), Mode.PRINTED),
         (Facts(has_kernel=True, is_scripted=False, has_widgets=True, live_widgets=50), Settings(), Mode.UPDATED),
     ],

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from flame_jupyter.display.model.snapshot import Snapshot, take
-from flame_jupyter.display.render.bundles import Bundle
+from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.render.folding import IN_FULL, MAX_CELLS, CellFailures
-from flame_jupyter.display.views.future_view import View
-from flame_jupyter.display.views.mode import Mode
+from flame_jupyter.display.views.mode import Mode, Settings
+from flame_jupyter.display.views.output import Output
 from flamepy.errors import TaskFailed
-from tests.notebook.display_parts import HandFuture
-from tests.notebook.views.test_display_desk import Room
+from tests.notebook.display_parts import HandFuture, Room, future_of
 from tests.notebook.views.test_display_front import Stage
 from tests.notebook.views.test_display_text import words
 
@@ -37,23 +36,17 @@ class Cell:
     """A room whose cell displays calls that are still pending."""
 
     def __init__(self) -> None:
-        self.failures = CellFailures()
-        self.room = Room(self.failures)
+        self.room = Room()
 
-    def show(self, number: int, cell: str = "cell-1") -> View:
-        future = HandFuture(id=number, call_text=f"score({number})")
-        view = View(future, Mode.UPDATED, display_id=f"body-{number}", cell=cell)
-        self.failures.show(cell, number)
-        self.room.future_views.add(view, messages=1)
-        return view
+    def show(self, number: int, cell: str = "cell-1") -> Output:
+        return self.room.show_call(HandFuture(id=number, call_text=f"score({number})"), cell=cell)
 
     def text(self, number: int) -> str:
         return self.room.page.text(f"body-{number}")
 
 
-def fail(view: View, kind: str = "ValueError") -> None:
-    future = view.future
-    assert isinstance(future, HandFuture)
+def fail(view: Output, kind: str = "ValueError") -> None:
+    future = future_of(view)
     future.error = failed_call(future.id, kind).error
     future.end("failed")
 
@@ -62,7 +55,7 @@ def fail(view: View, kind: str = "ValueError") -> None:
 def cell() -> Iterator[Cell]:
     cell = Cell()
     yield cell
-    cell.room.future_views.retire()
+    cell.room.retire()
 
 
 def test_the_first_three_failures_are_told_in_full_and_the_others_in_two_lines(cell: Cell) -> None:
@@ -90,7 +83,7 @@ def test_the_first_folded_one_counts_all_and_counts_on(cell: Cell) -> None:
     for view in views[4:16]:
         fail(view)
     fail(views[16], kind="KeyError")
-    cell.room.future_views.wake()
+    cell.room.updater.wake()
     cell.room.pass_time(2)
     assert cell.text(3).startswith("17 of 20 calls of this cell failed: 16 ValueError (first: score(0) #0: ")
     assert "1 KeyError (first: score(16) #16: part 16 has no rows)" in cell.text(3)
@@ -105,7 +98,7 @@ def test_the_summary_costs_a_message_a_tick_however_many_calls_fail(cell: Cell) 
     before = cell.room.page.count("body-3")
     for view in views[4:]:
         fail(view)
-    cell.room.future_views.wake()
+    cell.room.updater.wake()
     cell.room.pass_time(1)
     assert cell.room.page.count("body-3") - before <= 3
 
@@ -122,6 +115,19 @@ def test_outside_of_a_kernel_nothing_is_folded(cell: Cell) -> None:
         fail(cell.show(number, cell=""))
     cell.room.pass_time(1)
     assert TRACEBACK in cell.text(5)
+
+
+def test_a_widget_that_is_kept_stays_one_when_it_counts_on(cell: Cell) -> None:
+    cell.room.settings = Settings(settle="keep-widget", settle_after_s=0.0)
+    views = [cell.room.show_call(HandFuture(id=n), Mode.LIVE, is_live=True, cell="cell-1") for n in range(6)]
+    for view in views[:4]:
+        fail(view)
+    cell.room.pass_time(3)
+    fail(views[4])
+    cell.room.pass_time(1)
+    shown = dict(cell.room.page.sent)["body-3"]
+    assert str(shown["text/plain"]).startswith("5 of 6 calls of this cell failed")
+    assert WIDGET_VIEW in shown
 
 
 @pytest.mark.parametrize("allow_stdin", [True, False])

@@ -19,8 +19,8 @@ from flame_jupyter.display import Settings
 from flame_jupyter.display.frontend.display_manager import DisplayManager
 from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.sources.progress import Progress
-from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT, FUTURE_VIEW_STYLE
-from flame_jupyter.display.widgets.future_widget import FutureWidget
+from flame_jupyter.display.widgets.code import FUTURE_SCRIPT, FUTURE_STYLE
+from flame_jupyter.display.widgets.live_widget import FutureWidget
 from tests.notebook.display_parts import HandFuture
 
 WAIT_S = 30.0
@@ -122,7 +122,7 @@ def test_cancel_in_the_page_cancels_the_call(stage: Stage) -> None:
     _, (_, live, _) = stage.show()
     widget = widget_of(live)
     cancelled: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    widget.observe(lambda change: cancelled.put(change["new"]["cancelling"]), "view")
+    widget.observe(lambda change: cancelled.put(change["new"]["buttons"][0]["text"] == "Cancelling"), "view")
     widget._handle_custom_msg({"ask": "cancel"}, [])
     assert cancelled.get(timeout=WAIT_S)
     assert stage.future.cancels == 1
@@ -178,8 +178,8 @@ def test_only_so_many_views_are_live_at_one_time() -> None:
 
 
 def test_the_script_that_travels_with_each_view_is_small() -> None:
-    assert len(FUTURE_VIEW_SCRIPT.encode()) < 6 * 1024
-    assert len(FUTURE_VIEW_STYLE.encode()) < 4096
+    assert len(FUTURE_SCRIPT.encode()) < 6 * 1024
+    assert len(FUTURE_STYLE.encode()) < 4096
     assert ipywidgets.__version__ >= "8"
 
 
@@ -225,16 +225,17 @@ def test_in_voila_a_pane_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.M
     """No output is replaced there after its cell"""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     stage = Stage(allow_stdin=False)
-    pane = stage.front.show_live_output(Progress([stage.future]), after_s=0.5)
-    assert pane is not None
+    stage.front.show_source(Progress([stage.future]))
     (_, caption, _), (_, body, is_update) = stage.shell.next(), stage.shell.next()
     assert "0 of 1" in str(caption["text/plain"])
     assert WIDGET_VIEW in body
     assert not is_update
-    stage.future.end()
-    stage.front.wake()
-    assert pane.is_settled.wait(WAIT_S)
     view: Any = body[WIDGET_VIEW]
-    assert registry._instances[view["model_id"]].comm is not None
-    assert stage.shell.sent.empty()
+    widget = registry._instances[view["model_id"]]
+    finals: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    widget.observe(lambda change: finals.put(change["new"]["final"]), "facts")
+    stage.future.end("failed")  # which is told at once
+    assert finals.get(timeout=WAIT_S)
+    assert widget.comm is not None
     stage.front.close()
+    assert stage.shell.sent.empty()

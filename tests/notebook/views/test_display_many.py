@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from flame_jupyter.display.views.future_view import SHELF_VIEWS
+from flame_jupyter.display.views.shelf import SHELF_VIEWS
 from tests.notebook.kernels import Kernel
 
 pytestmark = pytest.mark.kernel
@@ -16,11 +16,11 @@ ECHO = "%%flame_service echo --quiet\ndef echo(n):\n    return n"
 SETTLED = """
 import gc, time
 from flame_jupyter.display import _managers
-desk = _managers[get_ipython()]._future_views
+updater = _managers[get_ipython()]._updater
 deadline = time.monotonic() + 90
-while desk._views and time.monotonic() < deadline:
+while updater._outputs and time.monotonic() < deadline:
     time.sleep(0.05)
-assert not desk._views
+assert not updater._outputs
 """
 COMMS = "import comm; print(len(comm.get_comm_manager().comms))"
 ALLOWED_BYTES = 20_000_000

@@ -7,23 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.render.announcements import PAUSE_S, Announcements
-from flame_jupyter.display.views.future_view import View
 from flame_jupyter.display.views.mode import Mode
-from tests.notebook.display_parts import HandFuture
-from tests.notebook.views.test_display_desk import Room, future_of, live_of
+from flame_jupyter.display.views.output import Output
+from tests.notebook.display_parts import HandFuture, Room, future_of, live_of
 
 
 @pytest.fixture
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.future_views.retire()
+    room.retire()
 
 
-def sentences(*views: View) -> list[str]:
+def sentences(*views: Output) -> list[str]:
     """All that was said on the page; each sentence by one view."""
     return [text for view in views for text in live_of(view).said]
 
@@ -58,14 +56,14 @@ def test_calls_that_end_together_are_one_sentence_and_the_next_one_waits_two_sec
         future_of(view).end("cancelled")
     future_of(views[4]).error = ValueError("no")
     future_of(views[4]).end("failed")
-    room.future_views.wake()
+    room.updater.wake()
     room.pass_time(0.3)
     assert said() == ["5 calls finished, 1 failed, 4 cancelled"]
     future_of(views[5]).end("lost")
-    room.future_views.wake()
+    room.updater.wake()
     room.pass_time(1.0)
     future_of(views[6]).end("cancelled")
-    room.future_views.wake()
+    room.updater.wake()
     room.pass_time(0.4)
     assert len(said()) == 1
     room.pass_time(0.8)
@@ -78,7 +76,7 @@ def test_a_view_stays_until_its_end_has_been_told_and_a_moment_more(room: Room) 
     room.pass_time(0.5)
     future_of(second).end("cancelled")
     live = live_of(second)
-    room.future_views.wake()
+    room.updater.wake()
     room.pass_time(3.0)
     assert live.said == ["Counter.add number 2: Cancelled after 2.3 s"]
     assert not second.is_settled.is_set(), "told 2 s after the first one, and shown 1.5 s longer"
@@ -106,7 +104,6 @@ def test_a_long_end_is_shown_by_the_live_view_too(room: Room) -> None:
 
 def test_calls_that_have_no_live_view_count_too(room: Room) -> None:
     live_one, static = room.show(Mode.LIVE, number=1, is_live=True), room.show(Mode.UPDATED, number=2)
-    static.noted = CallState.RUNNING
     live = live_of(live_one)
     for view in (live_one, static):
         future_of(view).end("cancelled")

@@ -19,10 +19,10 @@ import PIL.Image
 import plotly.graph_objects
 import pytest
 
-from flame_jupyter.display.frontend.preview_jobs import preview_of, preview_within_budget
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.previews.grid import grid_of
 from flame_jupyter.display.previews.preview import Limits, has_outside_parts, is_for_worker, preview, unfetched
+from flame_jupyter.display.previews.preview_jobs import preview_of, preview_within_budget
 from flame_jupyter.display.render import html
 from flamepy.codec.pickling import decode, encode
 from tests.notebook.display_parts import HandFuture

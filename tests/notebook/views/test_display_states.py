@@ -11,12 +11,11 @@ import pytest
 from flame_jupyter.display.model.snapshot import take
 from flame_jupyter.display.previews.reference import reference_text
 from flame_jupyter.display.render import html, text
+from flame_jupyter.display.views.call_content import CallContent, view_of
 from flame_jupyter.display.views.mode import Mode, Settings
-from flame_jupyter.display.widgets.future_widget import view_of
 from flamepy import ObjectRef, Runner, RunnerClosed
 from flamepy.engine.local.engine import EmbeddedEngine
-from tests.notebook.display_parts import HandFuture
-from tests.notebook.views.test_display_desk import Room, future_of, live_of
+from tests.notebook.display_parts import HandFuture, Room, future_of, live_of
 from tests.notebook.views.test_display_text import words
 
 BIG_BYTES = 12_000_000
@@ -26,14 +25,14 @@ BIG_BYTES = 12_000_000
 def room() -> Iterator[Room]:
     room = Room()
     yield room
-    room.future_views.retire()
+    room.retire()
 
 
 def test_a_call_that_waits_names_the_calls_that_it_waits_for() -> None:
     shot = take(HandFuture(state="waiting", started_s=0.0, waits_for=("load", "train")), now_s=1002.0)
     assert text.plain(shot).startswith("Counter.add(4) #3: waiting for load, train, 2.0 s so far, pending at ")
     assert "‖ Waiting for load, train" in words(html.card(shot))
-    assert view_of(shot)["word"] == "Waiting for load, train"
+    assert view_of(CallContent(shot))["word"] == "Waiting for load, train"
 
 
 def test_of_many_awaited_calls_three_are_named() -> None:
@@ -71,7 +70,7 @@ def test_a_big_result_is_fetching_until_its_preview_is_there(room: Room) -> None
     room.pass_time(0.2)
     shot = live.shots[-1]
     assert (shot.state.icon, shot.word, live.drawn[-1][2]) == ("↓", "Fetching 12 MB", "")
-    shown = view_of(shot)
+    shown = view_of(CallContent(shot))
     assert (shown["ticks"], shown["time"], shown["facts"], shown["tone"]) == (False, "done in 2.3 s", "", "info")
     assert live.said == []
     room.run_next_event()  # the preview is ready
@@ -117,16 +116,17 @@ def test_a_view_that_stays_offers_a_reference_and_gets_it_when_somebody_asks(roo
     room.pass_time(0.1)
     room.run_next_event()
     room.pass_time(0.3)
-    assert live.can_copy
+    assert live.calls[-1].can_copy
     assert live.shots[-1].reference == ""
-    room.future_views.answer(view, "reference")
+    room.updater.answer(view, "reference")
     room.run_next_event()
+    room.pass_time(0.1)
     expected = f"import flamepy; flamepy.get_object(flamepy.{ObjectRef('', 'demo/counter-a1b2/7', 1)!r})"
     assert live.shots[-1].reference == expected
     assert "Reference" in live.drawn[-1][2]
     del future
     gc.collect()
-    room.future_views.answer(view, "reference")
+    room.updater.answer(view, "reference")
     room.run_next_event()
     assert live.said[-1].startswith("No reference: the notebook has let go of this result.")
 
@@ -135,7 +135,7 @@ def test_a_view_that_becomes_static_offers_none(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     future_of(view).end()
     room.pass_time(0.1)
-    assert not live_of(view).can_copy
+    assert not live_of(view).calls[-1].can_copy
 
 
 def test_a_reference_that_cannot_be_had_is_told(room: Room) -> None:
@@ -143,12 +143,12 @@ def test_a_reference_that_cannot_be_had_is_told(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     future_of(view).error = RunnerClosed("the Runner is closed: take the value with get().")
     future_of(view).end()
-    room.future_views.answer(view, "reference")
+    room.updater.answer(view, "reference")
     room.run_next_event()
     assert live_of(view).said[-1] == "No reference: the Runner is closed: take the value with get()."
 
 
 def test_nothing_that_has_not_succeeded_gives_a_reference(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
-    room.future_views.answer(view, "reference")
+    room.updater.answer(view, "reference")
     assert room.posted.empty()

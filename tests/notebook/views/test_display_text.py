@@ -14,8 +14,8 @@ from flame_jupyter.display.model.formatting import duration_text, printed_text, 
 from flame_jupyter.display.model.problem import Problem, problem_from_error
 from flame_jupyter.display.model.snapshot import Preview, Snapshot, take
 from flame_jupyter.display.render import bundles, html, text
-from flame_jupyter.display.widgets.code import FUTURE_VIEW_SCRIPT
-from flame_jupyter.display.widgets.future_widget import view_of
+from flame_jupyter.display.views.call_content import CallContent, view_of
+from flame_jupyter.display.widgets.code import FUTURE_SCRIPT
 from flamepy.errors import DependencyFailed, TaskFailed, WorkerLost
 from tests.notebook.display_parts import HandFuture
 
@@ -91,11 +91,11 @@ def test_the_tail_of_a_long_text_begins_at_a_line_and_says_that_something_is_mis
 
 @pytest.mark.parametrize("state", CallState)
 def test_every_state_has_a_word_an_icon_and_complete_output(state: CallState) -> None:
-    shot = snapshot_of(HandFuture(state=state.value))
+    shot = snapshot_of(HandFuture(state=state.engine_name))
     assert shot.word
     assert len(shot.state.icon) == 1
-    assert view_of(shot)["word"] == shot.word
-    for bundle in (bundles.card(shot), bundles.body(shot), bundles.live(shot, "model")):
+    assert view_of(CallContent(shot))["word"] == shot.word
+    for bundle in (CallContent(shot).whole(), CallContent(shot).body()):
         assert shot.word.lower() in str(bundle["text/plain"])
         assert shot.word in words(str(bundle["text/html"]))
 
@@ -103,8 +103,10 @@ def test_every_state_has_a_word_an_icon_and_complete_output(state: CallState) ->
 def test_the_script_tells_the_end_of_the_kernel_in_the_words_of_the_state() -> None:
     """It is the one state that no kernel can send."""
     gone = CallState.GONE
-    said = f'{{ tone: "{gone.tone}", icon: "{gone.icon}", state: "{gone.value}", word: "{gone.word}", facts: "" }}'
-    assert f"LOST = {said}" in FUTURE_VIEW_SCRIPT
+    said = (
+        f'{{ tone: "{gone.tone}", icon: "{gone.icon}", state: "{gone.engine_name}", word: "{gone.word}", facts: "" }}'
+    )
+    assert f"LOST = {said}" in FUTURE_SCRIPT
 
 
 def test_a_state_that_this_version_does_not_know_is_shown_by_its_name() -> None:
@@ -163,7 +165,7 @@ def test_everything_that_comes_from_the_user_is_escaped() -> None:
     future = HandFuture(name=evil, call_text=evil, output=evil, session_id=evil, task_id=evil, error=error)
     future.end("failed")
     shot = snapshot_of(future, Preview(evil, evil, note=evil))
-    for bundle in (bundles.card(shot), bundles.caption(shot), bundles.body(shot)):
+    for bundle in (CallContent(shot).whole(), CallContent(shot).caption(), CallContent(shot).body()):
         assert "<script" not in str(bundle["text/html"])
         assert evil in words(str(bundle["text/html"]))
 
@@ -232,13 +234,17 @@ def test_an_error_that_cannot_be_read_is_said_to_be_so() -> None:
 
 
 def test_a_display_that_wants_text_only_gets_no_html() -> None:
-    assert list(bundles.card(done(), has_html=False)) == ["text/plain"]
+    assert list(CallContent(done()).whole(has_html=False)) == ["text/plain"]
 
 
 def test_only_the_pending_output_holds_a_widget() -> None:
     shot = snapshot_of(HandFuture())
-    assert bundles.live(shot, "abc")[bundles.WIDGET_VIEW] == {"version_major": 2, "version_minor": 0, "model_id": "abc"}
-    assert all(bundles.WIDGET_VIEW not in bundle for bundle in (bundles.card(shot), bundles.body(shot)))
+    assert bundles.with_widget(CallContent(shot).body(), "abc")[bundles.WIDGET_VIEW] == {
+        "version_major": 2,
+        "version_minor": 0,
+        "model_id": "abc",
+    }
+    assert all(bundles.WIDGET_VIEW not in bundle for bundle in (CallContent(shot).whole(), CallContent(shot).body()))
 
 
 def test_a_call_that_was_slow_because_of_imports_says_so() -> None:

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The browser's half of a live output: progress, panel, inspector, stream. Below 6 KB with what is common.
+// The browser's half of a page: progress, panel, inspector, stream. Below 6 KB with what is common.
 //
-// Buttons and tabs are kept while they only change their text, and a tab is drawn again only when its HTML changed:
-// focus, selection and scroll position survive. Until a tab is chosen, the first one is shown; what was unfolded stays
-// so. What is announced is on the page in other words: the status is for screen readers. Arrow keys are caught at the
-// window: further down, the front end has taken them for its own shortcuts.
+// Tabs are kept while they only change their text, and one is drawn again only when its HTML changed: focus, selection
+// and scroll position survive. Until a tab is chosen, the first one is shown; what was unfolded stays so. What is
+// announced is on the page in other words: the status is for screen readers. Arrow keys are caught at the window: further
+// down, the front end has taken them for its own shortcuts.
 
-import { copy, initialize, make, send, watch, write } from "./common.js";
+import { drop, initialize, make, press, watch, write } from "./common.js";
 
 const find = (parent, id) => [...parent.children].find((node) => node.dataset.id === id);
-const drop = (parent, ids) => {
-  // oxlint-disable-next-line unicorn/no-useless-spread - the list is live: it changes while nodes go
-  for (const node of [...parent.children]) if (!ids.includes(node.dataset.id)) node.remove();
-};
 let count = 0;
 export default { initialize, render({ model, el }) {
   const name = "flame-pane-" + Date.now() + "-" + count++;
@@ -20,10 +16,10 @@ export default { initialize, render({ model, el }) {
   const bar = make(root, "div", "bar");
   const list = make(bar, "div", "tabs", { role: "tablist" });
   const buttons = make(bar, "div", "buttons");
-  const status = make(root, "div", "status", { role: "status", "aria-live": "polite" });
+  const status = make(root, "div", "said", { role: "status" });
   const gone = make(root, "div", "gone", { role: "status" });
   const pages = make(root, "div", "pages");
-  let current = "", chosen = false, wanted = "";
+  let current = "", chosen = false;
   const choose = (id, focus) => {
     current = id;
     for (const tab of list.children) {
@@ -55,27 +51,7 @@ export default { initialize, render({ model, el }) {
       write(gone, "! The kernel has gone: this is how it was at " + new Date(end * 1000).toTimeString().slice(0, 8));
       view.buttons = [];
     }
-    drop(buttons, view.buttons.map((button) => button.ask));
-    view.buttons.forEach((button, at) => {
-      let node = find(buttons, button.ask);
-      if (!node) {
-        node = make(buttons, "button", "button", { type: "button" }, at);
-        node.dataset.id = button.ask;
-        node.addEventListener("click", () => {
-          if (node.getAttribute("aria-disabled") === "true") return;
-          if (node.copies) return copy(node.copies, status, node);
-          wanted = button.ask;
-          node.press = send(model, button.ask);
-          node.setAttribute("aria-disabled", true);
-        });
-      }
-      write(node, button.text);
-      node.title = button.title;
-      const waits = node.press && !model.get("heard").includes(node.press);
-      node.setAttribute("aria-disabled", !button.is_enabled || !!waits);
-      node.copies = button.copies;
-      if (button.copies && wanted === button.ask) { wanted = ""; copy(button.copies, status, node); }
-    });
+    press(model, buttons, status, view.buttons);
   };
   const fill = () => {
     if (model.get("over")) return;

@@ -1,100 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
-// The browser's half of the live view of a future. It travels with every view: below 6 KB with what is common.
+// The browser's half of the live view of a call. It travels with every view: below 6 KB with what is common.
 //
 // It only draws what the kernel says; time is the one thing that it counts by itself, so that a running call costs no
-// messages. One view of a notebook is drawn anew now and then (view_updater.py): where that stays away, the kernel has
+// messages. One view of a notebook is drawn anew now and then (output_updater.py): where that stays away, the kernel has
 // stopped, and no view counts on. A page that was loaded again gets a state of long ago: until the kernel draws anew,
 // both clocks are taken to be equal. Text nodes are updated in place: focus and selection survive. What is announced is
 // a text of its own, which the kernel writes: a page with fifty views must not speak fifty times at once.
 
-import { copy, hear, heard, initialize, make, send, source, watch, write } from "./common.js";
+import { clock, hear, heard, initialize, make, press, send, source, watch, write } from "./common.js";
 
 const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? Math.floor(s) + " s"
   : s < 3600 ? Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s"
   : Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
-const QUIET_S = 10, SILENT = "and no word from the kernel since then";
+const HIDDEN = { "aria-hidden": "true" }, QUIET_S = 10;
 const LOST = { tone: "warn", icon: "!", state: "gone", word: "The kernel has gone", facts: "" };
 export default { initialize, render({ model, el }) {
   const root = make(el, "div", "view", { role: "group" });
   const line = make(root, "div", "line");
-  const icon = make(line, "span", "icon", { "aria-hidden": "true" });
+  const icon = make(line, "span", "icon", HIDDEN);
   const word = make(line, "strong", "word");
   const time = make(line, "span", "time");
-  const arrow = make(line, "span", "", { "aria-hidden": "true" });
+  const arrow = make(line, "span", "", HIDDEN);
   const value = make(line, "code", "value");
   const facts = make(line, "span", "facts");
-  const cancel = make(line, "button", "ask", { type: "button" });
-  const refer = make(line, "button", "ask", { type: "button" });
+  const buttons = make(line, "span", "buttons");
   const error = make(root, "div", "error");
-  const said = make(root, "div", "said", { role: "status", "aria-live": "polite" });
+  const said = make(root, "div", "said", { role: "status" });
   const log = make(root, "details", "log", { open: "" });
   const title = make(log, "summary");
   const text = make(log, "pre", "", { tabindex: "0", role: "group", "aria-label": "Output" });
   const body = make(root, "div", "body jp-RenderedHTMLCommon");
-  let view = {}, skew = 0, wanted = false, sent = "";
+  let view = {}, skew = 0;
   const passed = (now) => span(Math.max(0, now - skew - view.since));
   const tick = () => {
     if (!view.ticks || view.gone || document.hidden) return;
-    const now = Date.now() / 1000, last = heard.get(source(model)) ?? now, silent = now - last > QUIET_S;
+    const now = clock(), last = heard.get(source(model)) ?? now, silent = now - last > QUIET_S;
     write(time, passed(silent ? last : now));
-    write(facts, silent ? SILENT : view.facts);
+    write(facts, silent ? "and no word from the kernel since then" : view.facts);
   };
   const draw = () => {
     view = { ...model.get("view"), gone: model.get("gone") };
     if (view.ticks && view.gone) {
-      Object.assign(view, LOST, { ticks: false, time: "after " + passed(view.gone) });
-      write(said, document.querySelector("[data-state=gone]") ? "" : LOST.word);
+      Object.assign(view, LOST, { ticks: 0, time: "after " + passed(view.gone) });
+      write(said, document.querySelector("[data-state=gone]") ? "" : view.word);
     }
-    const off = view.cancelling || (sent && !model.get("heard").includes(sent));
     root.dataset.tone = view.tone;
     root.dataset.state = view.state;
     root.setAttribute("aria-label", view.label);
     write(icon, view.icon);
     write(word, view.word);
-    if (!view.ticks) write(time, view.time);
     write(arrow, view.value ? "→" : "");
     write(value, view.value);
-    if (!view.ticks) write(facts, view.facts);
+    if (!view.ticks) { write(time, view.time); write(facts, view.facts); }
     write(error, view.error);
-    cancel.hidden = !view.ticks;
-    cancel.disabled = off;
-    write(cancel, off ? "Cancelling" : "Cancel");
-    cancel.title = view.hint;
-    cancel.setAttribute("aria-label", cancel.textContent + " " + view.label);
-    refer.hidden = !view.copies || view.gone;
-    write(refer, "Copy reference");
-    refer.setAttribute("aria-label", "Copy reference of " + view.label);
-    if (wanted && view.reference) copy(view.reference, said, refer);
-    wanted = wanted && !view.reference;
+    press(model, buttons, said, view.gone ? [] : view.buttons);
     tick();
   };
   const news = () => {
-    const { now } = model.get("view");
-    skew = Date.now() / 1000 - now;
+    skew = clock() - model.get("view").now;
     hear(model);
     draw();
   };
   const print = () => {
     if (model.get("over")) return;
+    const html = model.get("body");
+    if (body.source !== html) body.innerHTML = body.source = html;
     const end = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
     write(text, model.get("log"));
     write(title, model.get("log_title"));
-    log.hidden = !model.get("log") || !!model.get("body");
+    log.hidden = !model.get("log") || !!html;
     if (end) text.scrollTop = text.scrollHeight;
   };
-  const fill = () => { if (!model.get("over")) body.innerHTML = model.get("body"); print(); };
   const say = () => write(said, model.get("say"));
-  cancel.addEventListener("click", () => { sent = send(model, "cancel"); draw(); });
-  refer.addEventListener("click", () => {
-    if (view.reference) return copy(view.reference, said, refer);
-    wanted = true;
-    send(model, "reference");
-  });
-  const leave = watch(model, { view: news, heard: draw, gone: draw, log: print, body: fill, say });
-  const { ticks, now } = model.get("view");
-  if (Math.abs(Date.now() / 1000 - now) < 2) news();
-  else { draw(); if (ticks && !view.gone) send(model, "draw"); }
-  fill();
+  const leave = watch(model, { view: news, heard: draw, gone: draw, log: print, body: print, say });
+  if (Math.abs(clock() - model.get("view").now) < 2) news();
+  else { draw(); if (view.ticks) send(model, "draw"); }
+  print();
   if (!heard.has(source(model))) hear(model);
   const timer = setInterval(tick, 200);
   return () => { clearInterval(timer); leave(); };

@@ -13,13 +13,11 @@ import ctypes
 import functools
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from flame_jupyter.display.model.snapshot import FutureLike, Preview
 from flame_jupyter.display.previews.preview import GivenUp, Limits, error_words, is_for_worker, preview, unfetched
-from flame_jupyter.display.views.clock import Clock
-from flame_jupyter.display.views.future_view import View
 
 BUDGET_S = 2.0  # of a representation
 READ_BUDGET_S = 10.0  # of the value before it: the first one may import a big library
@@ -122,55 +120,67 @@ def _from_worker(future: FutureLike, limits: Limits) -> Preview:
     return made
 
 
+class Previewed(Protocol):
+    """What shows the preview of a result."""
+
+    @property
+    def future(self) -> FutureLike: ...
+
+    def take_preview(self, made: Preview) -> None: ...
+
+
 class Previews:
-    """The previews that views have asked for, in their order. Lives on the UI thread; ``post`` brings news there."""
+    """The previews that displayed calls have asked for, in their order.
+
+    Lives on the UI thread; ``post`` brings there what other threads have made. now: monotonic seconds.
+    """
 
     def __init__(
-        self,
-        post: Callable[[Callable[[], object]], object],
-        limits: Callable[[], Limits],
-        clock: Clock,
-        on_ready: Callable[[], object],
+        self, post: Callable[[Callable[[], object]], object], limits: Callable[[], Limits], now: Callable[[], float]
     ) -> None:
         self._post = post
         self._limits = limits
-        self._clock = clock
-        self._on_ready = on_ready
-        self._waiting: deque[View] = deque()
-        self._making: Making | None = None  # the first one
+        self._now = now
+        self._waiting: dict[Previewed, None] = {}
+        self._making: Making | None = None  # for the first one
         self._looked_s = 0.0
+        self._is_closed = False
 
-    def ask(self, view: View) -> None:
-        self._waiting.append(view)
-        self._begin()
-
-    def give_up_the_slow_one(self) -> None:
-        if self._making is None:
-            return
-        now_s = self._clock.now()
-        passed_s, self._looked_s = now_s - self._looked_s, now_s
-        missing = self._making.spend(passed_s)
-        if missing is not None:
-            self._waiting.popleft().preview = missing
-            self._making = None
+    def ask(self, asking: Previewed) -> bool:
+        """Asked again and again, until it is there. False when none will come: the display ends."""
+        if not self._is_closed:
+            self._waiting.setdefault(asking)
             self._begin()
+            self._give_up_the_slow_one()
+        return not self._is_closed
 
-    def clear(self) -> None:
+    def close(self) -> None:
+        self._is_closed = True
         self._waiting.clear()
         self._making = None
 
+    def _give_up_the_slow_one(self) -> None:
+        if self._making is None:
+            return
+        now_s = self._now()
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        missing = self._making.spend(passed_s)
+        if missing is not None:
+            self._give(next(iter(self._waiting)), missing)
+
     def _begin(self) -> None:
         if self._making is None and self._waiting:
-            view = self._waiting[0]
-            self._looked_s = self._clock.now()
-            ready = functools.partial(self._take, view)
-            self._making = Making(view.future, self._limits(), lambda made: self._post(functools.partial(ready, made)))
+            first = next(iter(self._waiting))
+            self._looked_s = self._now()
+            ready = functools.partial(self._take, first)
+            self._making = Making(first.future, self._limits(), lambda made: self._post(functools.partial(ready, made)))
 
-    def _take(self, view: View, made: Preview) -> None:
-        if not self._waiting or self._waiting[0] is not view:
-            return  # it came too late: the view has said so already
-        self._waiting.popleft()
+    def _take(self, asking: Previewed, made: Preview) -> None:
+        if next(iter(self._waiting), None) is asking:  # else it came too late, and that was said already
+            self._give(asking, made)
+
+    def _give(self, asking: Previewed, made: Preview) -> None:
+        del self._waiting[asking]
         self._making = None
-        view.preview = made
+        asking.take_preview(made)
         self._begin()
-        self._on_ready()
