@@ -195,7 +195,7 @@ class Room:
         self.settings = Settings()
         self.failures = CellFailures()
         clock, announcements = Clock(self.clock.now, self.clock.wall), Announcements()
-        self.updater = OutputUpdater(self.wire, clock, failures=self.failures, announcements=announcements)
+        self.updater = OutputUpdater(self.wire, clock, self.failures, announcements)
         self.previews = Previews(self.post, lambda: self.settings.limits, clock.now)
         self.calls = SharedByCalls(lambda: self.settings, self.previews, self.failures, announcements)
 
@@ -215,7 +215,7 @@ class Room:
 
     def add(self, output: Output) -> Output:
         output.source.attach(Connection(output, self.updater, self.post))
-        self.updater.add(output, messages=1)
+        self.updater.add(output)
         return output
 
     def post(self, event: Callable[[], object]) -> None:

@@ -77,7 +77,7 @@ class DisplayManager:
         self._publisher = OutputPublisher(self._publish)
         self._failures = CellFailures()
         announcements, clock = Announcements(), Clock()
-        self._updater = OutputUpdater(self._publisher, clock, failures=self._failures, announcements=announcements)
+        self._updater = OutputUpdater(self._publisher, clock, self._failures, announcements)
         self._ui = UiThread(self._updater.tick)
         self._previews = Previews(self._ui.post, lambda: settings().limits, clock.now)
         self._calls = SharedByCalls(settings, self._previews, self._failures, announcements)
@@ -132,7 +132,7 @@ class DisplayManager:
         if is_scripted:
             self._shown_by_scripts.append(output)
         source.attach(connection)
-        self._ui.post(functools.partial(self._updater.add, output, messages=1 if output.live is None else 4))
+        self._ui.post(functools.partial(self._updater.add, output))
 
     def begin_cell(self, _info: object = None) -> None:
         """``pre_run_cell``: a program drops what is sent between two of its cells, so it is sent again."""

@@ -34,18 +34,16 @@ class OutputUpdater:
     def __init__(
         self,
         publisher: OutputPublisher,
-        clock: Clock | None = None,
-        *,
-        failures: CellFailures | None = None,
-        announcements: Announcements | None = None,
-        shelf: Shelf | None = None,
+        clock: Clock,
+        failures: CellFailures,
+        announcements: Announcements,
     ) -> None:
         self._publisher = publisher
         self._bucket = publisher.bucket
-        self._clock = clock or Clock()
-        self._failures = failures or CellFailures()
-        self._announcements = announcements or Announcements()
-        self._shelf = shelf or Shelf()
+        self._clock = clock
+        self._failures = failures
+        self._announcements = announcements
+        self._shelf = Shelf()
         self._outputs: list[Output] = []
         self._ticked_s = -NEVER_S
         self._next_s = NEVER_S
@@ -53,12 +51,12 @@ class OutputUpdater:
 
     # -- events
 
-    def add(self, output: Output, *, messages: int) -> None:
-        """From now on ``output`` is kept up to date. ``messages``: what showing it has cost already."""
+    def add(self, output: Output) -> None:
+        """From now on ``output`` is kept up to date. It has been shown, which has cost messages already."""
         now_s = self._clock.now()
         if output.source.counts_time:
             self._pulsed_s = now_s
-        self._bucket.spend(messages, now_s=now_s)
+        self._bucket.spend(output.messages, now_s=now_s)
         self._outputs.append(output)
         self.wake(output)
 
@@ -103,7 +101,8 @@ class OutputUpdater:
         self._failures.tell()
         for output in outputs:
             if not output.is_settled.is_set():
-                self._send(output, output.source.content(now_s=self._clock.wall()))
+                with self._or_give_up(output):
+                    self._send(output, output.source.content(now_s=self._clock.wall()))
 
     def replace(self, output: Output, content: Content) -> None:
         """Send the last form of an output, or another one in place of that."""
@@ -182,7 +181,7 @@ class OutputUpdater:
                 return True
             self._draw(output, content)
         must_stay = output.live is not None and output.source.stays_live(now_s)
-        if settles and not must_stay and self._bucket.take(4 if output.live is not None else 1, now_s=now_s):
+        if settles and not must_stay and self._bucket.take(output.messages, now_s=now_s):
             self._settle(output, content)
         return has_changed or content.is_end
 

@@ -60,11 +60,10 @@ def _one(snapshot: Snapshot) -> str:
 
 
 def _many(snapshots: list[Snapshot]) -> str:
-    """``5 calls finished, 1 failed``; the second number is part of the first."""
+    """``5 calls finished, 1 failed``, where the second number is part of the first; ``2 calls running``."""
     counts = Counter(snapshot.state for snapshot in snapshots)
+    told = [state for state in CallState if counts[state] and state.announce is Announce.BY_NUMBER]
     ended = sum(snapshot.state.is_terminal for snapshot in snapshots)
     if not ended:
-        return f"{counted(len(snapshots), 'call')} running"
-    worth_it = [state for state in CallState if counts[state] and state.announce is Announce.BY_NUMBER]
-    numbers = [f"{counts[state]} {state.noun}" for state in worth_it]
-    return ", ".join([f"{counted(ended, 'call')} finished", *numbers])
+        return f"{counted(len(snapshots), 'call')} {' or '.join(state.noun for state in told)}"
+    return ", ".join([f"{counted(ended, 'call')} finished", *(f"{counts[state]} {state.noun}" for state in told)])

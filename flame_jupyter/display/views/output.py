@@ -73,6 +73,11 @@ class Output:
     is_settled: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def messages(self) -> int:
+        """How many it takes to show it or to settle it."""
+        return 1 if self.live is None else 4
+
+    @property
     def is_live(self) -> bool:
         """Does a widget follow what is pending, or has ended just now?"""
         return self.live is not None and not self.is_settled.is_set()
