@@ -14,9 +14,9 @@ class WorkerSpecification:
     """worker_id: how the engine knows it; uplink: the address of the host engine.
 
     root: the unpacked package, the working directory; None = the zygote's own directory. archive: what has to be in
-    ``root`` before anything runs (app_directory.py), None = nothing. path_before, path_behind:
-    the import path around it. loaded_first: modules
-    that the package must not hide, where it would. environ: the whole environment.
+    ``root`` before anything runs (app_directory.py), None = nothing. path_before, path_behind: the import path around
+    it. loaded_first: modules that the package must not hide, where it would. environ: the whole environment.
+    reuses_memory: that of values that were dropped.
     """
 
     application: str
@@ -28,3 +28,4 @@ class WorkerSpecification:
     loaded_first: tuple[str, ...]
     environ: dict[str, str]
     uplink: str
+    reuses_memory: bool

@@ -63,7 +63,8 @@ def run(
     inbox = Inbox(channel, words, services.forget, _path_setter(specification))
     interrupt = Interrupt(words)
     mappings = KeptMappings()
-    memfd_pool.add_owner(lambda: None)  # this loop comes round by itself
+    if specification.reuses_memory:
+        memfd_pool.add_owner(lambda: None)  # this loop comes round by itself
     gc.enable()
     mark = ForkMark()
     os.register_at_fork(after_in_child=channel.abandon)

@@ -18,6 +18,7 @@ from flamepy.engine.completion import Completion
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.completion import LocalCompletion
+from flamepy.engine.local.fast_parts import AHEAD_S
 from flamepy.engine.local.link.worker_link import WorkerLink
 from flamepy.engine.local.records import CallRecord, SessionRecord, WorkerRecord, split_at
 from flamepy.protocol.commands import ImportPath
@@ -99,7 +100,7 @@ def test_short_calls_queue_at_busy_workers_up_to_a_few_milliseconds_of_work(desk
     while schedule.place(session, [worker], limit=1) is worker:
         worker.add(desk.call(session))
         placed += 1
-    assert placed == round(schedule.AHEAD_S / 0.001)
+    assert placed == round(AHEAD_S / 0.001)
 
 
 @pytest.mark.parametrize("expected_s", [None, 0.3])
@@ -222,6 +223,15 @@ def test_a_worker_that_is_full_of_calls_gets_no_more(desk: Desk) -> None:
     assert schedule.batch(session, worker, [worker], limit=1) == 1
     worker.add(desk.call(session))
     assert schedule.place(session, [worker], limit=1) is None
+
+
+def test_without_work_ahead_each_call_waits_until_a_worker_is_idle(desk: Desk) -> None:
+    app = desk.application()
+    session = desk.session(app, expected_s=0.00001)
+    session.waiting.extend(desk.call(session) for _ in range(30))
+    idle, busy = desk.worker(app), desk.worker(app, session)
+    assert schedule.batch(session, idle, [idle, busy], limit=2, ahead_s=0.0) == 1
+    assert schedule.place(session, [busy], limit=1, ahead_s=0.0) is None
 
 
 def test_what_a_worker_has_begun_is_told_from_what_can_run_elsewhere(desk: Desk) -> None:

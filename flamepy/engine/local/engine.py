@@ -20,6 +20,7 @@ from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.applications import LocalApplications
 from flamepy.engine.local.completion import LocalCompletion
 from flamepy.engine.local.core import Core
+from flamepy.engine.local.fast_parts import FAST, FastParts
 from flamepy.engine.local.loop.event_loop import SHUT_DOWN, Loop
 from flamepy.engine.local.records import CallRecord, task_view
 from flamepy.engine.local.sessions import LocalSessions, find_task
@@ -45,7 +46,7 @@ class EmbeddedEngine:
     """Implements ``engine.api.Engine`` with worker processes on this machine.
 
     workers: how many run calls at one time, None = the CPUs that this process may use. memory_limit_bytes: values
-    beyond it move to disk, None = no limit. startup: when it was begun with already.
+    beyond it move to disk, None = no limit. startup: when it was begun with already. parts: to leave some out.
     """
 
     info = _INFO
@@ -56,16 +57,19 @@ class EmbeddedEngine:
         workers: int | None = None,
         memory_limit_bytes: int | None = None,
         startup: StartupResources | None = None,
+        parts: FastParts = FAST,
     ) -> None:
         self._pid = os.getpid()
         self.worker_limit = usable_cpus() if workers is None else workers
         startup = startup or StartupResources()
         with contextlib.ExitStack() as undo:
             undo.callback(startup.undo)
-            self._begin(startup, memory_limit_bytes, undo)
+            self._begin(startup, memory_limit_bytes, parts, undo)
             undo.pop_all()
 
-    def _begin(self, startup: StartupResources, memory_limit_bytes: int | None, undo: contextlib.ExitStack) -> None:
+    def _begin(
+        self, startup: StartupResources, memory_limit_bytes: int | None, parts: FastParts, undo: contextlib.ExitStack
+    ) -> None:
         self._scratch = startup.scratch
         self.objects = MemoryStore(
             f"local://{self._scratch.name}", memory_limit_bytes=memory_limit_bytes, spill_directory=str(self._scratch)
@@ -73,7 +77,9 @@ class EmbeddedEngine:
         self._closing = threading.Lock()
         self._uplink = UplinkHost(self, str(self._scratch / "uplink"))
         undo.callback(self._uplink.close)
-        self._loop = Loop(startup, limit=self.worker_limit, uplink=self._uplink, budget=self.objects.budget)
+        self._loop = Loop(
+            startup, limit=self.worker_limit, uplink=self._uplink, budget=self.objects.budget, parts=parts
+        )
         self._core = Core(self._loop, self.objects)
         self.package_directory = self._scratch / "packages"
         self.provisioner = MachineProvisioner(self.package_directory)

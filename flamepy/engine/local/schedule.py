@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from flamepy.engine.local.fast_parts import AHEAD_S
 from flamepy.engine.local.records import SessionRecord, WorkerRecord
 
-# Work handed to a busy worker ahead of time: one switch interval of the caller's interpreter (5 ms), which is how
-# long the engine's thread may have to wait for its iteration, and what the iteration itself takes.
-AHEAD_S = 0.008
-AHEAD_CALLS = 256  # and at most this many: more would not make the next packet cheaper
+AHEAD_CALLS = 256  # handed to a busy worker ahead of time, at most: more would not make the next packet cheaper
 PACKET_CALLS = 64  # small calls that share a packet: by then what a packet costs is spread thin
 # A call that takes longer than this, and than twice what was expected, holds up what is queued behind it.
 OVERDUE_S = 0.002
@@ -36,7 +34,9 @@ class Evict:
 Placement = WorkerRecord | StartWorker | Evict | None
 
 
-def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int) -> Placement:
+def place(
+    session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int, ahead_s: float = AHEAD_S
+) -> Placement:
     """Choose for the next call of a stateless session; None = nowhere now.
 
     workers: of the pool, all applications. An idle worker that has the code comes first, then any idle one, then a
@@ -45,7 +45,7 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
     idle: WorkerRecord | None = None
     other_application: WorkerRecord | None = None
     busy: WorkerRecord | None = None
-    busy_s = AHEAD_S
+    busy_s = ahead_s
     counted = serving = 0
     is_bounded = session.spec.max_instances is not None
     for worker in workers:
@@ -78,11 +78,18 @@ def place(session: SessionRecord, workers: Iterable[WorkerRecord], *, limit: int
     return busy if session.expected_s is not None else None
 
 
-def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[WorkerRecord], *, limit: int) -> int:
+def batch(
+    session: SessionRecord,
+    worker: WorkerRecord,
+    workers: Collection[WorkerRecord],
+    *,
+    limit: int,
+    ahead_s: float = AHEAD_S,
+) -> int:
     """How many of the session's waiting calls ``worker`` gets at once: its fair share, as far as it is short work."""
     room = min(PACKET_CALLS, AHEAD_CALLS - len(worker.in_flight))
     if session.spec.is_stateful:
-        return room
+        return room if ahead_s else int(not worker.in_flight)
     expected_s = session.expected_s
     if expected_s is None or len(workers) < limit:  # others are to be started first
         return 1
@@ -91,7 +98,7 @@ def batch(session: SessionRecord, worker: WorkerRecord, workers: Collection[Work
         candidates = candidates[: session.spec.max_instances]
     total = len(session.waiting) + sum(len(other.in_flight) for other in candidates)
     share = -(-total // max(1, len(candidates))) - len(worker.in_flight)
-    short = int((AHEAD_S - worker.backlog_s()) / max(expected_s, 1e-6))
+    short = int((ahead_s - worker.backlog_s()) / max(expected_s, 1e-6))
     return max(1, min(share, room, short))
 
 

@@ -11,12 +11,17 @@ from flamepy.cache.api import StoredObject
 from flamepy.core.cache import ObjectRef
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.engine.local.fast_parts import PLAIN
 from flamepy.engine.uplink.client import UplinkEngine
 from flamepy.testing import BrokenRule, FaultyStore, InlineEngine, check_engine
 
 
 def test_the_embedded_engine_keeps_the_rules(project: None, nothing_is_left: None) -> None:
     assert len(check_engine(lambda: EmbeddedEngine(workers=2))) > 10
+
+
+def test_the_embedded_engine_without_its_fast_parts_keeps_the_rules(project: None, nothing_is_left: None) -> None:
+    assert len(check_engine(lambda: EmbeddedEngine(workers=2, parts=PLAIN))) > 10
 
 
 def test_the_inline_engine_keeps_the_rules(project: None, nothing_is_left: None) -> None:

@@ -35,10 +35,13 @@ from flamepy.protocol.commands import AuthKey
 class Dispatcher:
     """Owns sessions and calls; moves workers through ``pool``."""
 
-    def __init__(self, pool: Pool, budget: SegmentBudget, completions: Completions, containment: Containment) -> None:
+    def __init__(
+        self, pool: Pool, budget: SegmentBudget, completions: Completions, containment: Containment, *, ahead_s: float
+    ) -> None:
         self.sessions: dict[str, SessionRecord] = {}
         self.has_free_capacity = True  # would a call that comes now run at once? From other threads: a guess
         self._pool = pool
+        self._ahead_s = ahead_s
         self._budget = budget
         self._completions = completions
         self._contain = containment
@@ -141,9 +144,9 @@ class Dispatcher:
             if worker is None:
                 self._completions.finish(session.waiting.popleft(), too_many_stateful())
                 return True
-            room = schedule.batch(session, worker, (), limit=1)
+            room = schedule.batch(session, worker, (), limit=1, ahead_s=self._ahead_s)
             return room > 0 and self._send(worker, session, room)
-        placement = schedule.place(session, self._pool.shared.values(), limit=self._pool.limit)
+        placement = schedule.place(session, self._pool.shared.values(), limit=self._pool.limit, ahead_s=self._ahead_s)
         if isinstance(placement, schedule.Evict):
             self._pool.retire(placement.worker)
             placement = schedule.StartWorker()
@@ -151,7 +154,9 @@ class Dispatcher:
             placement = self._pool.start(session.installed)
         if placement is None:
             return False
-        count = schedule.batch(session, placement, self._pool.shared.values(), limit=self._pool.limit)
+        count = schedule.batch(
+            session, placement, self._pool.shared.values(), limit=self._pool.limit, ahead_s=self._ahead_s
+        )
         return self._send(placement, session, count)
 
     def _send(self, worker: WorkerRecord, session: SessionRecord, count: int) -> bool:

@@ -23,11 +23,17 @@ from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.memfd_pool import memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, look_up_at
+from flamepy.engine.local.fast_parts import FastParts
 from flamepy.engine.local.link.nonblocking import PipeReader
 from flamepy.engine.local.loop.completions import Completions
 from flamepy.engine.local.loop.containment import Containment, as_engine_failure, as_fault
 from flamepy.engine.local.loop.dispatcher import Dispatcher
-from flamepy.engine.local.loop.leader_followers import HeldBackInterrupt, LeaderFollowers, may_be_leader
+from flamepy.engine.local.loop.leader_followers import (
+    EngineThreadLeads,
+    HeldBackInterrupt,
+    LeaderFollowers,
+    may_be_leader,
+)
 from flamepy.engine.local.loop.reports import Reports
 from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.workers.pool import Pool
@@ -52,14 +58,16 @@ _Answer = TypeVar("_Answer")
 class Loop:
     """Starts the thread. ``post`` and ``ask`` are for any thread; the rest is the thread's own."""
 
-    def __init__(self, startup: StartupResources, *, limit: int, uplink: UplinkHost, budget: SegmentBudget) -> None:
+    def __init__(
+        self, startup: StartupResources, *, limit: int, uplink: UplinkHost, budget: SegmentBudget, parts: FastParts
+    ) -> None:
         self._startup = startup
         self._results_read, self._results_write = startup.results_read, startup.results_write
         self._reader = PipeReader(self._results_read, _READ_BYTES)
-        self.pool = Pool(startup, limit=limit, uplink=uplink)
+        self.pool = Pool(startup, limit=limit, uplink=uplink, reuses_memory=parts.reuses_memory)
         completions = Completions(self.pool, self._call_back_later)
         self._contain = Containment(self.pool, completions)
-        self.dispatcher = Dispatcher(self.pool, budget, completions, self._contain)
+        self.dispatcher = Dispatcher(self.pool, budget, completions, self._contain, ahead_s=parts.ahead_s)
         self._reports = Reports(self.pool, budget, completions, self.dispatcher, self._contain)
         self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
         self._is_asleep = False
@@ -73,10 +81,12 @@ class Loop:
         self._poller.register(self.pool.zygote_fileno(), select.POLLIN)
         self._poller.register(uplink, select.POLLIN)
         self._uplink = uplink
-        self.leaders = LeaderFollowers(self.wake)
+        self.leaders = LeaderFollowers(self.wake) if parts.has_waiters_lead else EngineThreadLeads(self.wake)
         self._leading = _Leading(self)
         self._callbacks: deque[Callable[[], object]] = deque()  # of others, to be run by the engine's thread
-        memfd_pool.add_owner(self._look_up)
+        self._reuses_memory = parts.reuses_memory
+        if self._reuses_memory:
+            memfd_pool.add_owner(self._look_up)
         self._thread = threading.Thread(target=self._run, name="flame-engine", daemon=True)
         self._thread.start()
 
@@ -221,7 +231,8 @@ class Loop:
         """Cancel everything, end every process, then the thread itself. Once."""
         self.post(self._stop)
         self._thread.join(timeout_s)
-        memfd_pool.remove_owner(self._look_up)
+        if self._reuses_memory:
+            memfd_pool.remove_owner(self._look_up)
         self._startup.close()
 
     def abandon(self) -> None:

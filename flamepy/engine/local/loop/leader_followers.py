@@ -123,6 +123,19 @@ class LeaderFollowers:
             self._end_nap()
 
 
+class EngineThreadLeads(LeaderFollowers):
+    """The plain twin: no thread but the engine's runs the loop, unless one of its own callbacks waits."""
+
+    def take_for_a_step(self) -> bool:
+        return False
+
+    def take_to_wait(self, *, is_engine: bool = False) -> bool:
+        return is_engine and super().take_to_wait(is_engine=True)
+
+    def take_over_soon(self) -> bool:
+        return False
+
+
 class HeldBackInterrupt:
     """Holds SIGINT back while the main thread leads: a KeyboardInterrupt inside an iteration would tear its state.
 

@@ -58,8 +58,11 @@ class WorkerExit:
 class Pool:
     """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
 
-    def __init__(self, startup: StartupResources, *, limit: int, uplink: UplinkHost) -> None:
+    def __init__(
+        self, startup: StartupResources, *, limit: int, uplink: UplinkHost, reuses_memory: bool = True
+    ) -> None:
         self.limit = limit
+        self._reuses_memory = reuses_memory
         self.shared: dict[int, WorkerRecord] = {}
         self.pinned: dict[int, WorkerRecord] = {}
         self._startup = startup
@@ -137,7 +140,7 @@ class Pool:
         environ = {**os.environ, **installed.environ}
         environ.update(thread_limits(environ, workers=self.limit))
         return WorkerSpecification(
-            installed.name, worker_id, root, archive, *path, hidden, environ, self._uplink.address
+            installed.name, worker_id, root, archive, *path, hidden, environ, self._uplink.address, self._reuses_memory
         )
 
     def _restore_directories(self, installed: Installed) -> None:
