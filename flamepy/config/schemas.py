@@ -21,7 +21,6 @@ from flamepy.errors import InvalidConfig
 
 ENDPOINT_SCHEMES = ("http", "https")
 CACHE_SCHEMES = ("grpc", "grpcs", "http", "https")
-_STORAGE_SCHEMES = ("file", "http", "https", "grpc", "grpcs")
 _EXAMPLES = {"http": "http://127.0.0.1:8080", "grpc": "grpc://127.0.0.1:9090", "file": "file:///opt/flame/packages"}
 _TOP_KEYS = ("current-context", "contexts", "current-cluster", "clusters")
 
@@ -180,9 +179,8 @@ def _url(entry: Section, key: str, schemes: Sequence[str] | None) -> str | None:
 
 
 def problem_of_url(url: str, schemes: Sequence[str] | None) -> tuple[str, str] | None:
-    """What is wrong with ``url``, and the cure; None when nothing is. ``schemes`` None: a package storage."""
-    wanted = schemes or _STORAGE_SCHEMES
-    example = _EXAMPLES[wanted[0]]
+    """What is wrong with ``url``, and the cure; None when nothing is. ``schemes`` None: a package storage, of any."""
+    example = _EXAMPLES["file" if schemes is None else schemes[0]]
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -191,8 +189,8 @@ def problem_of_url(url: str, schemes: Sequence[str] | None) -> tuple[str, str] |
     if "://" not in url:
         guess = f"file://{url}" if schemes is None and url.startswith("/") else example
         return f"is not a URL: {url!r} has no scheme", f"Write it like {guess!r}."
-    if parts.scheme not in wanted:
-        cure = f"Use one of {', '.join(wanted)}, such as {example!r}.{did_you_mean(parts.scheme, wanted)}"
+    if schemes is not None and parts.scheme not in schemes:
+        cure = f"Use one of {', '.join(schemes)}, such as {example!r}.{did_you_mean(parts.scheme, schemes)}"
         return f"has the scheme {parts.scheme!r}, which nothing here understands", cure
     if parts.scheme == "file":
         if parts.hostname not in (None, "localhost"):

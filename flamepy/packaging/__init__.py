@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+from flamepy.packaging.file_storage import FileStorage
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.package import Package, Packager
 from flamepy.packaging.pyproject import ProjectMetadata
 from flamepy.packaging.selection.manifest import Row
-from flamepy.packaging.storage import FileStorage, Storage, open_storage
+from flamepy.packaging.storage import Storage, local_archive, open_storage
 
 __all__ = [
     "FileStorage",
@@ -21,5 +22,6 @@ __all__ = [
     "ProjectMetadata",
     "Row",
     "Storage",
+    "local_archive",
     "open_storage",
 ]

@@ -18,8 +18,9 @@ from flamepy.packaging.archive import Progress, write_archive
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.project import Project, Snapshot
 from flamepy.packaging.selection.manifest import Kind, Manifest, Row
-from flamepy.packaging.storage import Storage, cure_for_write, temporary_file_in
+from flamepy.packaging.storage import Storage
 from flamepy.packaging.workspace import Workspace
+from flamepy.packaging.writing import cure_for_write, temporary_file_in
 
 logger = logging.getLogger(__name__)
 SHORT_SHA_CHARS = 12

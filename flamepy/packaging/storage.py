@@ -3,28 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import logging
-import os
-import shutil
-import threading
-import weakref
-from collections.abc import Iterator
+import difflib
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS
-from flamepy.errors import FlameError, InvalidArgument, InvalidConfig, PackageError
-from flamepy.packaging.selection.limits import format_bytes
-
-logger = logging.getLogger(__name__)
-
-_ATTEMPTS = 10  # of others that remove what they alone use, each in the instant after we have looked
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+from flamepy.errors import InvalidArgument, InvalidConfig
+from flamepy.packaging.file_storage import FileStorage
 
 
 class Storage(Protocol):
@@ -35,6 +20,16 @@ class Storage(Protocol):
     """
 
     directory: Path | None
+
+    @classmethod
+    def at(cls, url: str) -> Storage:
+        """The storage that a configuration names; does not touch the place yet. Raises InvalidConfig."""
+        ...
+
+    @staticmethod
+    def local(url: str) -> Path:
+        """The archive at a url that ``upload`` returned, as a file of this machine. Raises PackageError."""
+        ...
 
     def upload(self, archive: Path, name: str) -> str:
         """Keep ``archive`` under ``name``, unless that name is there already; returns the url for workers.
@@ -53,169 +48,28 @@ class Storage(Protocol):
         ...
 
 
+SCHEMES: dict[str, type[Storage]] = {"file": FileStorage}
+"""A new kind of storage is a class and a row here."""
+
+
 def open_storage(url: str) -> Storage:
     """The storage for ``package.storage`` of a configuration. Raises InvalidConfig; does not touch the place yet."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        close = difflib.get_close_matches(scheme, SCHEMES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InvalidConfig(
-            f"Unsupported storage scheme: {parts.scheme or repr(url)}. Use a directory that the workers see too, "
+            f"Unsupported storage scheme: {scheme or repr(url)}.{hint} Use a directory that the workers see too, "
             "as package.storage: file:///path/to/packages."
         )
-    if parts.netloc not in ("", "localhost"):
-        raise InvalidConfig(
-            f"package.storage {url} names a host, {parts.netloc!r}, and not a directory of this machine: "
-            f"write file:///{parts.netloc}{parts.path} with three slashes."
+    return SCHEMES[scheme].at(url)
+
+
+def local_archive(url: str) -> Path:
+    """The archive of an application as a file of this machine. Raises InvalidArgument, PackageError."""
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        raise InvalidArgument(
+            f"the embedded engine cannot fetch a package from {url!r}: use one of {', '.join(SCHEMES)}."
         )
-    if not parts.path.startswith("/"):
-        raise InvalidConfig(f"package.storage {url} names no directory: write file:///path/to/packages.")
-    return FileStorage(Path(unquote(parts.path)))
-
-
-class FileStorage:
-    """A directory, often on a file system that the workers share. Archives appear in it whole or not at all.
-
-    Who uses an archive holds a shared lock on it, and only who gets an exclusive one removes it: so programs that
-    share the directory leave each other's packages alone, and one that is killed has let go of them.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.directory: Path | None = directory
-        self._directory = directory
-        self._pid = os.getpid()
-        self._in_use: dict[Path, int] = {}  # -> a descriptor that is locked
-        self._using = threading.Lock()
-        weakref.finalize(self, _close_all, self._in_use).atexit = False  # the end of the process closes them, too
-
-    def upload(self, archive: Path, name: str) -> str:
-        """See ``Storage``. Two uploads of one name at once do no harm: both bring the same content."""
-        target = self._directory.absolute() / name
-        self._check_exists()
-        try:
-            for _ in range(_ATTEMPTS):
-                if self._use(target):
-                    break
-                with temporary_file_in(self._directory) as part:
-                    # not shutil.copy: the new file gets the permissions of this directory, not those of a private one
-                    with open(archive, "rb") as source, open(part, "xb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-                    _give_name(part, target)
-        except OSError as error:
-            raise self._unusable("write into", error, archive) from error
-        return target.as_uri()
-
-    def _use(self, target: Path) -> bool:
-        """Lock the archive for as long as it is in use; False when it is not there. Raises OSError."""
-        with self._using:
-            if target in self._in_use:
-                if _is_at(target, self._in_use[target]):
-                    return True
-                os.close(self._in_use.pop(target))  # removed by hand
-            try:
-                fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return False
-            except PermissionError:  # another user's
-                return True
-            with contextlib.ExitStack() as undo:
-                undo.callback(os.close, fd)
-                with contextlib.suppress(OSError):  # some file systems know no locks: there nothing is removed
-                    fcntl.flock(fd, fcntl.LOCK_SH)  # waits only for the instant in which another process removes it
-                if not _is_at(target, fd):
-                    return False
-                self._in_use[target] = fd
-                undo.pop_all()
-        return True
-
-    def exists(self, name: str) -> bool:
-        """See ``Storage``."""
-        self._check_exists()
-        return (self._directory / name).exists()
-
-    def delete(self, url: str) -> None:
-        """See ``Storage``."""
-        parts = urlsplit(url)
-        target = Path(unquote(parts.path))
-        if parts.scheme != "file" or target.parent != self._directory.absolute():
-            raise InvalidArgument(f"{url} does not lie in {self._directory}: use the storage that it was uploaded to.")
-        with self._using:
-            fd = self._in_use.pop(target, None)
-            try:
-                if fd is None:
-                    fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-                if self._pid == os.getpid():  # a forked child has its parent's locks
-                    _remove_unless_used(target, fd)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise self._unusable("delete from", error) from error
-            finally:
-                if fd is not None:
-                    os.close(fd)
-
-    def _check_exists(self) -> None:
-        if not self._directory.is_dir():
-            raise InvalidConfig(
-                f"Storage directory does not exist: {self._directory}. "
-                "Create it where all workers see it, or set package.storage to one that exists."
-            )
-
-    def _unusable(self, doing: str, error: OSError, archive: Path | None = None) -> FlameError:
-        needed = f" ({format_bytes(archive.stat().st_size)} needed)" if archive is not None and archive.exists() else ""
-        reason = error.strerror or str(error)
-        return PackageError(
-            f"cannot {doing} storage directory {self._directory}: {reason}{needed}. {cure_for_write(error.errno)}"
-        )
-
-
-def _give_name(part: Path, target: Path) -> None:
-    """Never in place of a file that is there: it may be in use."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        pass
-    except OSError:  # some file systems know no second name
-        os.replace(part, target)
-
-
-def _remove_unless_used(target: Path, fd: int) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # a process uses it, or that cannot be known
-        logger.debug("package kept path=%s reason=%s", target, error)
-        return
-    if _is_at(target, fd):
-        target.unlink()
-
-
-def _is_at(target: Path, fd: int) -> bool:
-    """Is this descriptor of the file that has the name now?"""
-    try:
-        return os.path.samestat(os.stat(target), os.fstat(fd))
-    except FileNotFoundError:
-        return False
-
-
-def _close_all(in_use: dict[Path, int]) -> None:
-    while in_use:
-        os.close(in_use.popitem()[1])
-
-
-@contextlib.contextmanager
-def temporary_file_in(directory: Path) -> Iterator[Path]:
-    """A name to write to and then to rename. What is not renamed is gone afterwards, also after KeyboardInterrupt."""
-    part = directory / f".{os.urandom(16).hex()}.part"
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def cure_for_write(code: int | None) -> str:
-    """What to do when a place for packages refuses to be written. code: an ``errno``."""
-    if code in _FULL:
-        return "It is full: delete old packages there, or use a place with more space."
-    if code in _FORBIDDEN:
-        return "Give this user the right to write there, or use another place."
-    if code in NO_DESCRIPTORS:
-        return "Close files and sockets, drop big results, or raise the limit with 'ulimit -n'."
-    return "Check that the place is there and healthy, or use another one."
+    return SCHEMES[scheme].local(url)

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from flamepy.config import FlameContext
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
@@ -49,10 +48,20 @@ def look_at_places() -> Iterator[Finding]:
     storage = None if package is None else package.storage
     if storage is None:
         yield Finding(PLACES, "package storage", "none is configured: archives are kept in the scratch directory")
-    elif urlsplit(storage).scheme == "file":
-        yield writable("package storage", Path(unquote(urlsplit(storage).path)), "(configured)")
     else:
-        yield Finding(PLACES, "package storage", f"{storage} (remote, not tried)")
+        yield _storage(storage)
+
+
+def _storage(url: str) -> Finding:
+    from flamepy.packaging import open_storage
+
+    try:
+        directory = open_storage(url).directory
+    except InvalidConfig as error:
+        return Finding(PLACES, "package storage", url, Level.WRONG, str(error))
+    if directory is None:
+        return Finding(PLACES, "package storage", f"{url} (remote, not tried)")
+    return writable("package storage", directory, "(configured)")
 
 
 def _scratch() -> Finding:

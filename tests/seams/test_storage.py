@@ -16,7 +16,7 @@ import pytest
 
 from flamepy.errors import FlameErrorCode, InvalidArgument, InvalidConfig, PackageError
 from flamepy.packaging import FileStorage, Packager, Storage, open_storage
-from flamepy.packaging.storage import cure_for_write
+from flamepy.packaging.writing import cure_for_write
 from tests.projects.hardship import as_ordinary_user, files_limited_to, public_directory
 
 NAME = "app-0123456789ab.tar.gz"
@@ -132,6 +132,7 @@ def test_the_cure_fits_the_reason(code: int | None, cure: str) -> None:
     ("url", "says"),
     [
         ("s3://bucket/packages", "Unsupported storage scheme: s3"),
+        ("fil:///opt/packages", "Did you mean 'file'?"),
         ("/opt/packages", "Unsupported storage scheme: '/opt/packages'"),
         ("file://opt/packages", "write file:///opt/packages with three slashes"),
         ("file:packages", "names no directory"),

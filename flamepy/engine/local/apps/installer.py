@@ -12,9 +12,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from urllib.parse import unquote, urlsplit
 
-from flamepy.errors import InvalidArgument
 from flamepy.protocol.app_directory import (
     check_archive,
     is_complete,
@@ -50,7 +48,7 @@ class Installer:
         """
         root = None if url is None else self._take_kept(url)
         if root is None:
-            root = self._new(None if url is None else local_path(url), name)
+            root = self._new(None if url is None else archive_at(url), name)
         if url is not None:
             with self._lock:
                 self._in_use[root] = url
@@ -102,9 +100,8 @@ def _is_big(archive: str) -> bool:
     return False
 
 
-def local_path(url: str) -> str:
-    """The archive behind a url. Raises InvalidArgument."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        raise InvalidArgument(f"the embedded engine installs packages from file:// only, not from {url!r}.")
-    return unquote(parts.path)
+def archive_at(url: str) -> str:
+    """The file of this machine that is the archive of an application. Raises InvalidArgument, PackageError."""
+    from flamepy.packaging import local_archive  # here, because the zygote starts while the engine is loaded
+
+    return str(local_archive(url))

@@ -18,7 +18,7 @@ from pathlib import Path
 from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.clock import monotonic_s
 from flamepy.engine.local import schedule
-from flamepy.engine.local.apps.installer import local_path
+from flamepy.engine.local.apps.installer import archive_at
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.import_path import hidden_modules, import_path_of_caller
 from flamepy.engine.local.link.worker_link import WorkerLink
@@ -364,7 +364,7 @@ def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:
 
 def _archive_of(installed: Installed) -> str | None:
     url = installed.application.url
-    return None if url is None else local_path(url)
+    return None if url is None else archive_at(url)
 
 
 def _no_worker(application: str, error: OSError) -> FlameError:
