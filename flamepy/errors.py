@@ -38,7 +38,16 @@ __all__ = [
 
 
 class FlameErrorCode(IntEnum):
-    """The coarse kind of an error, as 0.6 numbers it."""
+    """The coarse kind of an error, as 0.6 numbers it.
+
+    Attributes:
+        INVALID_CONFIG: The configuration is wrong.
+        INVALID_STATE: It comes at the wrong time.
+        INVALID_ARGUMENT: Something was passed that cannot work.
+        INTERNAL: Everything else, such as the failure of a call.
+        ALREADY_EXISTS: The name is taken.
+        NOT_FOUND: There is nothing of that name.
+    """
 
     INVALID_CONFIG = 0
     INVALID_STATE = 1
@@ -49,7 +58,12 @@ class FlameErrorCode(IntEnum):
 
 
 class FlameError(Exception):
-    """The root. ``code`` is the coarse kind, ``message`` says what, where and how to get out."""
+    """The root of all errors that flamepy raises on purpose.
+
+    Attributes:
+        code: The coarse kind.
+        message: What, where, and how to get out.
+    """
 
     code: FlameErrorCode
     message: str
@@ -165,9 +179,21 @@ class TaskFailed(FlameError):
     Raised as a class that is the user's as well: text, args and attributes are those of the exception that the call
     raised. What is added to it has names that begin with ``flame_``.
 
-    flame_call: the function or ``Class.method``; flame_type_name: of the exception in the worker; flame_detail: its
-    message; flame_traceback: the worker's traceback ("" when there is none); flame_frames: its frames in the user's
-    code, outermost first, each a ``FrameInfo``.
+    Attributes:
+        flame_call: The function or ``Class.method``.
+        flame_type_name: Of the exception in the worker.
+        flame_detail: Its message.
+        flame_traceback: The worker's traceback; "" when there is none.
+        flame_frames: The frames of that in the user's code, outermost first, each a ``FrameInfo``.
+
+    Example:
+        >>> from flamepy import Runner, TaskFailed
+        >>> def invert(number):
+        ...     return 1 / number
+        >>> with Runner("docs") as runner:
+        ...     error = runner.service(invert)(0).exception()
+        >>> isinstance(error, TaskFailed), isinstance(error, ZeroDivisionError), error.flame_call, str(error)
+        (True, True, 'invert', 'division by zero')
     """
 
     # of the class, for one that user code makes by calling the class of another: ``type(error)("more words")``
@@ -201,7 +227,12 @@ class DependencyFailed(TaskFailed):
 
 
 class WorkerLost(TaskFailed):
-    """The worker process ended while it ran the call. ``exit_code`` is negative for a signal."""
+    """The worker process ended while it ran the call. The next call works.
+
+    Attributes:
+        pid: Of the process.
+        exit_code: As ``subprocess`` counts it: negative for a signal.
+    """
 
     def __init__(self, call: str, pid: int, exit_code: int) -> None:
         super().__init__(call, "WorkerLost", "")
@@ -227,7 +258,11 @@ class StateLost(TaskFailed):
 
 
 class StreamLost(TaskFailed):
-    """The generator behind a stream is gone, so that it cannot give the parts that are still to come."""
+    """The generator behind a stream is gone, so that it cannot give the parts that are still to come.
+
+    Attributes:
+        reason: What became of it.
+    """
 
     def __init__(self, call: str, reason: str) -> None:
         super().__init__(call, "StreamLost", reason)
