@@ -21,6 +21,7 @@ from flame_jupyter.display.model.formatting import (
     tail,
 )
 from flame_jupyter.display.model.snapshot import Snapshot
+from flame_jupyter.display.render.table import cell, table
 from flame_jupyter.display.render.text import ALL_BUT, OUTPUT_CHARS, TRACEBACK_CHARS, facts_text, label, state_text
 
 COLOURS: dict[Tone, str] = {
@@ -45,7 +46,6 @@ PRE = (
     "max-height:20em;overflow:auto;margin:4px 0;padding:0;background:none;border:0;color:inherit"
 )
 EDGE = "border-left:3px solid {colour};padding:0 0 0 10px;margin:4px 0 6px"
-CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:top;white-space:normal"
 INLINE_VALUE_CHARS = 72
 FOLD_TITLE = "Traceback, output and details"
 
@@ -205,14 +205,8 @@ def _facts(snapshot: Snapshot) -> dict[str, str]:
 
 
 def details_table(snapshot: Snapshot) -> str:
-    lines = "".join(
-        f'<tr style="background:none"><th scope="row" style="{CELL};font-weight:600">{name}</th>'
-        f'<td style="{CELL};{MONO}">{escape(value)}</td></tr>'
-        for name, value in _facts(snapshot).items()
-        if value
-    )
-    style = "border-collapse:collapse;margin:4px 0;font-size:inherit;border:0"
-    return f'<table style="{style}"><tbody>{lines}</tbody></table>'
+    facts = [(name, escape(value)) for name, value in _facts(snapshot).items() if value]
+    return table([cell(name, "font-weight:600", scope="row"), cell(value, MONO)] for name, value in facts)
 
 
 def folded(summary: str, content: str, *, is_open: bool) -> str:

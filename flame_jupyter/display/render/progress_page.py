@@ -10,6 +10,7 @@ from html import escape
 from flame_jupyter.display.model.call_state import CallState
 from flame_jupyter.display.model.formatting import clock_text, counted, duration_text, head
 from flame_jupyter.display.render.html import COLOURS, FACE, MONO, MUTED, icon_html
+from flame_jupyter.display.render.table import cell, table
 
 ERROR_CHARS = 300
 _IF = "at this pace"  # later calls may take longer than those that have ended, which is not known
@@ -17,7 +18,7 @@ TRACK = (
     "display:flex;width:100%;min-width:120px;height:8px;border-radius:4px;overflow:hidden;box-sizing:border-box;"
     "border:1px solid var(--jp-ui-font-color2, #767676)"
 )
-CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:middle;font-weight:400"
+_MIDDLE = "vertical-align:middle"
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,12 @@ def status(picture: Picture) -> str:
 
 
 def html(picture: Picture) -> str:
-    rows = "".join(_row(tally) for tally in picture.tallies)
+    rows = [_row(tally) for tally in picture.tallies]
     error = ""
     if picture.first_error is not None:
         icon = icon_html(CallState.FAILED)
         error = f'<div style="{MONO};overflow-wrap:anywhere">{icon} {escape(_error_line(picture.first_error))}</div>'
-    table = (
-        f'<table style="border-collapse:collapse;border:0;font-size:inherit;margin:2px 0"><tbody>{rows}</tbody></table>'
-    )
-    return f'<div style="{FACE}"><div>{_headline(picture)}</div>{table if rows else ""}{error}</div>'
+    return f'<div style="{FACE}"><div>{_headline(picture)}</div>{table(rows) if rows else ""}{error}</div>'
 
 
 def _rough(seconds: float) -> str:
@@ -119,7 +117,7 @@ def _headline(picture: Picture) -> str:
     return f"<strong>{tally.ended} of {escape(counted(tally.total, 'call'))} ended</strong>{facts}"
 
 
-def _row(tally: Tally) -> str:
+def _row(tally: Tally) -> list[str]:
     name, value = escape(tally.name), f"{tally.ended} of {tally.total} ended, {words(tally)}"
     parts = "".join(
         f'<span style="width:{100 * tally.counts[state] / tally.total:.4g}%;background:{COLOURS[state.tone]}"></span>'
@@ -130,12 +128,12 @@ def _row(tally: Tally) -> str:
         f'<div role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="{tally.total}" '
         f'aria-valuenow="{tally.ended}" aria-valuetext="{escape(value)}" style="{TRACK}">{parts}</div>'
     )
-    return (
-        f'<tr style="background:none"><th scope="row" style="{CELL};{MONO}">{name}</th>'
-        f'<td style="{CELL};width:220px">{bar}</td>'
-        f'<td style="{CELL};font-variant-numeric:tabular-nums">{tally.ended}/{tally.total}</td>'
-        f'<td style="{CELL}">{escape(words(tally))}</td></tr>'
-    )
+    return [
+        cell(name, f"{_MIDDLE};{MONO}", scope="row"),
+        cell(bar, f"{_MIDDLE};width:220px"),
+        cell(f"{tally.ended}/{tally.total}", f"{_MIDDLE};font-variant-numeric:tabular-nums"),
+        cell(escape(words(tally)), _MIDDLE),
+    ]
 
 
 def _error_line(error: tuple[str, str]) -> str:

@@ -15,15 +15,16 @@ from html import escape
 
 from flame_jupyter.display.model.formatting import clock_text, counted
 from flame_jupyter.display.render.html import FACE, MONO, MUTED, folded, scrolled
+from flame_jupyter.display.render.table import cell, table
 from flame_jupyter.display.views.content import Button
 from flame_jupyter.display.views.page_content import PageContent
 from flame_jupyter.display.views.source import Source
+from flame_jupyter.tables import table_text
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_PX = 180  # a status is looked at beside one's work, not instead of it
 OPEN_LINES = 6  # that fit into it, below the buttons; with more, the services are folded away until the user asks
-CELL = "text-align:left;padding:1px 14px 1px 0;border:0;background:none;vertical-align:top;font-weight:400"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,13 @@ class Panel(Source):
         return PageContent(
             title=title,
             state=state,
-            text="\n".join([*(f"{name}: {words}" for name, words in rows), *_table_text(shown), *self._notes()]),
+            text="\n".join(
+                [
+                    *(f"{name}: {words}" for name, words in rows),
+                    *table_text(shown.columns, shown.services),
+                    *self._notes(),
+                ]
+            ),
             html=self._page(shown, rows),
             status=self._problem or (f"{self._acting} …" if self._acting else "Closed" if is_final else ""),
             buttons=() if is_final else tuple(buttons),
@@ -104,44 +111,20 @@ class Panel(Source):
         return [self._problem] if self._problem else []
 
     def _page(self, facts: PanelFacts, rows: Sequence[tuple[str, str]]) -> str:
-        lines = "".join(
-            f'<tr style="background:none"><th scope="row" style="{CELL};{MUTED}">{escape(name)}</th>'
-            f'<td style="{CELL}">{escape(words)}</td></tr>'
-            for name, words in rows
-        )
-        table = _frame(f"<tbody>{lines}</tbody>", "Facts")
+        lines = ([cell(escape(name), MUTED, scope="row"), cell(escape(words))] for name, words in rows)
         notes = "".join(f"<div>{escape(note)}</div>" for note in self._notes())
         fits = len(rows) + len(facts.services) + bool(notes) < OPEN_LINES
-        return f'<div style="{FACE}">{table}{notes}{_services(facts, is_open=fits)}</div>'
+        return f'<div style="{FACE}">{table(lines, name="Facts")}{notes}{_services(facts, is_open=fits)}</div>'
 
 
 def _services(facts: PanelFacts, *, is_open: bool) -> str:
     if not facts.services:
         return ""
-    head = "".join(
-        f'<th scope="col" style="{CELL};font-weight:600">{escape(each)}</th>' if each else f'<td style="{CELL}"></td>'
-        for each in facts.columns
-    )
-    body = "".join(
-        f'<tr style="background:none"><th scope="row" style="{CELL};{MONO}">{escape(row[0])}</th>'
-        + "".join(f'<td style="{CELL}">{escape(cell)}</td>' for cell in row[1:])
-        + "</tr>"
-        for row in facts.services
+    head = (cell(escape(each), "font-weight:600", scope="col" if each else "") for each in facts.columns)
+    rows = (
+        [cell(escape(name), MONO, scope="row"), *(cell(escape(each)) for each in others)]
+        for name, *others in facts.services
     )
     title = counted(len(facts.services), "service")
-    table = _frame(f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", title)
-    listed = scrolled(table, name="Services", max_height=f"{MAX_BODY_PX}px")
+    listed = scrolled(table(rows, head=head, name=title), name="Services", max_height=f"{MAX_BODY_PX}px")
     return listed if is_open else folded(title, listed, is_open=False)
-
-
-def _frame(content: str, name: str) -> str:
-    style = "border-collapse:collapse;border:0;font-size:inherit;margin:2px 0"
-    return f'<table aria-label="{escape(name)}" style="{style}">{content}</table>'
-
-
-def _table_text(facts: PanelFacts) -> list[str]:
-    if not facts.services:
-        return []
-    rows = (facts.columns, *facts.services)
-    widths = [max(len(row[index]) for row in rows) for index in range(len(facts.columns))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
