@@ -191,11 +191,11 @@ class Room:
         self.clock = HandClock()
         self.page = Page()
         self.posted: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self.wire = OutputPublisher(self.page)
+        self.publisher = OutputPublisher(self.page)
         self.settings = Settings()
         self.failures = CellFailures()
         clock, announcements = Clock(self.clock.now, self.clock.wall), Announcements()
-        self.updater = OutputUpdater(self.wire, clock, self.failures, announcements)
+        self.updater = OutputUpdater(self.publisher, clock, self.failures, announcements)
         self.previews = Previews(self.post, lambda: self.settings.limits, clock.now)
         self.calls = SharedByCalls(lambda: self.settings, self.previews, self.failures, announcements)
 

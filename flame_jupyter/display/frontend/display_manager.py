@@ -84,7 +84,7 @@ class DisplayManager:
         self._history = History(shell)
         self._page: Any = shell.display_pub
         self._shown_by_scripts: list[Output] = []
-        self._live: list[Output] = []
+        self._live: weakref.WeakSet[Output] = weakref.WeakSet()  # of those of which there may be many
 
     @property
     def has_kernel(self) -> bool:
@@ -128,7 +128,7 @@ class DisplayManager:
             self._leave(output, first)
             return
         if output.live is not None and source.is_one_of_many:
-            self._live.append(output)
+            self._live.add(output)
         if is_scripted:
             self._shown_by_scripts.append(output)
         source.attach(connection)
@@ -219,14 +219,10 @@ class DisplayManager:
             has_kernel=self.has_kernel,
             is_scripted=self._is_scripted(),
             has_widgets=bool(source.widget) and mode.has_widgets(),
-            live_widgets=self._live_count() if source.is_one_of_many else 0,
+            live_widgets=sum(output.is_live for output in self._live) if source.is_one_of_many else 0,
             in_program=source.in_program,
             keeps_widget=source.keeps_widget,
         )
-
-    def _live_count(self) -> int:
-        self._live = [output for output in self._live if output.is_live]
-        return len(self._live)
 
     def _is_scripted(self) -> bool:
         return mode.is_scripted(self._request())

@@ -18,7 +18,7 @@ from flame_jupyter.display.sources.inspector import Inspector
 from flame_jupyter.display.views.page_content import PageContent
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.local.engine import EmbeddedEngine
-from tests.notebook.views.test_display_front import ListeningShell
+from tests.notebook.views.test_display_manager import ListeningShell
 
 WAIT_S = 30.0
 LIMITS = Limits()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pane of a stream: it counts while parts are taken, says how the stream ended, and keeps nothing alive."""
+"""The output of a stream: it counts while parts are taken, says how the stream ended, and keeps nothing alive."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from flame_jupyter.display.views.mode import Mode, Settings
 from flame_jupyter.display.views.output import Output
 from flamepy.errors import TaskFailed
 from tests.notebook.display_parts import HandFuture, Room, future_of
-from tests.notebook.views.test_display_front import Stage
+from tests.notebook.views.test_display_manager import Stage
 from tests.notebook.views.test_display_text import words
 
 TRACEBACK = "Cell In[2], line 4, in score"

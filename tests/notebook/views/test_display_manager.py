@@ -6,6 +6,7 @@ Without a kernel, widgets talk to a comm that goes nowhere: everything but the w
 
 from __future__ import annotations
 
+import gc
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from flame_jupyter.display import Settings
 from flame_jupyter.display.frontend.display_manager import DisplayManager
 from flame_jupyter.display.render.bundles import WIDGET_VIEW, Bundle
 from flame_jupyter.display.sources.progress import Progress
+from flame_jupyter.display.views.output import Output
 from flame_jupyter.display.widgets.code import FUTURE_SCRIPT, FUTURE_STYLE
 from flame_jupyter.display.widgets.live_widget import FutureWidget
 from tests.notebook.display_parts import HandFuture
@@ -116,6 +118,16 @@ def test_it_settles_in_place_and_leaves_no_widget_behind(stage: Stage) -> None:
     assert "done in 2.3 s" in str(body[1]["text/plain"])
     stage.front.close()
     assert set(registry._instances) == before
+
+
+def test_an_output_that_has_settled_is_held_by_nothing_of_the_display(stage: Stage) -> None:
+    """Its last content may hold a picture of a megabyte."""
+    stage.show()
+    stage.future.end()
+    stage.shell.next(), stage.shell.next()
+    stage.front._ui.call(int, timeout_s=WAIT_S)  # the look that has settled it is over
+    gc.collect()
+    assert [each for each in gc.get_objects() if type(each) is Output] == []
 
 
 def test_cancel_in_the_page_cancels_the_call(stage: Stage) -> None:
@@ -221,7 +233,7 @@ def test_with_keep_widget_a_program_saves_the_state_of_the_widget_inside_the_cel
     stage.front.close()
 
 
-def test_in_voila_a_pane_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_voila_a_page_is_a_widget_at_once_and_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """No output is replaced there after its cell"""
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     stage = Stage(allow_stdin=False)

@@ -129,10 +129,10 @@ def test_a_view_that_cannot_speak_does_not_keep_the_others_waiting(room: Room) -
 
 
 def told(*states: str) -> str:
-    news = Announcements()
+    announcements = Announcements()
     for number, state in enumerate(states):
-        news.note(take(HandFuture(id=number, state=state), now_s=1002.0))
-    return news.tell(0.0)[0] if news.is_due(0.0) else ""
+        announcements.note(take(HandFuture(id=number, state=state), now_s=1002.0))
+    return announcements.tell(0.0)[0] if announcements.is_due(0.0) else ""
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_what_is_said_of_each_mixture(states: tuple[str, ...], sentence: str) ->
 
 
 def test_an_end_does_not_wait_for_the_beginning_that_was_just_told() -> None:
-    news = Announcements()
-    news.note(take(HandFuture(state="running"), now_s=1002.0))
-    news.tell(10.0)
-    news.note(take(HandFuture(state="running"), now_s=1002.0))
-    assert not news.is_due(10.1)
-    news.note(take(HandFuture(state="cancelled"), now_s=1002.0))
-    assert news.is_due(10.1)
-    news.tell(10.1)
-    news.note(take(HandFuture(state="failed"), now_s=1002.0))
-    assert not news.is_due(10.0 + PAUSE_S)
-    assert news.is_due(10.1 + PAUSE_S)
+    announcements = Announcements()
+    announcements.note(take(HandFuture(state="running"), now_s=1002.0))
+    announcements.tell(10.0)
+    announcements.note(take(HandFuture(state="running"), now_s=1002.0))
+    assert not announcements.is_due(10.1)
+    announcements.note(take(HandFuture(state="cancelled"), now_s=1002.0))
+    assert announcements.is_due(10.1)
+    announcements.tell(10.1)
+    announcements.note(take(HandFuture(state="failed"), now_s=1002.0))
+    assert not announcements.is_due(10.0 + PAUSE_S)
+    assert announcements.is_due(10.1 + PAUSE_S)

@@ -77,13 +77,13 @@ def test_the_first_error_is_told_as_soon_as_there_is_one() -> None:
 
 def test_progress_ends_as_static_text_with_the_final_numbers() -> None:
     room, calls = PageRoom(), futures("load", "load", "load")
-    pane = room.show_source(Progress(calls))
+    output = room.show_source(Progress(calls))
     room.pass_time(1)
     for call in calls[:2]:
         call.end()
     calls[2].end("cancelled")
     room.pass_time(1)
-    assert pane.is_settled.is_set()
+    assert output.is_settled.is_set()
     assert room.live.pages[-1].is_final
     assert "2 done, 1 cancelled" in room.live.pages[-1].html
     assert not room.live.is_closed, "a page that was loaded again has nothing else"
@@ -183,10 +183,10 @@ def test_no_futures_are_progress_that_has_ended() -> None:
     assert "nothing to wait for" in content.html
 
 
-# -- panes
+# -- pages
 
 
-def test_without_widgets_a_pane_is_static_and_published_again() -> None:
+def test_without_widgets_a_page_is_static_and_published_again() -> None:
     room, calls = PageRoom(has_widgets=False), futures("load", "load")
     room.show_source(Progress(calls))
     room.pass_time(0.2)
@@ -201,21 +201,21 @@ def test_a_program_is_told_only_the_end_and_once_more_in_the_next_cell() -> None
     room.show_source(Progress(calls), Mode.SETTLED_ONCE)
     room.pass_time(3)
     assert room.page.sent == []
-    room.wire.end_cell()
+    room.publisher.end_cell()
     calls[0].end()
     room.pass_time(1)
     assert len(room.page.sent) == 1
-    room.wire.begin_cell()
+    room.publisher.begin_cell()
     assert len(room.page.sent) == 2
     assert room.page.text("body").startswith("Progress of 1 call: ended in")
 
 
-def test_a_pane_that_is_taken_back_stays_readable() -> None:
+def test_a_page_that_is_taken_back_stays_readable() -> None:
     room = PageRoom()
-    pane = room.show_source(Progress(futures("load")))
+    output = room.show_source(Progress(futures("load")))
     room.pass_time(0.2)
     room.retire()
-    assert pane.is_settled.is_set()
+    assert output.is_settled.is_set()
     assert room.live.is_closed
     assert WIDGET_VIEW not in room.shown("body")
 
@@ -256,15 +256,15 @@ def test_the_end_of_the_display_reaches_the_outputs_behind_one_that_breaks() -> 
     assert "the kernel has gone after" in room.page.text("body-3")
 
 
-def test_a_live_pane_whose_source_breaks_becomes_static_with_what_it_showed_last() -> None:
+def test_a_live_output_whose_source_breaks_becomes_static_with_what_it_showed_last() -> None:
     room, answers = PageRoom(), [FACTS, FACTS]
 
     def ask() -> PanelFacts | None:
         return answers.pop()  # raises IndexError when there is none left
 
-    pane = room.show_source(Panel(ask))
+    output = room.show_source(Panel(ask))
     room.pass_time(3)
-    assert pane.is_settled.is_set()
+    assert output.is_settled.is_set()
     assert room.live.pages[-1].is_final
     assert WIDGET_VIEW not in room.shown("body")
     assert "2 workers, idle" in room.page.text("body")
@@ -272,17 +272,17 @@ def test_a_live_pane_whose_source_breaks_becomes_static_with_what_it_showed_last
 
 def test_a_button_that_was_pressed_is_drawn_again_whatever_comes_of_it() -> None:
     room, calls = PageRoom(), futures("load")
-    pane = room.show_source(Progress(calls))
+    output = room.show_source(Progress(calls))
     room.pass_time(1)
     before = len(room.live.pages)
-    room.updater.answer(pane, "cancel", "press 1")
+    room.updater.answer(output, "cancel", "press 1")
     room.updater.tick()
     assert (len(room.live.pages), room.live.known) == (before + 1, ["press 1"])
     assert room.live.pages[-1].buttons[0].text == "Cancelling"
     assert not room.live.pages[-1].buttons[0].is_enabled
 
 
-def test_a_pane_whose_page_is_gone_is_not_drawn_again() -> None:
+def test_an_output_whose_page_is_gone_is_not_drawn_again() -> None:
     """Pauses when the comm is closed"""
     room, facts = PageRoom(), [FACTS]
     room.show_source(Panel(lambda: facts[0]))
@@ -297,17 +297,17 @@ def test_a_pane_whose_page_is_gone_is_not_drawn_again() -> None:
     assert "2 of 2" in room.live.pages[-1].text
 
 
-def test_a_pane_waits_for_its_turn_when_the_budget_is_spent() -> None:
+def test_an_output_waits_for_its_turn_when_the_budget_is_spent() -> None:
     room = PageRoom()
     room.show_source(Progress(futures("load")))
-    room.wire.bucket.spend(200, now_s=room.clock.now_s)
+    room.publisher.bucket.spend(200, now_s=room.clock.now_s)
     room.pass_time(0.5)
     assert room.live.pages == []
     room.pass_time(2)
     assert room.live.pages != []
 
 
-def test_the_script_that_travels_with_each_pane_is_small() -> None:
+def test_the_script_that_travels_with_each_page_is_small() -> None:
     assert len(PAGE_SCRIPT.encode()) < 6 * 1024
     assert len(PAGE_STYLE.encode()) < 4096
 

@@ -24,7 +24,7 @@ def room() -> Iterator[Room]:
     room.retire()
 
 
-def test_a_desk_with_nothing_displayed_sleeps(room: Room) -> None:
+def test_an_updater_with_nothing_displayed_sleeps(room: Room) -> None:
     assert room.updater.tick() is None
 
 
@@ -47,7 +47,7 @@ def test_a_burst_of_changes_is_one_message(room: Room) -> None:
     assert len(live_of(view).drawn) == 1
 
 
-def test_a_quiet_desk_looks_twice_a_second_and_a_change_makes_it_look_at_once(room: Room) -> None:
+def test_a_quiet_updater_looks_twice_a_second_and_a_change_makes_it_look_at_once(room: Room) -> None:
     view = room.show(Mode.LIVE, is_live=True)
     room.pass_time(10)
     assert max(wait or 0 for wait in room.pass_time(2)) == 0.5
@@ -258,13 +258,13 @@ def test_a_page_that_is_gone_harms_nothing(room: Room) -> None:
 
 def test_what_ends_between_two_cells_of_a_program_is_sent_again_in_the_next_one(room: Room) -> None:
     view = room.show(Mode.SETTLED_ONCE)
-    room.wire.end_cell()
+    room.publisher.end_cell()
     future_of(view).end("cancelled")
     room.pass_time(0.2)
     assert room.page.count("body-3") == 1
-    room.wire.begin_cell()
+    room.publisher.begin_cell()
     assert room.page.count("body-3") == 2
-    room.wire.begin_cell()
+    room.publisher.begin_cell()
     assert room.page.count("body-3") == 2
 
 
