@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import linecache
 import os
@@ -12,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -89,19 +91,43 @@ def test_a_storm_of_interrupts_loses_no_call(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "True True True\n", "")
 
 
+WAITS: dict[str, Callable[[Engine, Runner, ObjectFuture], object]] = {
+    "get": lambda engine, runner, call: call.get(),
+    "get with a bound": lambda engine, runner, call: call.get(BOUND_S),
+    "wait": lambda engine, runner, call: call.wait(),
+    "exception": lambda engine, runner, call: call.exception(),
+    "ref": lambda engine, runner, call: call.ref(),
+    "Runner.get": lambda engine, runner, call: runner.get([call]),
+    "Runner.wait": lambda engine, runner, call: runner.wait([call]),
+    "Runner.select": lambda engine, runner, call: list(runner.select([call])),
+    "concurrent.futures.wait": lambda engine, runner, call: concurrent.futures.wait([call]),
+    "asyncio": lambda engine, runner, call: asyncio.run(awaited(call)),
+    "Engine.watch": lambda engine, runner, call: list(engine.watch(*named(call))),
+}
+
+
+async def awaited(call: ObjectFuture) -> object:
+    return await call
+
+
+def named(call: ObjectFuture) -> tuple[str, str]:
+    return call.completion.session_id, call.completion.task_id
+
+
 @pytest.mark.uplink
 def test_a_wait_that_is_interrupted_raises_at_once_and_the_call_goes_on(engine: Engine, tmp_path: Path) -> None:
     with Runner("interrupt") as runner:
         sleeping = runner.service(announce_and_sleep)(str(tmp_path / "begun"))
         until_exists(tmp_path / "begun")
-        timer = threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
-        timer.start()
-        began_s = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            sleeping.get(BOUND_S)
-        timer.join()
-        assert time.monotonic() - began_s < BOUND_S / 2
-        assert sleeping.running()
+        for way, wait in WAITS.items():
+            timer = threading.Timer(0.1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+            timer.start()
+            began_s = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                wait(engine, runner, sleeping)
+            timer.join()
+            assert time.monotonic() - began_s < BOUND_S / 2, way
+            assert sleeping.running(), way
         assert runner.service(echo)(1).get(BOUND_S) == 1
         sleeping.cancel()
 

@@ -16,7 +16,7 @@ from flamepy.core.cache import ObjectRef
 from flamepy.core.session import SessionState
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, CancelResult, Capability, EngineInfo, WorkerView
-from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, Outcome
 from flamepy.engine.local.applications import LocalApplications
 from flamepy.engine.local.completion import LocalCompletion
 from flamepy.engine.local.core import Core
@@ -152,7 +152,10 @@ class EmbeddedEngine:
             yield task_view(completion, None)
             return
         while True:
-            task = changes.get()
+            try:
+                task = changes.get(timeout=INTERRUPT_CHECK_S)
+            except queue.Empty:
+                continue
             yield task
             if task.state.is_terminal():
                 return

@@ -21,7 +21,7 @@ from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.cache import ObjectRef
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, CancelResult, WorkerView
-from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.provisioner import MachineProvisioner
 from flamepy.engine.uplink.asking import Reply
@@ -111,7 +111,8 @@ class UplinkEngine:
                 if self._is_forked or not answer.gate.acquire(timeout=_LAST_WORDS_S) or answer.error is None:
                     raise
             else:
-                answer.gate.acquire()
+                while not answer.gate.acquire(timeout=INTERRUPT_CHECK_S):  # the end of the connection releases it too
+                    pass
         finally:
             self._replies.pop(request_id, None)
         if answer.error is not None:
