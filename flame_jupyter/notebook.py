@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from flame_jupyter.project.contexts import ContextTable
-    from flame_jupyter.project.dry_run import PackagePlan
+    from flame_jupyter.project.dry_run import DryRun
     from flame_jupyter.service.runner_status import Status
     from flame_jupyter.settings.traits import FlameTraits
     from flamepy import FlameContext, ObjectFuture
@@ -250,14 +250,14 @@ class Notebook:
 
         return status_of(self.runner, self.services.views())
 
-    def plan(self, line: RunnerLine) -> PackagePlan:
+    def dry_run(self, line: RunnerLine) -> DryRun:
         """What a package would hold. Reads no contents. Raises UsageError, PackageError."""
-        from flame_jupyter.project.dry_run import PackagePlan
+        from flame_jupyter.project.dry_run import DryRun
 
         self._refresh_settings(line)
         root = self.root(line.root)
         rows = self._archives().dry_run(root.path, self._rules(line))
-        return PackagePlan(str(root.path), root.source, tuple(rows)).with_exported(self._exported(root))
+        return DryRun(str(root.path), root.source, tuple(rows)).with_exported(self._exported(root))
 
     def archive(self, line: RunnerLine) -> Path:
         """The archive of the open Runner, or one that is made now. It is there until the kernel ends."""
@@ -364,12 +364,12 @@ class Notebook:
     def _check_size(self, root: ProjectRoot, line: RunnerLine) -> None:
         """Raises UsageError for what is over the limit, or what cannot have been meant."""
         limit_bytes = self._limit_bytes(line)
-        plan = self.plan(line)
-        if plan.nbytes > limit_bytes:
-            raise UsageError(f"{plan.over_limit(limit_bytes)}")
-        if plan.files > MAX_UNASKED_FILES and not root.is_chosen:
+        found = self.dry_run(line)
+        if found.nbytes > limit_bytes:
+            raise UsageError(f"{found.over_limit(limit_bytes)}")
+        if found.files > MAX_UNASKED_FILES and not root.is_chosen:
             raise UsageError(
-                f"{root.path} has {plan.files} files, which nobody asked to package: name the directory of your "
+                f"{root.path} has {found.files} files, which nobody asked to package: name the directory of your "
                 "project with %flame_runner start --root DIR."
             )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flame_jupyter.export.table import CellTable
     from flame_jupyter.notebook import Notebook
     from flame_jupyter.project.contexts import ContextTable
-    from flame_jupyter.project.dry_run import PackagePlan
+    from flame_jupyter.project.dry_run import DryRun
     from flame_jupyter.reports.doctor import Checkup
     from flame_jupyter.service.service_table import ServiceTable
     from flamepy import ObjectFuture, Runner
@@ -142,10 +142,10 @@ class _Commands:
             return ServiceTable(tuple(self.notebook.services.views()))
         return self.notebook.status().services
 
-    def package(self) -> PackagePlan | Path:
-        """The plan with ``--dry-run``, else the archive that a Runner would ship, or ships."""
+    def package(self) -> DryRun | Path:
+        """What it would hold with ``--dry-run``, else the archive that a Runner would ship, or ships."""
         with told_packaging(self.notebook):
-            return self.notebook.plan(self.asked) if self.asked.dry_run else self.notebook.archive(self.asked)
+            return self.notebook.dry_run(self.asked) if self.asked.dry_run else self.notebook.archive(self.asked)
 
     def cells(self) -> CellTable | None:
         exports, asked = self.notebook.exports, self.asked

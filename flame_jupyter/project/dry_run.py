@@ -21,7 +21,7 @@ _COLUMNS = ("path", "size", "")
 
 
 @dataclass(frozen=True)
-class PackagePlan:
+class DryRun:
     """root: the directory, source: what named it; rows: files and what is left out, sorted by path."""
 
     root: str
@@ -36,7 +36,7 @@ class PackagePlan:
     def nbytes(self) -> int:
         return sum(_counted_bytes(row) for row in self.rows)
 
-    def with_exported(self, files: Mapping[str, bytes]) -> PackagePlan:
+    def with_exported(self, files: Mapping[str, bytes]) -> DryRun:
         """The same with the modules that exported cells become."""
         from flamepy.packaging import Row
 

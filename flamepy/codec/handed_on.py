@@ -48,7 +48,7 @@ class _Process:
     """
 
     worker_pid: int | None = None
-    is_attending: bool = False
+    is_hooked: bool = False
     token_of: weakref.WeakKeyDictionary[Any, str] = field(default_factory=weakref.WeakKeyDictionary)
     named: weakref.WeakValueDictionary[str, Any] = field(default_factory=weakref.WeakValueDictionary)
     hidden_from: int | None = None
@@ -61,16 +61,16 @@ class _Process:
 _process = _Process()
 
 
-def attend_in_worker() -> None:
+def hook_in_worker() -> None:
     """From now on code of the caller's script can be handed on to children of multiprocessing."""
     _process.worker_pid = os.getpid()
-    _attend()
+    _hook_pickling()
 
 
-def _attend() -> None:
-    if _process.is_attending:
+def _hook_pickling() -> None:
+    if _process.is_hooked:
         return
-    _process.is_attending = True
+    _process.is_hooked = True
     byvalue.on_cached.append(_note)
     vars(sys.modules["__main__"]).setdefault("__getattr__", _attribute_of_main)
     for name in _SETTERS:
@@ -211,14 +211,14 @@ def _here(token: str, name: str, encoded: bytes | str) -> Any:
     """The function or class of this token. Raises UnpicklingError when it is not known and did not come along."""
     if (found := _process.known.get(token)) is not None:
         return found
-    if not _process.is_attending and (found := _in_main(name)) is not None:
+    if not _process.is_hooked and (found := _in_main(name)) is not None:
         return found  # this process runs the script, such as a manager that the caller has started
     if isinstance(encoded, str):
         raise pickle.UnpicklingError(
             f"{name} is not known in this process, and cannot be sent to it: {encoded}. Start the processes after "
             f"{name} has come to the call, or pass what cannot be sent as an argument of their start (initargs, args)."
         )
-    _attend()
+    _hook_pickling()
     value = pickle.loads(encoded)
     _process.known[token] = value
     with contextlib.suppress(TypeError):

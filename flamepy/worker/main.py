@@ -20,7 +20,7 @@ from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
 from flamepy.cache.memfd_pool import KEEP_S, memfd_pool
 from flamepy.clock import monotonic_s
-from flamepy.codec.handed_on import attend_in_worker
+from flamepy.codec.handed_on import hook_in_worker
 from flamepy.codec.reading import decode_on_worker
 from flamepy.errors import FlameError
 from flamepy.protocol import fence
@@ -58,7 +58,7 @@ def run(
     unusable = _bind(specification)
     channel = Channel(worker_id, calls, results_fd)
     fence.register_process()
-    attend_in_worker()
+    hook_in_worker()
     services = Services()
     inbox = Inbox(channel, words, services.forget, _path_setter(specification))
     interrupt = Interrupt(words)
