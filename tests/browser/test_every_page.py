@@ -11,8 +11,8 @@ import time
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import Lab
-from tests.browser.notebooks import Notebook
+from tests.browser.support.lab import Lab
+from tests.browser.support.notebooks import Notebook
 
 PROGRESS = "import flame_jupyter\nflame_jupyter.progress([train(0.2), train(0.3)])"
 OUTPUT = """from ipywidgets import Output, Tab
@@ -33,27 +33,28 @@ def talk():
 """
 
 
-def view_of(lab: Lab, number: int) -> Locator:
-    return lab.page.get_by_role("group", name=f"Flame call train number {number}").locator("visible=true").first
+def view_of(lab: Lab, index: int) -> Locator:
+    """The view of the call that this cell displays."""
+    group = lab.page.locator(".jp-CodeCell").nth(index).get_by_role("group", name="Flame call train number")
+    return group.locator("visible=true").first
 
 
 @pytest.mark.notebook_7
 def test_a_page_that_is_loaded_again_shows_the_end_and_so_does_one_that_is_opened_afterwards(
     lab: Lab, notebook: Notebook
 ) -> None:
-    notebook.open("again.ipynb", "train(0.1)", PROGRESS)
-    for index in range(4):
-        lab.run_cell(index)
+    notebook.open("train(0.1)", PROGRESS)
+    lab.run_cell(0, 1, 2, 3)
     pane = lab.page.get_by_role("group", name="Progress of 2 calls")
     expect(pane).to_contain_text("0 of 2")
     lab.save()
-    lab.open_again()
-    expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Running")
+    lab.load_again()
+    expect(view_of(lab, 2).locator(".flame-word")).to_have_text("Running")
     for rate in (0.1, 0.2, 0.3):
         notebook.release(rate)
     for _ in ("loaded while they ran", "loaded when they had ended"):
-        expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Done")
-        expect(view_of(lab, 1)).to_contain_text("'accuracy': 0.93")
+        expect(view_of(lab, 2).locator(".flame-word")).to_have_text("Done")
+        expect(view_of(lab, 2)).to_contain_text("'accuracy': 0.93")
         expect(pane.first).to_contain_text("All ended in")
         for index in (2, 3):
             expect(lab.outputs(index).first.locator(".flame-pending")).to_be_hidden()
@@ -62,9 +63,8 @@ def test_a_page_that_is_loaded_again_shows_the_end_and_so_does_one_that_is_opene
 
 
 def test_a_view_inside_an_output_or_captured_shows_the_end(lab: Lab, notebook: Notebook) -> None:
-    notebook.open("inside.ipynb", OUTPUT, "%%capture captured\ntrain(0.3)", "captured.show()")
-    for index in range(4):
-        lab.run_cell(index)
+    notebook.open(OUTPUT, "%%capture captured\ntrain(0.3)", "captured.show()")
+    lab.run_cell(0, 1, 2, 3)
     for rate in (0.1, 0.2, 0.3):
         notebook.release(rate)
     inside = lab.page.locator(".jp-CodeCell").nth(2)
@@ -82,11 +82,10 @@ def test_no_view_counts_on_while_the_kernel_is_stopped_and_a_call_took_what_its_
     lab: Lab, notebook: Notebook
 ) -> None:
     """As with the lid of a laptop: the worker goes on here, which makes the difference seen."""
-    notebook.open("stopped.ipynb", "import os; os.getpid()", "train(0.1)", "train(0.2)")
-    for index in range(5):
-        lab.run_cell(index)
+    notebook.open("import os; os.getpid()", "train(0.1)", "train(0.2)")
+    lab.run_cell(0, 1, 2, 3, 4)
     pid = int(lab.outputs(2).first.inner_text())
-    first, second = view_of(lab, 1), view_of(lab, 2)
+    first, second = view_of(lab, 3), view_of(lab, 4)
     expect(first).to_contain_text("Output, 3 lines")
     notebook.release(0.1)
     began_s = time.monotonic()
@@ -111,14 +110,11 @@ def test_no_view_counts_on_while_the_kernel_is_stopped_and_a_call_took_what_its_
 
 @pytest.mark.parametrize("way", ["restart", "shutdown", "kill"])
 def test_when_the_kernel_goes_its_views_say_so_and_nothing_counts_on(lab: Lab, notebook: Notebook, way: str) -> None:
-    notebook.open("gone.ipynb", "train(0.1)", PROGRESS, "%flame_runner", "import os; os.kill(os.getpid(), 9)")
-    for index in range(5):
-        lab.run_cell(index)
-    expect(view_of(lab, 1).locator(".flame-word")).to_have_text("Running")
-    if way == "kill":
-        lab.start_cell(5)
-    else:
-        lab.page.evaluate(f"() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.{way}()")
+    notebook.open("train(0.1)", PROGRESS, "%flame_runner", "import os; os.kill(os.getpid(), 9)")
+    lab.run_cell(0, 1, 2, 3, 4)
+    expect(view_of(lab, 2).locator(".flame-word")).to_have_text("Running")
+    ways = {"restart": lab.restart_kernel, "shutdown": lab.shut_kernel_down, "kill": lambda: lab.start_cell(5)}
+    ways[way]()
     # what is said to screen readers alone does not count
     seen = lab.page.get_by_text("The kernel has gone").and_(lab.page.locator(":not(.flame-said)"))
     words = seen.locator("visible=true")
@@ -129,16 +125,17 @@ def test_when_the_kernel_goes_its_views_say_so_and_nothing_counts_on(lab: Lab, n
     lab.page.wait_for_timeout(1_000)  # nothing is waited for: that nothing happens is seen
     assert lab.outputs(2).all_inner_texts() == before
     lab.screenshot(f"gone-{way}", lab.page.locator(".jp-Notebook"))
+    if way == "kill":
+        lab.page.get_by_role("dialog", name="Kernel Restarting").get_by_role("button").click()
 
 
 def test_a_button_stays_pressed_while_the_kernel_is_busy(lab: Lab, notebook: Notebook) -> None:
     """The call prints meanwhile, so its view is drawn again by a kernel that knows nothing of the button."""
     busy = f"import os, time\nwhile not os.path.exists('{notebook.releases}/busy'):\n    time.sleep(0.05)"
-    notebook.open("pressed.ipynb", TALK, "talk()", busy)
-    for index in range(4):
-        lab.run_cell(index)
+    notebook.open(TALK, "talk()", busy)
+    lab.run_cell(0, 1, 2, 3)
     lab.start_cell(4)
-    view = lab.page.get_by_role("group", name="Flame call talk number 1")
+    view = lab.page.get_by_role("group", name="Flame call talk number")
     button = view.get_by_role("button")
     button.click()
     printed = view.locator(".flame-log pre").inner_text()

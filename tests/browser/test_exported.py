@@ -13,12 +13,18 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from flame_jupyter.display.render.bundles import WIDGET_VIEW
-from tests.browser.conftest import SCREENSHOTS, Lab
-from tests.browser.kinds import ASIDE, DEFINITIONS, KINDS, STREAM, visible
-from tests.browser.notebooks import displays
-from tests.browser.pages import violations
+from tests.browser.support.kinds import ASIDE, DEFINITIONS, KINDS, STREAM, visible
+from tests.browser.support.lab import SCREENSHOTS, Lab
+from tests.browser.support.notebooks import displays
+from tests.browser.support.pages import violations
 
 RUN_S = 100
+CONVERT = """
+from nbconvert.nbconvertapp import NbConvertApp
+for arguments in (["--execute", "--to", "notebook", "in.ipynb"], ["--to", "html", "out.ipynb"]):
+    NbConvertApp.launch_instance(["--output", "out", *arguments])
+    NbConvertApp.clear_instance()
+"""  # two commands in one process, for the library takes seconds to import
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +35,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, directory / "in.ipynb")
-    for arguments in (["--execute", "--to", "notebook", "in.ipynb"], ["--to", "html", "out.ipynb"]):
-        command = [sys.executable, "-m", "nbconvert", "--output", "out", *arguments]
-        subprocess.run(command, cwd=directory, timeout=RUN_S, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", CONVERT], cwd=directory, timeout=RUN_S, check=True, capture_output=True)
     return directory
 
 
@@ -85,9 +89,11 @@ def test_the_page_shows_every_result_without_network_and_without_script_of_ours(
 
 @pytest.mark.notebook_7
 def test_the_notebook_opens_without_its_kernel_and_shows_no_widget_error(executed: Path, lab: Lab) -> None:
-    (lab.server.directory / "exported.ipynb").write_bytes((executed / "out.ipynb").read_bytes())
+    path = f"{lab.front_end}-exported.ipynb"
+    (lab.server.directory / path).write_bytes((executed / "out.ipynb").read_bytes())
     lab.page.set_viewport_size({"width": 1180, "height": 12_000})
-    lab.open("exported.ipynb")
+    lab.open_saved(path)
     for kind in KINDS:  # as an untrusted notebook, from which the front end removes roles and names
         expect(lab.page.locator(".jp-OutputArea-output", has_text=visible(kind)).first, kind).to_be_attached()
     expect(lab.page.get_by_text("Error displaying widget")).to_have_count(0)
+    lab.close_saved()

@@ -20,8 +20,8 @@ from flame_jupyter.display.previews.preview import Limits
 from flame_jupyter.display.previews.preview_jobs import preview_of
 from flame_jupyter.display.views.call_content import CallContent
 from flame_jupyter.display.widgets.code import FUTURE_SCRIPT, FUTURE_STYLE
-from tests.browser.conftest import SCREENSHOTS
-from tests.browser.pages import violations
+from tests.browser.support.lab import SCREENSHOTS
+from tests.browser.support.pages import violations
 from tests.notebook.display_parts import HandFuture
 
 # attributes of <html>, of <body>, background, text

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import Lab
+from tests.browser.support.lab import MAKES_PICTURES, Lab
 
 LOAD = "%load_ext flame_jupyter"
 TRAIN = """%%flame_service train
@@ -52,14 +52,22 @@ def rows(count):
 
 
 class Notebook:
-    """A notebook whose calls run until the test releases them."""
+    """The notebook of a page, with cells of the test's own, whose calls run until the test releases them."""
 
     def __init__(self, lab: Lab, releases: Path) -> None:
         self.lab = lab
         self.releases = releases
 
-    def open(self, name: str, *cells: str) -> None:
-        self.lab.write_and_open(name, [LOAD, TRAIN.replace("{RELEASES}", str(self.releases)), *cells])
+    def open(self, *cells: str, in_new_kernel: bool = False) -> None:
+        """Have these cells after two that load the extension and define ``train``, whose calls count from 1.
+
+        in_new_kernel: for a test to which it matters what the kernel has done before.
+        """
+        is_new = self.lab.show([LOAD, TRAIN.replace("{RELEASES}", str(self.releases)), *cells])
+        if not is_new and (in_new_kernel or MAKES_PICTURES):  # on pictures cells count from 1
+            self.lab.start_new_kernel()
+        elif not is_new:
+            self.lab.execute("%flame_runner stop")  # with all that the test before has left running
 
     def release(self, argument: object) -> None:
         (self.releases / str(argument)).touch()

@@ -12,7 +12,6 @@ PAGE_RULES = {
     "region", "page-has-heading-one", "landmark-one-main", "html-has-lang", "document-title", "bypass",
     "heading-order",  # headings are those of a value
 }  # fmt: skip
-THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 
 def violations(page: Page, selector: str = OURS) -> list[str]:
