@@ -358,7 +358,9 @@ def test_an_interpreter_that_cannot_start_workers_gives_a_clear_error_in_bounded
     assert (err, process.returncode) == ("", 0)
 
 
-def test_a_killed_zygote_is_replaced_and_the_next_call_works(embedded: EmbeddedEngine, tmp_path: Path) -> None:
+def test_a_killed_zygote_is_replaced_and_the_next_call_works(
+    an_engine_of_its_own: None, embedded: EmbeddedEngine, tmp_path: Path
+) -> None:
     with Runner("zygote") as runner:
         running = runner.service(wait_for_ever)(str(tmp_path / "begun"))
         until_exists(tmp_path / "begun")  # a call that has not begun would simply run elsewhere

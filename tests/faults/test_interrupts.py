@@ -207,12 +207,18 @@ def test_callbacks_run_although_the_caller_waits_for_something_else(embedded: Em
         assert called.is_set()
 
 
-def is_line_of_close(frame: FrameType) -> bool:
-    """Not a ``with``: the end of its block is such a line too, and there Python looks for no signal."""
-    filename = frame.f_code.co_filename
-    if not filename.endswith(("runner/runner.py", "runner/deploy/closing.py")):
-        return False
-    return not linecache.getline(filename, frame.f_lineno).strip().startswith("with ")
+class LinesOfClose:
+    """Each once. Not a ``with``: the end of its block is such a line too, and there Python looks for no signal."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, int]] = set()
+
+    def __call__(self, frame: FrameType) -> bool:
+        filename, number = frame.f_code.co_filename, frame.f_lineno
+        if (filename, number) in self._seen or not filename.endswith(("runner/runner.py", "runner/deploy/closing.py")):
+            return False
+        self._seen.add((filename, number))
+        return not linecache.getline(filename, number).strip().startswith("with ")
 
 
 def closed_with_interrupt_at(number: int, begun: Path) -> bool:
@@ -220,7 +226,7 @@ def closed_with_interrupt_at(number: int, begun: Path) -> bool:
     runner = Runner("interrupted")
     call = runner.service(announce_and_sleep)(str(begun))
     until_exists(begun)
-    was_interrupted = interrupted_at(number, lambda: runner.close(timeout=0.01), counts=is_line_of_close)
+    was_interrupted = interrupted_at(number, lambda: runner.close(timeout=0.01), counts=LinesOfClose())
     runner.close(cancel=True)
     assert call.cancelled(), f"interrupted at line {number}, the call is {call.state}"
     assert flamepy.get_application("interrupted") is None

@@ -168,7 +168,9 @@ def test_the_end_of_a_worker_has_a_bound(project: None, nothing_is_left: None, l
     assert pid is None or _has_ended(pid)
 
 
-def test_what_workers_of_a_killed_zygote_have_started_ends_too(embedded: EmbeddedEngine) -> None:
+def test_what_workers_of_a_killed_zygote_have_started_ends_too(
+    an_engine_of_its_own: None, embedded: EmbeddedEngine
+) -> None:
     with Runner("zygote") as runner:
         service = runner.service(_leave_a_program)
         pid = service().get(BOUND_S)

@@ -81,28 +81,29 @@ def _as_concurrent(future: ObjectFuture, callback: Callable[[object], object]) -
 
 
 @pytest.mark.uplink
-@pytest.mark.parametrize("attach", [_plainly, _as_concurrent])
-@pytest.mark.parametrize("kind", UNUSUAL)
 def test_whatever_a_callback_raises_is_logged_and_the_others_run(
-    engine: Engine,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    kind: type[BaseException],
-    attach: Callable[[ObjectFuture, Callable[[object], object]], None],
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def raise_it(_: object) -> None:
-        raise kind
+    def raising(kind: type[BaseException]) -> Callable[[object], None]:
+        def raise_it(_: object) -> None:
+            raise kind
+
+        return raise_it
 
     with Runner("callbacks") as runner:
-        later = threading.Event()
-        future = runner.service(_wait_for)(str(tmp_path / "gate"))
-        attach(future, raise_it)
-        future.add_done_callback(lambda _: later.set())
-        with caplog.at_level(logging.ERROR):
-            (tmp_path / "gate").touch()
-            assert later.wait(BOUND_S)
+        service = runner.service(_wait_for)
+        for attach, kind in itertools.product((_plainly, _as_concurrent), UNUSUAL):
+            gate = tmp_path / f"{attach.__name__}-{kind.__name__}"
+            later = threading.Event()
+            future = service(str(gate))
+            attach(future, raising(kind))
+            future.add_done_callback(lambda _, later=later: later.set())
+            caplog.clear()
+            with caplog.at_level(logging.ERROR):
+                gate.touch()
+                assert later.wait(BOUND_S), gate.name
+            assert kind.__name__ in caplog.text, gate.name
             _assert_that_calls_go_on(runner)
-        assert kind.__name__ in caplog.text
 
 
 def test_a_future_of_an_event_loop_that_is_closed_harms_nothing(engine: Engine, tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def _remove_temporary_directory() -> None:
     "remove", [_remove_all, _remove_packages, _remove_applications, _remove_uplink, _remove_temporary_directory]
 )
 def test_a_cleaner_of_the_temporary_directory_ends_no_service(
-    embedded: EmbeddedEngine, project: Path, remove: Callable[[], None]
+    an_engine_of_its_own: None, embedded: EmbeddedEngine, project: Path, remove: Callable[[], None]
 ) -> None:
     (project / "helper.py").write_text("VALUE = 7\n")
     with Runner("cleaned") as runner:

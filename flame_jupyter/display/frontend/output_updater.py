@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.1  # what has changed meanwhile is looked at together: then ends can go first
 SLOWER = 1.5  # with each look that finds nothing new
-PULSE_S = 4.0  # one live view is drawn anew: pages that hear nothing for longer stop their clocks (future_view.js)
+PULSE_S = 4.0  # one live view is drawn anew: pages that hear nothing for longer stop their clocks (future.js)
 NEVER_S = float("inf")
 
 
