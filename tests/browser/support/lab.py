@@ -28,15 +28,8 @@ HARMLESS_PAGE_ERROR = {"lab": (), "notebook": ("reading 'schema'", "'filebrowser
 # The fonts of formulas are refused to every page of Notebook 7 that has logged in by a token.
 # The debugger's state is asked for whenever a notebook opens, in vain when that is closed at once.
 HARMLESS_CONSOLE = (
-    "debugger state",
-    ".woff",
-    "favicon",
-    "/api/me",
-    "workspaces",
-    "[webpack",
-    "Canvas2D",
-    "ResizeObserver",
-)
+    "debugger state", ".woff", "favicon", "/api/me", "workspaces", "[webpack", "Canvas2D", "ResizeObserver",
+)  # fmt: skip
 
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _KERNEL_IS_IDLE = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
@@ -66,8 +59,8 @@ class Lab:
         self.page.bring_to_front()  # a page that is not in front draws nothing
         self.page.set_viewport_size({"width": 1180, "height": 900})
         self.page.emulate_media(reduced_motion="null", forced_colors="null")
-        if self._is_open and self.page.evaluate("() => document.body.dataset.jpThemeName") != THEMES[0]:
-            self.set_theme(THEMES[0])
+        if self._is_open:
+            self._show_in_light()
         self.console_errors.clear()
         self.failed_requests.clear()
 
@@ -80,6 +73,7 @@ class Lab:
         if not self._is_open:
             self._load(self.path)
             self._is_open = True
+            self._show_in_light()
             return True
         self._do(f"await {_PANEL}.context.revert()")
         self._wait_for_cells()
@@ -87,10 +81,6 @@ class Lab:
             return False
         self.start_new_kernel()
         return True
-
-    def _has_kernel(self) -> bool:
-        status = self.page.evaluate(f"() => {_PANEL}.sessionContext.session?.kernel?.status ?? 'none'")
-        return status not in ("none", "dead")
 
     def start_new_kernel(self) -> None:
         """Instead of the one that is there, if any, of which nothing may be left."""
@@ -218,6 +208,15 @@ class Lab:
     def close(self) -> None:
         self.page.close()
 
+    def _has_kernel(self) -> bool:
+        status = self.page.evaluate(f"() => {_PANEL}.sessionContext.session?.kernel?.status ?? 'none'")
+        return status not in ("none", "dead")
+
+    def _show_in_light(self) -> None:
+        """A test that fails leaves another theme behind, even to the next page."""
+        if self.page.evaluate("() => document.body.dataset.jpThemeName") != THEMES[0]:
+            self.set_theme(THEMES[0])
+
     def _wait_for_cells(self) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell .jp-InputArea-editor")
 
@@ -228,9 +227,8 @@ class Lab:
 
     def _open_document(self, path: str) -> None:
         self._do("await execute('docmanager:open', { path: argument })", path)
-        self.page.locator(".lm-DockPanel-tabBar").get_by_text(
-            path, exact=True
-        ).click()  # Lab's commands go by the focus
+        # what Lab takes for the current notebook goes by the focus, which opening alone does not always move
+        self.page.locator(".lm-DockPanel-tabBar").get_by_text(path, exact=True).click()
         self.page.wait_for_function(f"path => {_PANEL}?.context?.path === path", arg=path)
         self.wait_for_kernel()
 
