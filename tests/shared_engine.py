@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flamepy.core.session import SessionState
-from flamepy.engine.current import shutdown, use_engine
+from flamepy.engine.current import existing_engines, shutdown, use_engine
 from flamepy.engine.local.apps.registry import BUILT_IN
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.conftest import Traces
@@ -82,8 +82,13 @@ def embedded(project: Path, private_home: Path, shared_engine: SharedEngine) -> 
     traces = Traces()
     try:
         with use_engine(engine):
-            yield engine
+            try:
+                yield engine
+            finally:
+                for each in existing_engines():  # what the test has started besides, or in place of this one
+                    if each is not engine:
+                        each.close()
     finally:
-        shutdown()  # what the test has started besides
+        shutdown()
         if shared_engine.is_kept():
             traces.assert_nothing_new()

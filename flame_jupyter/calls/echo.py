@@ -98,23 +98,22 @@ class Echo:
         return self._output
 
     def _end(self, future: ObjectFuture) -> None:
-        """Once for each call, in whichever thread comes first."""
+        """Once for each call, in the thread that comes first; a second one waits for it, and then it is done."""
         from flame_jupyter.display.sources.printed import block_of
 
-        followed = self._pending.pop(future.id, None)
-        if followed is None:
-            return
-        _, output = followed
-        block = block_of(future, self._limit_chars(), only_stderr=self._wanted() == "stderr")
-        if output is not None:
-            output.end(future, block)
-        elif block:
-            with self._lock:
-                if self._ended_chars and self._ended_chars + len(block) > self._limit_chars():
-                    self._left_out += 1
-                else:
-                    self._ended.append(block)
-                    self._ended_chars += len(block)
+        with self._lock:
+            followed = self._pending.pop(future.id, None)
+            if followed is None:
+                return
+            _, output = followed
+            block = block_of(future, self._limit_chars(), only_stderr=self._wanted() == "stderr")
+            if output is not None:
+                output.end(future, block)
+            elif block and self._ended_chars and self._ended_chars + len(block) > self._limit_chars():
+                self._left_out += 1
+            elif block:
+                self._ended.append(block)
+                self._ended_chars += len(block)
 
     def _tell(self, *, is_last: bool = False) -> None:
         """is_last: of the cell; the next one has its own limit."""

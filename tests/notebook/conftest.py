@@ -11,12 +11,16 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell
+from tests.shared_engine import an_engine_of_its_own, embedded, shared_engine
+
+__all__ = ["an_engine_of_its_own", "embedded", "shared_engine"]
 
 
 @pytest.fixture
-def bare_shell(project: Path, private_home: Path, nothing_is_left: None) -> Iterator[InteractiveShell]:
+def bare_shell(embedded: EmbeddedEngine) -> Iterator[InteractiveShell]:
     """IPython without the extension, in an empty project directory."""
     InteractiveShell.clear_instance()
     config = Config()

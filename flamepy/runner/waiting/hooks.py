@@ -52,6 +52,11 @@ def watch_waits(watch: Watch | None) -> None:
     _watch.set(watch)
 
 
+def is_watched() -> bool:
+    """Does a front end hear of the waits of this context?"""
+    return _watch.get() is not None
+
+
 def waiting_for(futures: Collection[Awaited], *, is_blocking: bool = True) -> AbstractContextManager[object]:
     """Put this around a wait of your own, to have a notebook treat it as it treats ``get`` and ``wait``.
 

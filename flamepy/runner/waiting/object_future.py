@@ -23,7 +23,7 @@ from flamepy.core.task import TaskState
 from flamepy.engine.api import CancelResult, Engine
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.errors import CallTimeout, FlameError, InvalidState, NotFound, RunnerClosed
-from flamepy.runner.waiting.hooks import waiting_for
+from flamepy.runner.waiting.hooks import is_watched, waiting_for
 from flamepy.runner.waiting.user_errors import error_of
 
 if TYPE_CHECKING:
@@ -224,9 +224,9 @@ class ObjectFuture(concurrent.futures.Future[Any]):
             Has it ended? False when the time passed first.
         """
         completion = self._completion
-        if completion.outcome is not None:
+        if completion.outcome is not None and not is_watched():
             return True
-        with waiting_for((self,)):
+        with waiting_for((self,)):  # a front end hears of a wait for a call that has ended, too
             return completion.wait(timeout)
 
     def done(self) -> bool:
@@ -478,7 +478,7 @@ class ObjectFuture(concurrent.futures.Future[Any]):
 
     def _finished(self, timeout_s: float | None) -> Outcome:
         outcome = self._completion.outcome
-        if outcome is None:
+        if outcome is None or is_watched():
             if not self.wait(timeout_s):
                 self._give_up(timeout_s)
             outcome = self._completion.outcome

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from flame_jupyter.calls.echo import Echo
 from flame_jupyter.display.sources.printed import EchoSource
 from flamepy import ObjectFuture
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell
+from tests.signs import BOUND_S
 
 TALK = "%%flame_service talk --quiet\ndef talk(n):\n    print('line', n)\n    return n"
 TALKER = """%%flame_service Talker --quiet
@@ -42,9 +44,31 @@ def test_nothing_is_echoed_unless_somebody_asks(shell: Shell) -> None:
     assert shell.run("talk(1).get()").printed.strip() == "Out[2]: 1"
 
 
-def test_a_wait_tells_what_the_call_has_printed_before_the_cell_goes_on(talking: Shell) -> None:
-    printed = talking.run("call = talk(1)\ncall.get()\nprint('after')").printed
+@pytest.mark.parametrize("meanwhile", ["pass", "while not call.done(): pass"])
+def test_a_wait_tells_what_the_call_has_printed_before_the_cell_goes_on(talking: Shell, meanwhile: str) -> None:
+    printed = talking.run(f"call = talk(1)\n{meanwhile}\ncall.get()\nprint('after')").printed
     assert printed == "--- talk(1) #{} succeeded\nline 1\nafter\n".format(talking["call"].id)
+
+
+def test_a_wait_tells_of_a_call_whose_callback_is_telling_of_it_at_the_moment(talking: Shell) -> None:
+    said: list[str] = []
+    is_telling, may_go_on = threading.Event(), threading.Event()
+
+    def limit_chars() -> int:
+        if threading.current_thread() is not threading.main_thread():
+            is_telling.set()
+            assert may_go_on.wait(BOUND_S)
+        return 1000
+
+    echo = Echo(talking.ip, lambda: "all", limit_chars, said.append)
+    talking.run("%config FlameMagics.echo_logs = 'none'")
+    call = talking.ip.ev("talk(1)")
+    echo.follow(call)
+    call.wait(BOUND_S)
+    assert is_telling.wait(BOUND_S)
+    threading.Timer(0.05, may_go_on.set).start()
+    echo.waited([call])
+    assert said == [f"--- talk(1) #{call.id} succeeded\nline 1"]
 
 
 def test_each_call_is_told_once_however_it_is_waited_for(talking: Shell) -> None:
