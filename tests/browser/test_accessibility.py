@@ -40,9 +40,7 @@ def test_axe_finds_nothing_in_either_theme(lab: Lab, notebook: Notebook) -> None
         lab.set_theme(theme)
         lab.screenshot("axe-" + theme.split()[1].lower())
         assert violations(lab.page) == []
-    lab.set_theme("JupyterLab Dark")
     lab.picture("dark", 5, 6)
-    lab.set_theme("JupyterLab Light")
     notebook.release(0.3)
 
 

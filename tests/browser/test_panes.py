@@ -149,7 +149,7 @@ def test_a_stream_is_counted_while_a_cell_takes_its_parts_and_ends_static(lab: L
     expect(pane).to_contain_text("1 part taken until")
     notebook.release("part1")
     expect(pane).to_contain_text("2 parts taken until")
-    for theme in THEMES:
+    for theme in reversed(THEMES):
         lab.set_theme(theme)
         lab.screenshot("stream-" + theme.split()[1].lower(), lab.page.locator(".jp-Notebook"))
         assert violations(lab.page) == []

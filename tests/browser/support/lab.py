@@ -60,7 +60,7 @@ class Lab:
         self.page.set_viewport_size({"width": 1180, "height": 900})
         self.page.emulate_media(reduced_motion="null", forced_colors="null")
         if self._is_open:
-            self._show_in_light()
+            self.set_theme(THEMES[0])
         self.console_errors.clear()
         self.failed_requests.clear()
 
@@ -73,7 +73,7 @@ class Lab:
         if not self._is_open:
             self._load(self.path)
             self._is_open = True
-            self._show_in_light()
+            self.set_theme(THEMES[0])  # a test that fails leaves another one behind, even to the next page
             return True
         self._do(f"await {_PANEL}.context.revert()")
         self._wait_for_cells()
@@ -164,6 +164,8 @@ class Lab:
         self._do(f"await {_PANEL}.sessionContext.shutdown()")
 
     def set_theme(self, name: str) -> None:
+        if self.page.evaluate("() => document.body.dataset.jpThemeName") == name:
+            return
         self._do("await execute('apputils:change-theme', { theme: argument })", name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
         # Lab removes its splash twice, and logs an error, when the theme changes again while it is still there
@@ -211,11 +213,6 @@ class Lab:
     def _has_kernel(self) -> bool:
         status = self.page.evaluate(f"() => {_PANEL}.sessionContext.session?.kernel?.status ?? 'none'")
         return status not in ("none", "dead")
-
-    def _show_in_light(self) -> None:
-        """A test that fails leaves another theme behind, even to the next page."""
-        if self.page.evaluate("() => document.body.dataset.jpThemeName") != THEMES[0]:
-            self.set_theme(THEMES[0])
 
     def _wait_for_cells(self) -> None:
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell .jp-InputArea-editor")
