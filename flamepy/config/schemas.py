@@ -198,6 +198,8 @@ def problem_of_url(url: str, schemes: Sequence[str] | None) -> tuple[str, str] |
         if not parts.path.strip("/"):
             return f"names no directory: {url!r}", f"Write it like {example!r}."
         return None
+    if schemes is None:
+        return None  # what else there is to say of it, its storage says (packaging/storage.py)
     if not parts.hostname:
         return f"names no host: {url!r}", f"Write it like {example!r}."
     if port == 0:

@@ -23,7 +23,7 @@ import flamepy
 from flamepy import ObjectFuture, Runner
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from tests.signs import until_exists
+from tests.signs import reached, until_exists
 from tests.tracing import interrupted_at
 
 BOUND_S = 20.0
@@ -106,6 +106,23 @@ WAITS: dict[str, Callable[[Engine, Runner, ObjectFuture], object]] = {
 }
 
 
+def interrupt_inside(wait: Callable[..., object]) -> None:
+    """Interrupt the main thread a moment after it has entered ``wait``: before, it would hit the test itself."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def is_inside() -> bool:
+        frame: FrameType | None = sys._current_frames().get(main)
+        while frame is not None and frame.f_code is not wait.__code__:
+            frame = frame.f_back
+        return frame is not None
+
+    if reached(is_inside):
+        threading.Event().wait(0.05)  # most ways are in their system call by then; all of them must end at any moment
+        if is_inside():
+            signal.pthread_kill(main, signal.SIGINT)
+
+
 async def awaited(call: ObjectFuture) -> object:
     return await call
 
@@ -120,12 +137,12 @@ def test_a_wait_that_is_interrupted_raises_at_once_and_the_call_goes_on(engine: 
         sleeping = runner.service(announce_and_sleep)(str(tmp_path / "begun"))
         until_exists(tmp_path / "begun")
         for way, wait in WAITS.items():
-            timer = threading.Timer(0.1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
-            timer.start()
+            sender = threading.Thread(target=interrupt_inside, args=[wait])
+            sender.start()
             began_s = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 wait(engine, runner, sleeping)
-            timer.join()
+            sender.join(BOUND_S)
             assert time.monotonic() - began_s < BOUND_S / 2, way
             assert sleeping.running(), way
         assert runner.service(echo)(1).get(BOUND_S) == 1
