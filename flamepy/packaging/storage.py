@@ -52,15 +52,19 @@ SCHEMES: dict[str, type[Storage]] = {"file": FileStorage}
 """A new kind of storage is a class and a row here."""
 
 
-def open_storage(url: str) -> Storage:
-    """The storage for ``package.storage`` of a configuration. Raises InvalidConfig; does not touch the place yet."""
+def open_storage(url: str, *, source: str = "") -> Storage:
+    """The storage for ``package.storage`` of a configuration. Raises InvalidConfig; does not touch the place yet.
+
+    source: the file of the configuration, for the message.
+    """
     scheme = urlsplit(url).scheme
     if scheme not in SCHEMES:
         close = difflib.get_close_matches(scheme, SCHEMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
+        where = f"{source}: " if source else ""
         raise InvalidConfig(
-            f"Unsupported storage scheme: {scheme or repr(url)}.{hint} Use a directory that the workers see too, "
-            "as package.storage: file:///path/to/packages."
+            f"{where}Unsupported storage scheme: {scheme or repr(url)}.{hint} "
+            "Use a directory that the workers see too, as package.storage: file:///path/to/packages."
         )
     return SCHEMES[scheme].at(url)
 

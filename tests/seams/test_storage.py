@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from flamepy import FlameContext, Runner
 from flamepy.errors import FlameErrorCode, InvalidArgument, InvalidConfig, PackageError
 from flamepy.packaging import FileStorage, Packager, Storage, open_storage
 from flamepy.packaging.writing import cure_for_write
+from flamepy.testing import InlineEngine
 from tests.projects.hardship import as_ordinary_user, files_limited_to, public_directory
 
 NAME = "app-0123456789ab.tar.gz"
@@ -144,6 +146,15 @@ def test_a_storage_that_we_do_not_know_is_a_configuration_error(url: str, says: 
         open_storage(url)
     assert says in str(caught.value)
     assert "file:///" in str(caught.value)
+
+
+def test_a_storage_of_unknown_kind_is_told_with_the_file_that_names_it(project: Path) -> None:
+    (project / "flame.yaml").write_text(
+        "current-context: a\ncontexts: [{name: a, package: {storage: 'fil:///opt/packages'}}]\n"
+    )
+    with InlineEngine(), pytest.raises(InvalidConfig) as caught:
+        Runner("stored", context=FlameContext("flame.yaml"))
+    assert str(caught.value).startswith("flame.yaml: Unsupported storage scheme: fil. Did you mean 'file'? Use ")
 
 
 def test_only_what_lies_in_the_storage_is_deleted(storage: Storage, archive: Path) -> None:

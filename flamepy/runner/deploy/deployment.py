@@ -102,7 +102,7 @@ def _packaged_and_leased(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, must_be_new: bool
 ) -> Deployment:
     template = _template(engine, project.context)
-    storage = _storage_of(project.settings)
+    storage = _storage_of(project)
     packager = engine.provisioner.packager
     package = _packaged(engine.provisioner, project, storage)
     if storage is not None:
@@ -152,12 +152,12 @@ def _template(engine: Engine, context: ContextFields) -> Application:
     return template
 
 
-def _storage_of(settings: FlamePackage) -> Storage | None:
-    if settings.storage is None:
+def _storage_of(project: ProjectRequest) -> Storage | None:
+    if project.settings.storage is None:
         return None
     from flamepy.packaging import open_storage
 
-    return open_storage(settings.storage)
+    return open_storage(project.settings.storage, source=project.context.source or "")
 
 
 def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storage | None) -> Package:
