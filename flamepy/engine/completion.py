@@ -39,9 +39,6 @@ class Outcome:
     importing_s: float = 0.0
 
 
-# Held while the list for the first callback of a completion is made, so that no two threads make one each. Reentrant: a
-# signal's handler, or a finalizer, may ask for a callback too.
-first_callback = threading.RLock()
 # An interrupt that comes just before the system call that waits does not end it: Python looks for one afterwards.
 INTERRUPT_CHECK_S = 0.2
 
@@ -72,8 +69,9 @@ class Completion:
         self.started_s = 0.0
         self.finished_s = 0.0
         self.outcome: Outcome | None = None
-        self._callbacks: list[Callable[[], object]] | None = None
-        self._observers: list[Callable[[], object]] | None = None
+        # made here, although most calls have none: two threads that came first at once would make one each
+        self._callbacks: list[Callable[[], object]] = []
+        self._observers: list[Callable[[], object]] = []
 
     def is_done(self) -> bool:
         return self.outcome is not None
@@ -105,10 +103,6 @@ class Completion:
 
     def on_done(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once the call has ended: at once, or in a thread of the engine, where it must not block."""
-        if self._callbacks is None:
-            with first_callback:
-                if self._callbacks is None:
-                    self._callbacks = []
         self._callbacks.append(callback)
         if self.outcome is not None:
             call_all(self._callbacks)
@@ -119,10 +113,6 @@ class Completion:
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` at each change of state from now on, in a thread of the engine, where it must not block."""
-        if self._observers is None:
-            with first_callback:
-                if self._observers is None:
-                    self._observers = []
         self._observers.append(callback)
 
     def enter(self, state: TaskState) -> None:
@@ -144,12 +134,11 @@ class Completion:
             self._tell_observers()
 
     def _tell_observers(self) -> None:
-        if self._observers:
-            for observer in self._observers:
-                observer()
+        for observer in self._observers:
+            observer()
 
 
-def remove_all(callbacks: list[Callable[[], object]] | None, callback: Callable[[], object]) -> int:
+def remove_all(callbacks: list[Callable[[], object]], callback: Callable[[], object]) -> int:
     """Take out each that equals ``callback``; returns how many there were."""
     count = 0
     while callbacks:

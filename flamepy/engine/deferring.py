@@ -5,34 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flamepy.engine.completion import Completion, Outcome, call_all, call_next, first_callback, remove_all
+from flamepy.engine.completion import Completion, Outcome, call_all, call_next, remove_all
 
 
 class DeferringCompletion(Completion):
     """Wakes what is the engine's own at once, in the middle of an iteration; other callbacks it hands on."""
 
-    __slots__ = ("_deferred",)  # made for the first of them: most calls have none
+    __slots__ = ("_deferred",)
+
+    def __init__(self, session_id: str, task_id: str, name: str = "") -> None:
+        Completion.__init__(self, session_id, task_id, name)  # super() costs as much as all of it, and once a call
+        self._deferred: list[Callable[[], object]] = []
 
     on_done_at_once = Completion.on_done
     """As ``on_done``, for a few instructions of the engine's own."""
 
     def on_done(self, callback: Callable[[], object]) -> None:
-        deferred = self._deferred_callbacks()
-        deferred.append(callback)
+        self._deferred.append(callback)
         if self.outcome is not None:
-            call_all(deferred)
-
-    def _deferred_callbacks(self) -> list[Callable[[], object]]:
-        try:
-            return self._deferred
-        except AttributeError:
-            with first_callback:
-                if not hasattr(self, "_deferred"):
-                    self._deferred: list[Callable[[], object]] = []
-            return self._deferred
+            call_all(self._deferred)
 
     def remove_callbacks(self, callback: Callable[[], object]) -> int:
-        return remove_all(getattr(self, "_deferred", None), callback)
+        return remove_all(self._deferred, callback)
 
     def _wake_by(self, wake: Callable[[], object]) -> None:
         self.on_done_at_once(wake)
@@ -46,11 +40,8 @@ class DeferringCompletion(Completion):
             self._end(outcome)
         if self._callbacks:
             call_all(self._callbacks)
-        deferred = getattr(self, "_deferred", None)
-        if not deferred:
-            return
         if call_back is None:
-            call_all(deferred)
-        else:  # one by one: what one raises must not keep the others from being called
-            for _ in range(len(deferred)):
-                call_back(lambda: call_next(deferred))
+            call_all(self._deferred)
+            return
+        for _ in range(len(self._deferred)):  # one by one: what one raises must not keep the others from being called
+            call_back(lambda: call_next(self._deferred))

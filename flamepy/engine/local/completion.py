@@ -17,7 +17,7 @@ class LocalCompletion(DeferringCompletion):
     def __init__(
         self, session_id: str, task_id: str, name: str, waiter: Callable[[Completion, float | None], bool]
     ) -> None:
-        Completion.__init__(self, session_id, task_id, name)  # super() would cost as much as all of it, and once a call
+        DeferringCompletion.__init__(self, session_id, task_id, name)  # not super(): see there
         self._waiter = waiter
 
     def wait(self, timeout_s: float | None = None) -> bool:

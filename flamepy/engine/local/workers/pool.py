@@ -58,9 +58,7 @@ class WorkerExit:
 class Pool:
     """``shared``: workers that serve any session of their application; ``pinned``: one stateful session each."""
 
-    def __init__(
-        self, startup: StartupResources, *, limit: int, uplink: UplinkHost, reuses_memory: bool = True
-    ) -> None:
+    def __init__(self, startup: StartupResources, *, limit: int, uplink: UplinkHost, reuses_memory: bool) -> None:
         self.limit = limit
         self._reuses_memory = reuses_memory
         self.shared: dict[int, WorkerRecord] = {}
