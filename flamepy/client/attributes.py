@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flamepy.codec.payload import Payload
@@ -16,11 +16,50 @@ from flamepy.errors import InvalidArgument
 
 
 def application_attributes(given: ApplicationAttributes | Mapping[str, Any]) -> ApplicationAttributes:
-    """Attributes from a record or from a mapping of its fields; blank schema texts count as absent."""
+    """Attributes from a record or from a mapping of its fields; blank schema texts count as absent.
+
+    Raises InvalidArgument.
+    """
     attributes = given if isinstance(given, ApplicationAttributes) else _from_mapping(given)
+    for name, (kind, example) in _VALUES.items():
+        value = getattr(attributes, name)
+        if value is not None and not kind(value):
+            raise InvalidArgument(f"application attribute {name} is {value!r}: write it like {name}={example}.")
     return dataclasses.replace(attributes, schema=_without_blanks(attributes.schema))
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_is_text, value))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_variables(value: object) -> bool:
+    return isinstance(value, Mapping) and _is_texts([*value, *value.values()])
+
+
+# What a value of each attribute is, with an example for who gave another one.
+_VALUES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "shim": (lambda value: isinstance(value, Shim), "Shim.HOST"),
+    "image": (_is_text, "'python:3.12'"),
+    "description": (_is_text, "'what it is for'"),
+    "labels": (_is_texts, "['gpu', 'nightly']"),
+    "command": (_is_text, "'python'"),
+    "arguments": (_is_texts, "['-m', 'module']"),
+    "environments": (_is_variables, "{'NAME': 'value'}"),
+    "working_directory": (_is_text, "'/srv/data'"),
+    "max_instances": (_is_count, "4"),
+    "delay_release": (_is_count, "60"),
+    "schema": (lambda value: isinstance(value, ApplicationSchema), "ApplicationSchema(input='{}')"),
+    "url": (_is_text, "'file:///opt/flame/packages/app.tar'"),
+    "installer": (_is_text, "'python'"),
+}
 # What the embedded engine's one way to run workers leaves no choice about.
 _HOW_WORKERS_RUN = (
     "shim", "image", "command", "arguments", "working_directory", "max_instances", "delay_release", "installer",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 import flamepy
 from flamepy import Runner
 from flamepy.cache.blob import Blob
-from flamepy.client.attributes import application_attributes, session_spec
+from flamepy.client.attributes import _VALUES, application_attributes, session_spec
 from flamepy.client.connection import Connection, Session
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import encode
@@ -304,6 +305,33 @@ def test_an_informer_hears_every_state(
         assert session.invoke(b"in", log) == b"out"
     ender.join()
     assert log.heard[-len(last) :] == last
+
+
+@pytest.mark.parametrize(
+    ("attributes", "example"),
+    [
+        ({"environments": "A=1"}, "environments={'NAME': 'value'}"),
+        ({"environments": {"A": 1}}, "environments={'NAME': 'value'}"),
+        ({"arguments": "-m module"}, "arguments=['-m', 'module']"),
+        ({"labels": ["a", 1]}, "labels=['gpu', 'nightly']"),
+        ({"max_instances": "3"}, "max_instances=4"),
+        ({"max_instances": -1}, "max_instances=4"),
+        ({"delay_release": True}, "delay_release=60"),
+        ({"command": ["python"]}, "command='python'"),
+        (ApplicationAttributes(url=7), "url='file:///opt/flame/packages/app.tar'"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_attribute_of_another_kind_is_refused_with_an_example(
+    hand: HandEngine, attributes: Any, example: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        flamepy.register_application("wrong", attributes)
+    assert str(caught.value).endswith(f": write it like {example}.")
+    assert flamepy.get_application("wrong") is None
+
+
+def test_every_attribute_has_a_kind() -> None:
+    assert list(_VALUES) == [each.name for each in dataclasses.fields(ApplicationAttributes)]
 
 
 def test_applications_are_registered_from_a_record_or_a_mapping(hand: HandEngine) -> None:
