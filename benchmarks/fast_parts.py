@@ -11,57 +11,37 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.kit import WORKERS, median_seconds, warm
+from benchmarks.parts.arrays import NUMBERS
+from benchmarks.parts.calls import BUSY_CALLS, OUTSTANDING, ended_while_busy, nap, noop
 from flamepy import Runner
 from flamepy.engine.current import use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.engine.local.fast_parts import FAST, FastParts
 
-NUMBERS = 12_500_000  # 100 MB
-BUSY_S = 0.5
-
-
-def nothing() -> None:
-    return None
-
 
 def round_trip_s(runner: Runner) -> float:
-    service: Any = runner.service(nothing)
+    service: Any = runner.service(noop)
     return median_seconds(lambda: service().get(), 500)
 
 
 def outstanding_s(runner: Runner) -> float:
-    """Of one call, of 5,000 that are asked for before the first result is."""
-    service: Any = runner.service(nothing)
-    return median_seconds(lambda: runner.get([service() for _ in range(5_000)]), 5) / 5_000
+    """Of one call, of many that are asked for before the first result is."""
+    service: Any = runner.service(noop)
+    return median_seconds(lambda: runner.get([service() for _ in range(OUTSTANDING)]), 5) / OUTSTANDING
 
 
 def busy_caller_s(runner: Runner) -> float:
     """Between the ends of two calls of a millisecond, while this thread computes."""
-    service: Any = runner.service(time.sleep)
-    runner.get([service(0.001) for _ in range(20)])
-    calls = [service(0.001) for _ in range(2_000)]
-    began_s = time.perf_counter()
-    number = before = sum(each.done() for each in calls)
-    while time.perf_counter() < began_s + BUSY_S:
-        for _ in range(1_000):
-            number = number * 48_271 % 2_147_483_647
-    ended = sum(each.done() for each in calls) - before
-    took_s = time.perf_counter() - began_s
-    for each in calls:
-        each.cancel()
-    for each in calls:
-        with suppress(BaseException):  # cancelled ones say so
-            each.exception()
-    return float(took_s / max(ended, 1))
+    service: Any = runner.service(nap)
+    runner.get([service() for _ in range(20)])
+    return 1 / ended_while_busy([service() for _ in range(BUSY_CALLS)])
 
 
 def result_s(runner: Runner) -> float:

@@ -107,14 +107,14 @@ def busy_caller(samples: Samples) -> None:
 
         samples.take_turns(
             {
-                "pool": lambda: _ended_while_busy([pool.submit(nap) for _ in range(BUSY_CALLS)]),
-                "ours": lambda: _ended_while_busy([service() for _ in range(BUSY_CALLS)]),
+                "pool": lambda: ended_while_busy([pool.submit(nap) for _ in range(BUSY_CALLS)]),
+                "ours": lambda: ended_while_busy([service() for _ in range(BUSY_CALLS)]),
                 "workers' limit": limit,
             }
         )
 
 
-def _ended_while_busy(futures: Sequence[Any]) -> float:
+def ended_while_busy(futures: Sequence[Any]) -> float:
     """Calls that end in a second while this thread computes without a pause."""
     before = sum(bool(each.done()) for each in futures)
     began_s = time.perf_counter()

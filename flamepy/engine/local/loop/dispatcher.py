@@ -272,12 +272,9 @@ class Dispatcher:
         record = None if session is None else session.live.get(completion.task_id)
         if record is None:
             return False
-        worker = record.worker
-        # a worker without a pid is still being started, and has begun nothing
-        if worker is not None and (
-            record.session.spec.is_stateful or not worker.pid or worker.in_flight[0] is not record
-        ):
-            self._take_back(worker)  # also so that no later call builds on a state that a cancelled one leaves
+        if record.worker is not None:
+            # only what it has begun is interrupted; and no later call may build on the state that this one leaves
+            self._take_back(record.worker)
             if record.worker is not None and record.worker.in_flight[-1] is not record:
                 return False  # the worker has begun a later call: this one has ended, and its answer is on the way
         if record.worker is None:

@@ -56,7 +56,7 @@ class Reports:
             except FlameError as error:
                 damage = error  # as many files are open as may be: the answer is lost, the worker is not
             record = worker.answered()
-            self._pool.has_answered(worker)
+            self._pool.has_answered(worker, was_interrupted=record.is_cancel_asked)
             if self._start_failures:
                 self._start_failures.pop(worker.installed, None)
             self._answered[worker] = None

@@ -190,7 +190,7 @@ class Pool:
             self.retire(worker)
 
     def interrupt(self, worker: WorkerRecord, number: int) -> None:
-        """Interrupt the call of this number; kill the worker when it has not ended after CANCEL_GRACE_S."""
+        """Interrupt the call that it has begun last; kill it when that has not ended after CANCEL_GRACE_S."""
         self._status_table.ask_to_interrupt(worker.slot, number)
         self._launcher.signal(worker.id, signal.SIGINT)
         self._kill_at_s[worker.id] = monotonic_s() + CANCEL_GRACE_S
@@ -207,11 +207,12 @@ class Pool:
                 logger.debug("cancel kill worker=%d", worker_id)
                 self._launcher.signal(worker_id, signal.SIGKILL)
 
-    def has_answered(self, worker: WorkerRecord) -> None:
-        """A call of this worker has ended: it need not be killed any more."""
+    def has_answered(self, worker: WorkerRecord, *, was_interrupted: bool) -> None:
+        """A call of this worker has ended. was_interrupted: it is the one that the worker would be killed for."""
         worker.has_begun = True
         worker.is_waiting = False
-        self._kill_at_s.pop(worker.id, None)
+        if was_interrupted:
+            self._kill_at_s.pop(worker.id, None)
 
     def next_deadline_s(self) -> float | None:
         """When something is due here (monotonic), None = nothing."""
