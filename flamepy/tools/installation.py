@@ -47,6 +47,11 @@ def kernel_problem(version: str) -> str | None:
     )
 
 
+def _overlooks_requests(version: str) -> bool:
+    """Before 7.4, ipykernel 7 may never read what comes while it sends a reply (ipython/ipykernel#1554)."""
+    return version.startswith(("7.1.", "7.2.", "7.3."))
+
+
 def _other_owners() -> Iterator[Finding]:
     """Another distribution with our import name: whichever was installed last has overwritten files of the other."""
     from importlib import metadata
@@ -88,3 +93,6 @@ def _needed() -> Iterator[Finding]:
         elif name == "ipykernel" and (problem := kernel_problem(version)):
             seen, _, cure = problem.partition(". ")
             yield Finding(GROUP, name, seen, Level.WRONG, cure)
+        elif name == "ipykernel" and _overlooks_requests(version):
+            seen = f"{version} can overlook a cell that comes while it answers another: nothing runs, nothing is said"
+            yield Finding(GROUP, name, seen, Level.NOTE, f"Run: {sys.executable} -m pip install 'ipykernel>=7.4'")

@@ -113,11 +113,19 @@ class Kernel:
                 return reply
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
+        reply.status = self.answer(message_id, timeout_s=max(deadline_s - time.monotonic(), 0.01))["status"]
+        return reply
+
+    def answer(self, message_id: str, *, timeout_s: float = CELL_S) -> dict[str, Any]:
+        """The content of the reply to a message on the shell channel.
+
+        ipykernel 7.0 to 7.3 may never read what comes while it sends one (ipython/ipykernel#1554): wait for it first.
+        """
+        deadline_s = time.monotonic() + timeout_s
         while True:
-            answer = self.client.get_shell_msg(timeout=max(deadline_s - time.monotonic(), 0.01))
-            if answer["parent_header"].get("msg_id") == message_id:
-                reply.status = answer["content"]["status"]
-                return reply
+            reply = self.client.get_shell_msg(timeout=max(deadline_s - time.monotonic(), 0.01))
+            if reply["parent_header"].get("msg_id") == message_id:
+                return dict(reply["content"])
 
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()

@@ -119,11 +119,6 @@ def test_a_front_end_gets_exactly_these_completions(completing: Kernel, text: st
     ],
 )
 def test_a_question_mark_shows_the_help(completing: Kernel, magic: str, said: str) -> None:
-    message = completing.client.execute(magic)
-    while True:
-        reply = completing.client.get_shell_msg(timeout=30)
-        if reply["parent_header"].get("msg_id") == message:
-            break
-    (page,) = reply["content"]["payload"]
+    (page,) = completing.answer(completing.client.execute(magic))["payload"]
     assert said in page["data"]["text/plain"]
     assert "--quiet" in page["data"]["text/plain"]

@@ -94,6 +94,23 @@ def test_files_that_are_named_like_modules_are_named_and_not_run(tmp_path: Path)
         assert f"NOTE: {tmp_path}/{name}.py is named like a module of the standard library" in words
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("7.0.1", "WRONG: ipykernel 7.0.1 fails on what threads send"),
+        ("7.1.0", "NOTE: 7.1.0 can overlook a cell"),
+        ("7.3.0", "pip install 'ipykernel>=7.4'"),
+        ("7.4.0", "Everything that was looked at works."),
+    ],
+)
+def test_a_kernel_that_loses_messages_is_named_with_the_cure(tmp_path: Path, version: str, said: str) -> None:
+    other = tmp_path / f"ipykernel-{version}.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ipykernel\nVersion: {version}\n")
+    done = run("doctor", PYTHONPATH=str(tmp_path))
+    assert said in " ".join(done.stdout.split())
+
+
 def test_every_library_that_is_needed_is_looked_for() -> None:
     needed = [each for each in metadata.requires("flame-jupyter") or () if "extra ==" not in each]
     names = {re.split(r"[^\w.-]", each)[0] for each in needed}

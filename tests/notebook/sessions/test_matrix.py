@@ -201,6 +201,7 @@ class Shown:
             elif message["msg_type"] == "display_data" and WIDGET in content["data"]:
                 self.display_id = content["transient"]["display_id"]
             is_idle = message["msg_type"] == "status" and content["execution_state"] == "idle"
+        kernel.answer(message_id)
         assert self.comm_id
         assert self.display_id
 
@@ -236,8 +237,4 @@ def subshell_of(kernel: Kernel) -> str:
 
 
 def completions(kernel: Kernel, code: str) -> list[str]:
-    message_id = kernel.client.complete(code)
-    while True:
-        reply = kernel.client.get_shell_msg(timeout=20)
-        if reply["parent_header"].get("msg_id") == message_id:
-            return list(reply["content"]["matches"])
+    return list(kernel.answer(kernel.client.complete(code))["matches"])
