@@ -24,7 +24,12 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 # What Lab 4 itself asks for and does not find on a fresh server is no fault of ours.
 # (Notebook 7.6 asks for a command and for the settings of plugins that it does not have, on every page.)
-HARMLESS_PAGE_ERROR = {"lab": (), "notebook": ("reading 'schema'", "'filebrowser:open-path' not registered")}
+# Both ask for a subshell whenever a notebook opens or its kernel starts, in vain when the notebook is closed at once.
+_NO_SUBSHELL = "Canceled future for create_subshell_request"
+HARMLESS_PAGE_ERROR = {
+    "lab": (_NO_SUBSHELL,),
+    "notebook": (_NO_SUBSHELL, "reading 'schema'", "'filebrowser:open-path' not registered"),
+}
 # The fonts of formulas are refused to every page of Notebook 7 that has logged in by a token.
 # The debugger's state is asked for whenever a notebook opens, in vain when that is closed at once.
 HARMLESS_CONSOLE = (
