@@ -14,9 +14,8 @@ import os
 import socket
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from flamepy.cache.descriptors import raise_descriptor_limit
 from flamepy.cache.mappings import KeptMappings
 from flamepy.cache.memfd_pool import KEEP_S, memfd_pool
 from flamepy.clock import monotonic_s
@@ -54,7 +53,6 @@ def run(
     """Serve calls until the engine closes the socket or says leave. Returns the exit code."""
     words = memoryview(status_table).cast("Q")[slot * SLOT_WORDS : (slot + 1) * SLOT_WORDS]
     output = OutputCapture(output_fd, words)
-    raise_descriptor_limit()
     unusable = _bind(specification)
     channel = Channel(worker_id, calls, results_fd)
     fence.register_process()
@@ -98,8 +96,7 @@ def _bind(specification: WorkerSpecification) -> FlameError | None:
 
     Waits for the files of its package. Returns what its calls must fail with, when these cannot be had.
     """
-    os.environ.clear()
-    os.environ.update(specification.environ)
+    _set_environment(specification.environ)
     os.environ["FLAME_UPLINK"] = specification.uplink  # a Runner in a call uses the engine that runs the call
     os.environ["FLAME_WORKER_ID"] = str(specification.worker_id)
     if os.environ.get("MPLBACKEND", "").startswith("module://"):  # a kernel's, which draws below the cell that runs
@@ -125,6 +122,15 @@ def _bind(specification: WorkerSpecification) -> FlameError | None:
         if project := specification.environ.get(PROJECT_VARIABLE):
             name_origins(root, project)
     return unusable
+
+
+def _set_environment(environ: Mapping[str, str]) -> None:
+    """Only what differs from the zygote's, whose pages are shared as long as they are not written."""
+    for name in os.environ.keys() - environ.keys():
+        del os.environ[name]
+    for name, value in environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _hidden_by(root: str | None, names: tuple[str, ...]) -> list[str]:

@@ -148,6 +148,24 @@ def test_an_environment_of_many_variables_reaches_the_workers(program: Program) 
     assert program.run(body) == "2000"
 
 
+def test_a_worker_has_the_environment_that_the_program_has_when_it_starts(program: Program) -> None:
+    body = """
+    def look():
+        import os, subprocess
+        seen = dict(os.environb)  # and what programs of a call get is the same
+        inherited = subprocess.run(["env", "-0"], capture_output=True).stdout.split(b"\\0")
+        told = dict(each.split(b"=", 1) for each in inherited if each)
+        assert told == seen, (told, seen)
+        return sorted((key, value) for key, value in seen.items() if key.startswith(b"X_"))
+    os.environ.update(X_STAYS="1", X_GOES="1", X_CHANGES="1")
+    call(look)
+    del os.environ["X_GOES"]
+    os.environ.update(X_CHANGES="2", X_COMES="2")
+    print(call(look))
+    """
+    assert program.run(body) == "[(b'X_CHANGES', b'2'), (b'X_COMES', b'2'), (b'X_STAYS', b'1')]"
+
+
 def test_a_long_import_path_reaches_the_workers(program: Program) -> None:
     body = """
     import pathlib
