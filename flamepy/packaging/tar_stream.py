@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
 
 _BUFFER_BYTES = 1 << 18  # what comes in small pieces goes out in big ones
+_SMALL_BYTES = 1 << 16
 _NAME = slice(0, tarfile.LENGTH_NAME)
 _SIZE = slice(124, 136)
 _CHECKSUM = slice(148, 156)
@@ -33,10 +34,14 @@ class TarStream:
 
     def add_file(self, name: str, mode: int, size_bytes: int, pieces: Iterable[bytes]) -> None:
         """pieces: the content, ``size_bytes`` in all."""
-        self._write(_file_header(name.encode("utf-8", "surrogateescape"), mode, size_bytes))
+        header = _file_header(name.encode("utf-8", "surrogateescape"), mode, size_bytes)
+        if size_bytes <= _SMALL_BYTES:  # of which there may be many: all of it in one step
+            self._write(b"".join((header, *pieces, bytes(-size_bytes % tarfile.BLOCKSIZE))))
+            return
+        self._write(header)
         for piece in pieces:
             self._write(piece)
-        self._pad(tarfile.BLOCKSIZE)
+        self._write(bytes(-size_bytes % tarfile.BLOCKSIZE))
 
     def add_directory(self, name: str, mode: int) -> None:
         self._write(_header(name, tarfile.DIRTYPE, mode))
@@ -47,7 +52,7 @@ class TarStream:
     def end(self) -> None:
         """Nothing more comes."""
         self._write(bytes(2 * tarfile.BLOCKSIZE))
-        self._pad(tarfile.RECORDSIZE)
+        self._write(bytes(-self._nbytes % tarfile.RECORDSIZE))
         self._flush()
 
     def _write(self, data: bytes) -> None:
@@ -56,10 +61,6 @@ class TarStream:
         self._nbytes += len(data)
         if self._pending_bytes >= _BUFFER_BYTES:
             self._flush()
-
-    def _pad(self, block_bytes: int) -> None:
-        if rest := self._nbytes % block_bytes:
-            self._write(bytes(block_bytes - rest))
 
     def _flush(self) -> None:
         self._out.write(b"".join(self._pending))

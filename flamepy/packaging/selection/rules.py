@@ -53,8 +53,8 @@ class Patterns:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = tuple((raw, raw.removeprefix("./").rstrip("/")) for raw in patterns)
-        # most names fit no pattern, and that should be quick to say: most patterns are a name, or a star and an ending
         patterns = {pattern for _, pattern in self._patterns}
+        # most patterns are a name, or a star and an ending
         self._plain = frozenset(each for each in patterns if not _has_wildcard(each))
         self._endings = tuple(each[1:] for each in patterns if each[:1] == "*" and not _has_wildcard(each[1:]))
         others = patterns - self._plain - {"*" + each for each in self._endings}
@@ -62,14 +62,13 @@ class Patterns:
 
     def match(self, path: str, name: str, *, is_directory: bool) -> str | None:
         """The first pattern that fits, as it was written; None when none does."""
-        if not self._may_fit(path, name):
-            return None
         for raw, pattern in self._patterns:
             if (is_directory or not raw.endswith("/")) and (fnmatchcase(name, pattern) or fnmatchcase(path, pattern)):
                 return raw
         return None
 
-    def _may_fit(self, path: str, name: str) -> bool:
+    def may_fit(self, path: str, name: str) -> bool:
+        """False where ``match`` gives None, which most names get: as quick to say as can be."""
         if name in self._plain or path in self._plain or path.endswith(self._endings):
             return True
         return self._others is not None and bool(self._others.match(name) or self._others.match(path))
@@ -104,24 +103,26 @@ class Rules:
         self._defaults = Patterns(DEFAULT_EXCLUDES)
         # a cluster's workers must run their own flamepy, and the package comes first on their path
         self._top_level = TOP_LEVEL_EXCLUDES | ({"flamepy"} if is_for_cluster else set())
+        self._all = Patterns((*includes, *excludes, *DEFAULT_EXCLUDES, GITIGNORE, FLAMEIGNORE))
 
     def decide(
         self, path: str, *, is_directory: bool, above: Verdict, flameignore: IgnoreRules, gitignore: IgnoreRules
     ) -> Verdict:
         """The verdict on ``path``, whose directory got ``above``."""
         name = path.rpartition("/")[2]
-        if name in (GITIGNORE, FLAMEIGNORE) and not is_directory:
+        may_fit = self._all.may_fit(path, name)
+        if may_fit and name in (GITIGNORE, FLAMEIGNORE) and not is_directory:
             return Verdict(is_included=False, rule=f"{name} is read, not shipped")
-        if (pattern := self._includes.match(path, name, is_directory=is_directory)) is not None:
+        if may_fit and (pattern := self._includes.match(path, name, is_directory=is_directory)) is not None:
             return Verdict(is_included=True, rule=f"include {pattern}", is_forced=True)
         if not above.is_included:
             return above
         if not above.is_forced:
-            if (pattern := self._excludes.match(path, name, is_directory=is_directory)) is not None:
+            if may_fit and (pattern := self._excludes.match(path, name, is_directory=is_directory)) is not None:
                 return Verdict(is_included=False, rule=f"exclude {pattern}")
             if (said := flameignore.verdict(path, is_directory=is_directory)) is not None:
                 return Verdict(is_included=not said[0], rule=said[1])
-        if (pattern := self._defaults.match(path, name, is_directory=is_directory)) is not None:
+        if may_fit and (pattern := self._defaults.match(path, name, is_directory=is_directory)) is not None:
             return Verdict(is_included=False, rule=f"built-in {pattern}")
         if above.is_forced:
             return above
