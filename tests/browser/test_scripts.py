@@ -18,20 +18,26 @@ from flame_jupyter.display.widgets.code import (
     PAGE_STYLE,
 )
 
+# ``model`` has a view; ``elsewhere`` is a model of the same notebook whose cell has run again: nothing shows it.
 HARNESS = """async ([script, state]) => {
-  const listeners = {};
   window.sent = [];
-  window.model = {
+  const modelOf = (state, listeners) => ({
     get: (key) => state[key],
     set(key, value) { state[key] = value; for (const each of listeners["change:" + key] || []) each(); },
     save_changes() {},
     on(event, fn) { (listeners[event] ||= []).push(fn); },
     off(event, fn) { listeners[event] = (listeners[event] || []).filter((each) => each !== fn); },
     send: (message) => window.sent.push(message),
-  };
+  });
+  const listeners = {};
+  window.model = modelOf(state, listeners);
+  window.elsewhere = modelOf({ ...state }, {});
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  window.leave = (await import(url)).default.render({ model: window.model, el: document.body });
-  window.listening = () => Object.values(listeners).flat().length;
+  const { initialize, render } = (await import(url)).default;
+  for (const model of [window.model, window.elsewhere]) initialize({ model });
+  const before = Object.values(listeners).flat().length;
+  window.leave = render({ model: window.model, el: document.body });
+  window.listening = () => Object.values(listeners).flat().length - before;
 }"""
 
 
@@ -107,6 +113,20 @@ def draw_output(page: Page, **state: Any) -> Drawn:
 def test_elapsed_time_is_counted_on_the_page_in_units_that_people_read(page: Page, passed_s: int, shown: str) -> None:
     drawn = draw_view(page, a_view(since=time.time() - passed_s))
     expect(drawn.find(".flame-time")).to_have_text(re.compile(shown))
+
+
+def test_what_the_kernel_says_of_any_call_lets_all_views_count_on_and_its_silence_none(page: Page) -> None:
+    page.clock.install(time=time.time())
+    drawn = draw_view(page, a_view())
+    for _ in range(3):
+        page.clock.run_for(8_000)
+        page.evaluate("view => window.elsewhere.set('view', view)", a_view(word="Queued"))
+    expect(drawn.find(".flame-time")).to_have_text("24 s")
+    page.clock.run_for(9_000)
+    expect(drawn.find(".flame-facts")).to_have_text("")
+    page.clock.run_for(9_000)
+    expect(drawn.find(".flame-facts")).to_have_text("and no word from the kernel since then")
+    expect(drawn.find(".flame-time")).to_have_text("24 s")
 
 
 def test_a_call_that_has_ended_shows_what_the_kernel_says_and_no_button(page: Page) -> None:

@@ -5,9 +5,9 @@
 // `gone` is when that was, in seconds, and `shown` how many views a model has here. Both are set by the page alone.
 // A model that is over is closed where nothing shows it. `send` returns the press of a button: until `heard` has it,
 // what comes from the kernel does not know of it. `press` draws buttons, which are kept while they only change their
-// text: focus survives. `hear` notes that the kernel has said something, for all views of its notebook. `copy` works
-// without a secure context too (a notebook server that is reached by plain http), where browsers hide their clipboard:
-// there a selection is copied.
+// text: focus survives. `hear` notes that the kernel has said something, for all views of its notebook, also where it was
+// about a model that has no view any more, since its cell ran again. `copy` works without a secure context too (a notebook
+// server that is reached by plain http), where browsers hide their clipboard: there a selection is copied.
 export const make = (parent, tag, name, attributes = {}, at = -1) => {
   const node = document.createElement(tag);
   if (name) node.className = "flame-" + name;
@@ -22,6 +22,7 @@ export const initialize = ({ model }) => {
   kernel?.statusChanged?.connect(follow);
   kernel?.disposed?.connect(go);
   model.on("comm_live_update", go);
+  model.on("change:view", () => hear(model));
   model.on("change:over", async () => model.get("shown") || (await manager?.get_model(model.get("over")))?.close(true));
   return () => { kernel?.statusChanged?.disconnect(follow); kernel?.disposed?.disconnect(go); };
 };

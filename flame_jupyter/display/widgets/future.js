@@ -9,9 +9,10 @@
 
 import { clock, hear, heard, initialize, make, press, send, source, watch, write } from "./common.js";
 
-const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? Math.floor(s) + " s"
-  : s < 3600 ? Math.floor(s / 60) + " min " + Math.floor(s % 60) + " s"
-  : Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
+// "| 0" drops the fraction
+const span = (s) => s < 9.95 ? s.toFixed(1) + " s" : s < 60 ? (s | 0) + " s"
+  : s < 3600 ? (s / 60 | 0) + " min " + (s % 60 | 0) + " s"
+  : (s / 3600 | 0) + " h " + (s % 3600 / 60 | 0) + " min";
 const HIDDEN = { "aria-hidden": "true" }, QUIET_S = 10;
 const LOST = { tone: "warn", icon: "!", state: "gone", word: "The kernel has gone", facts: "" };
 export default { initialize, render({ model, el }) {
@@ -56,11 +57,7 @@ export default { initialize, render({ model, el }) {
     press(model, buttons, said, view.gone ? [] : view.buttons);
     tick();
   };
-  const news = () => {
-    skew = clock() - model.get("view").now;
-    hear(model);
-    draw();
-  };
+  const news = () => { skew = clock() - model.get("view").now; draw(); };
   const print = () => {
     if (model.get("over")) return;
     const html = model.get("body");
@@ -73,7 +70,7 @@ export default { initialize, render({ model, el }) {
   };
   const say = () => write(said, model.get("say"));
   const leave = watch(model, { view: news, heard: draw, gone: draw, log: print, body: print, say });
-  if (Math.abs(clock() - model.get("view").now) < 2) news();
+  if (Math.abs(clock() - model.get("view").now) < 2) { hear(model); news(); }
   else { draw(); if (view.ticks) send(model, "draw"); }
   print();
   if (!heard.has(source(model))) hear(model);
