@@ -118,7 +118,8 @@ class Completion:
     def enter(self, state: TaskState) -> None:
         """For the engine: the call runs now, or waits again."""
         self.state = state
-        self._tell_observers()
+        for observer in self._observers:
+            observer()
 
     def complete(self, outcome: Outcome) -> None:
         """For the engine: store the outcome, then wake all that wait. A second outcome is ignored."""
@@ -131,11 +132,8 @@ class Completion:
             self.finished_s = time.time()
             self.state = outcome.state
             self.outcome = outcome
-            self._tell_observers()
-
-    def _tell_observers(self) -> None:
-        for observer in self._observers:
-            observer()
+            for observer in self._observers:
+                observer()
 
 
 def remove_all(callbacks: list[Callable[[], object]], callback: Callable[[], object]) -> int:

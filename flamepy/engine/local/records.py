@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from flamepy.cache.blob import Blob, blob_of
+from flamepy.cache.blob import Blob
 from flamepy.clock import monotonic_s
 from flamepy.codec.pickling import decode
 from flamepy.core.session import Event, SessionState, SessionView
@@ -35,7 +35,11 @@ _SMOOTHING_DOWN, _SMOOTHING_UP = 0.5, 0.05
 
 
 class CallRecord:
-    """One call between submit and its outcome. ``unresolved``: arguments that are not there yet."""
+    """One call between submit and its outcome.
+
+    unresolved: arguments that are not there yet. dependencies: once all are there, the values stand in the places of
+    their completions.
+    """
 
     __slots__ = (
         "attempt", "carried_definition", "completion", "dependencies", "expected_s", "input", "is_cancel_asked",
@@ -76,16 +80,7 @@ class CallRecord:
 
     def blobs(self) -> list[Blob]:
         """The encoded arguments that the call takes from other calls and from the cache; all are there by now."""
-        return [_value_of(dependency) for dependency in self.dependencies]
-
-
-def _value_of(dependency: LocalCompletion | Blob) -> Blob:
-    if isinstance(dependency, Blob):
-        return dependency
-    outcome = dependency.outcome
-    if outcome is None or outcome.value is None:
-        raise AssertionError(f"task {dependency.task_id} of {dependency.session_id} has no value yet")
-    return blob_of(outcome.value)
+        return cast("list[Blob]", self.dependencies)
 
 
 class SessionRecord:

@@ -70,7 +70,7 @@ class Dispatcher:
             self._completions.finish(record, state_lost(session))
             return
         for dependency in record.dependencies:
-            if isinstance(dependency, LocalCompletion) and not dependency.is_done():
+            if isinstance(dependency, LocalCompletion) and dependency.outcome is None:
                 record.unresolved += 1
                 # through a queue: a long chain of failures must not become a deep recursion
                 dependency.on_done_at_once(lambda: self._resolved.append(record))
@@ -87,19 +87,22 @@ class Dispatcher:
         while self._resolved:
             record = self._resolved.popleft()
             record.unresolved -= 1
-            if record.unresolved == 0 and not record.completion.is_done():
+            if record.unresolved == 0 and record.completion.outcome is None:
                 try:
                     self._have_arguments(record)
                 except Exception as error:  # noqa: BLE001 - it ends this call
                     self._contain.end_call(record, error)
 
     def _have_arguments(self, record: CallRecord) -> None:
-        for dependency in record.dependencies:
-            if isinstance(dependency, LocalCompletion) and dependency.outcome is not None:
-                if dependency.outcome.value is None:
-                    self._completions.give_up(record, Outcome(TaskState.FAILED, failed_dependency=dependency.outcome))
+        for place, dependency in enumerate(record.dependencies):
+            if isinstance(dependency, LocalCompletion):
+                outcome = dependency.outcome
+                assert outcome is not None
+                if outcome.value is None:
+                    self._completions.give_up(record, Outcome(TaskState.FAILED, failed_dependency=outcome))
                     return
-                self._budget.admit(blob_of(dependency.outcome.value))  # used just now
+                blob = record.dependencies[place] = blob_of(outcome.value)
+                self._budget.admit(blob)  # used just now
         if not record.session.spec.is_stateful:
             record.session.waiting.append(record)
         self._make_ready(record.session)
