@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,8 @@ class Notebook:
         self._place: NotebookPlace | None = None
         self._token = os.urandom(2).hex()
         self._runner: Runner | None = None
+        self._shown_meanwhile: Status | None = None  # while a Runner is replaced: what displays show
+        self._looking = threading.Lock()
         self._started_with = RunnerLine("start")
         self._context_name: str | None = None
         self._packager: Packager | None = None
@@ -103,16 +106,22 @@ class Notebook:
         if old is None:
             return self.start(line), ""
         before = self._started_with
-        new = self._opened(line)
         try:
-            text = self.services.reopen(old, new)
-        except BaseException:
-            self._runner, self._started_with = old, before
-            new.close(wait=False)
-            raise
+            # else a panel would show a service of both Runners twice, while one takes the place of the other
+            with self._looking:  # a display that looks just now sees the old Runner alone
+                self._shown_meanwhile = self._status() if self.runner is not None else None
+            new = self._opened(line)
+            try:
+                text = self.services.reopen(old, new)
+            except BaseException:
+                self._runner, self._started_with = old, before
+                new.close(wait=False)
+                raise
+            old.close(wait=False)  # calls that still run end behind, and their futures keep their values
+        finally:
+            self._shown_meanwhile = None
         if line.bind_as is not None:
             self.shell.user_ns[line.bind_as] = new
-        old.close(wait=False)  # calls that still run end behind, and their futures keep their values
         return new, text
 
     def runner_on_demand(self, name: str | None = None, context: str | None = None) -> tuple[Runner, bool]:
@@ -246,6 +255,10 @@ class Notebook:
         return (*self.settings.exclude, *line.exclude, *own)
 
     def status(self) -> Status:
+        with self._looking:
+            return self._shown_meanwhile or self._status()
+
+    def _status(self) -> Status:
         from flame_jupyter.service.runner_status import status_of
 
         return status_of(self.runner, self.services.views())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,25 @@ def test_the_drift_of_the_old_package_is_gone_as_soon_as_there_is_a_new_one(shel
     shell.run("%flame_runner restart")
     assert "changed since" not in later.content(now_s=1051.1).text
     assert "Engine: embedded, 2 workers, idle" in later.content(now_s=1051.1).text
+
+
+def test_a_restart_shows_no_service_twice_at_any_moment(shell: Shell) -> None:
+    for number in range(6):
+        shell.run(f"%%flame_service step{number}\ndef step{number}():\n    return {number}")
+    notebook = shell.ip.magics_manager.registry["FlameMagics"].notebook
+    seen: list[tuple[str, ...]] = []
+    has_ended = threading.Event()
+
+    def look() -> None:
+        while not has_ended.is_set():
+            seen.append(tuple(each.name for each in notebook.status().services.services))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    shell.run("%flame_runner restart")
+    has_ended.set()
+    looking.join()
+    assert set(seen) == {tuple(f"step{number}" for number in range(6))}
 
 
 def test_objects_that_a_class_was_called_for_are_counted_and_named(shell: Shell) -> None:
