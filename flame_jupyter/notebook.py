@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from flame_jupyter.project.named_runners import different_option, runner_called,
 from flame_jupyter.project.requirements import dependencies_of
 from flame_jupyter.service.registry import Services
 from flame_jupyter.service.staleness import StalenessWatch
+from flame_jupyter.service.steady_status import SteadyStatus
 from flamepy.errors import PackageError
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ class Notebook:
         self.shell = shell
         self.settings = settings
         self.echo = Echo(shell, lambda: self.settings.echo_logs, lambda: self.settings.log_bytes, say)
-        self.services = Services(shell, StalenessWatch(lambda: str(self.settings.on_drift)), self.echo.follow)
+        self._status = SteadyStatus(self._look)
+        staleness = StalenessWatch(lambda: str(self.settings.on_drift))
+        self.services = Services(shell, staleness, self._status, self.echo.follow)
         self.exports = Exports()
         self.capture = Capture(self.exports, self.known_root)
         self._place: NotebookPlace | None = None
         self._token = os.urandom(2).hex()
         self._runner: Runner | None = None
-        self._shown_meanwhile: Status | None = None  # while a Runner is replaced: what displays show
-        self._looking = threading.Lock()
         self._started_with = RunnerLine("start")
         self._context_name: str | None = None
         self._packager: Packager | None = None
@@ -106,10 +106,7 @@ class Notebook:
         if old is None:
             return self.start(line), ""
         before = self._started_with
-        try:
-            # else a panel would show a service of both Runners twice, while one takes the place of the other
-            with self._looking:  # a display that looks just now sees the old Runner alone
-                self._shown_meanwhile = self._status() if self.runner is not None else None
+        with self._status.held():
             new = self._opened(line)
             try:
                 text = self.services.reopen(old, new)
@@ -118,8 +115,6 @@ class Notebook:
                 new.close(wait=False)
                 raise
             old.close(wait=False)  # calls that still run end behind, and their futures keep their values
-        finally:
-            self._shown_meanwhile = None
         if line.bind_as is not None:
             self.shell.user_ns[line.bind_as] = new
         return new, text
@@ -255,10 +250,10 @@ class Notebook:
         return (*self.settings.exclude, *line.exclude, *own)
 
     def status(self) -> Status:
-        with self._looking:
-            return self._shown_meanwhile or self._status()
+        """What displays show. Raises FlameError when the engine ends just now."""
+        return self._status.now()
 
-    def _status(self) -> Status:
+    def _look(self) -> Status:
         from flame_jupyter.service.runner_status import status_of
 
         return status_of(self.runner, self.services.views())

@@ -31,6 +31,7 @@ from flame_jupyter.service.messages import FORCED, ready_text, reason_text, rede
 from flame_jupyter.service.record import ServiceRecord
 from flame_jupyter.service.remote_handle import TravelledHandle
 from flame_jupyter.service.staleness import StalenessWatch
+from flame_jupyter.service.steady_status import SteadyStatus
 from flame_jupyter.tracebacks.cell_index import CodeIndex
 from flame_jupyter.wording import listed
 from flamepy.errors import InvalidArgument, InvalidState
@@ -46,10 +47,15 @@ class Services:
     """The services of one notebook, by the variable that holds the handle."""
 
     def __init__(
-        self, shell: InteractiveShell, staleness: StalenessWatch, after_call: Callable[[object], None] = lambda _: None
+        self,
+        shell: InteractiveShell,
+        staleness: StalenessWatch,
+        status: SteadyStatus,
+        after_call: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._shell = shell
         self._staleness = staleness
+        self._status = status
         self._after_call = after_call
         self._records: dict[str, ServiceRecord] = {}
         self._draining: list[ServiceRecord] = []
@@ -84,8 +90,9 @@ class Services:
             self._check_importable(source, serving)
             if heavy := heavy_text(variable, source.data):
                 warn_user(heavy, HeavyServiceWarning)
-            record = self._opened(line, self._local(line, name), variable, source, serving)
-            replaced = self._bind(record)
+            with self._status.held():
+                record = self._opened(line, self._local(line, name), variable, source, serving)
+                replaced = self._bind(record)
             undo.pop_all()
         self.index.add(record.local)
         if replaced is None:

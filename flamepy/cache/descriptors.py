@@ -20,8 +20,9 @@ _log = logging.getLogger(__name__)
 def raise_descriptor_limit() -> int:
     """Raise this process's limit of open files as far as it may, up to WANTED_DESCRIPTORS; returns the limit.
 
-    Called once where an engine or a worker starts. The low default exists for programs that call ``select()``
-    with descriptors above 1,023; those that do would fail before as well, when they ran out of descriptors.
+    Called once where an engine starts; its workers inherit it. The low default exists for programs that call
+    ``select()`` with descriptors above 1,023; those that do would fail before as well, when they ran out of
+    descriptors.
     """
     import resource  # here, because Windows lacks it
 

@@ -77,7 +77,7 @@ def test_a_wait_tells_of_a_call_whose_callback_is_telling_of_it_at_the_moment(ta
     assert is_telling.wait(BOUND_S)
     threading.Timer(0.05, may_go_on.set).start()
     echo.waited([call])
-    assert [each.splitlines()[-1] for each in said] == ["late"]
+    assert said == [f"--- {call.call_text} #{call.id} succeeded\nlate"]
 
 
 def test_each_call_is_told_once_however_it_is_waited_for(talking: Shell) -> None:

@@ -49,7 +49,8 @@ def test_the_drift_of_the_old_package_is_gone_as_soon_as_there_is_a_new_one(shel
     assert "Engine: embedded, 2 workers, idle" in later.content(now_s=1051.1).text
 
 
-def test_a_restart_shows_no_service_twice_at_any_moment(shell: Shell) -> None:
+@pytest.mark.parametrize("cell", ["%flame_runner restart", "%%flame_service step0\ndef step0():\n    return {}"])
+def test_a_service_and_the_one_that_replaces_it_are_never_shown_side_by_side(shell: Shell, cell: str) -> None:
     for number in range(6):
         shell.run(f"%%flame_service step{number}\ndef step{number}():\n    return {number}")
     notebook = shell.ip.magics_manager.registry["FlameMagics"].notebook
@@ -57,12 +58,14 @@ def test_a_restart_shows_no_service_twice_at_any_moment(shell: Shell) -> None:
     has_ended = threading.Event()
 
     def look() -> None:
-        while not has_ended.is_set():
-            seen.append(tuple(each.name for each in notebook.status().services.services))
+        while not has_ended.wait(0.001):
+            shown = notebook.status().services.services
+            seen.append(tuple(each.name for each in shown if not each.is_draining))
 
     looking = threading.Thread(target=look)
     looking.start()
-    shell.run("%flame_runner restart")
+    for turn in range(10):
+        shell.run(cell.format(turn + 1))
     has_ended.set()
     looking.join()
     assert set(seen) == {tuple(f"step{number}" for number in range(6))}
