@@ -17,8 +17,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.cache.memfd_pool import POOLED_FROM_BYTES, PooledMemfd, filled_memory, memfd_pool, write_all
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.errors import FlameError, FlameErrorCode
 
 Place = Callable[[int], int]  # takes a size in bytes, returns the descriptor of a new file without a name
@@ -125,7 +125,7 @@ class Segment:
             try:
                 return self._mapped(flags, prot)
             except OSError as error:
-                if error.errno in NO_DESCRIPTORS:
+                if lacks_descriptors(error):
                     raise too_few_descriptors(f"cannot read a value of {self.nbytes:,} bytes") from error
                 raise
 
@@ -199,7 +199,7 @@ def _filled(place: Place, parts: Iterable[bytes | memoryview], nbytes: int) -> i
 
 def _explanation(nbytes: int, cause: OSError) -> FlameError:
     what = f"cannot store a value of {nbytes:,} bytes"
-    if cause.errno in NO_DESCRIPTORS:
+    if lacks_descriptors(cause):
         return too_few_descriptors(what)
     return FlameError(
         FlameErrorCode.INTERNAL,

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from flamepy.codec.exceptions import annotate
 from flamepy.codec.payload import Payload
 from flamepy.codec.pickling import decode
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.errors import FlameError, NotPicklable
 
-_PASSED_ON = (KeyboardInterrupt, MemoryError)  # these are about the process that reads, not about the value
+_PASSED_ON = (KeyboardInterrupt, MemoryError)  # these are about the process that reads, not about the value; so is a
+# lack of descriptors, which names its limit
 
 
 def decode_or_explain(payload: Payload, what: str) -> object:
-    """Decode in the process that asked for the value. Raises NotPicklable, with the reason as its cause."""
+    """Decode in the process that asked for the value. Raises FlameError, with the reason as its cause."""
     try:
         return decode(payload)
     except _PASSED_ON:
@@ -34,6 +36,8 @@ def decode_on_worker(payload: Payload, what: str, arguments: Sequence[object] = 
     except _PASSED_ON:
         raise
     except BaseException as error:
+        if lacks_descriptors(error):
+            raise too_few_descriptors(f"the worker cannot read {what}") from error
         if (module := _importing(error)) is not None:
             if not isinstance(error, FlameError):  # ours say themselves what to do, and that comes last
                 annotate(error, f"A worker imported {module} to read {what}.")
@@ -50,8 +54,10 @@ def decode_on_worker(payload: Payload, what: str, arguments: Sequence[object] = 
         ) from error
 
 
-def unreadable_here(what: str, error: BaseException) -> NotPicklable:
+def unreadable_here(what: str, error: BaseException) -> FlameError:
     """The error for a value that another process has made and this one cannot read."""
+    if lacks_descriptors(error):
+        return too_few_descriptors(f"{what} cannot be read")
     if (module := _importing(error)) is not None:
         cure = f"{module} has to be imported for it: mend that, or return plain data."
     elif isinstance(error, ImportError):

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from flamepy.cache.descriptors import descriptors_needed
 from flamepy.config import ContextFields
+from flamepy.core.descriptors import descriptors_needed
 from flamepy.engine.api import Engine
 from flamepy.errors import InvalidArgument
 

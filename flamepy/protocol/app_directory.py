@@ -15,7 +15,7 @@ import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def unpack_failure(name: str, error: OSError) -> FlameError:
     import tempfile
 
     what = f"cannot unpack the files of {name} for its workers"
-    if error.errno in NO_DESCRIPTORS:
+    if lacks_descriptors(error):
         return too_few_descriptors(what)
     return FlameError(
         FlameErrorCode.INTERNAL,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flamepy.cache.blob import Blob
-from flamepy.cache.descriptors import too_few_descriptors
 from flamepy.cache.segment import Segment
+from flamepy.core.descriptors import too_few_descriptors
 from flamepy.errors import FlameError
 from flamepy.protocol.frames import (
     BODY_AWAY,

@@ -7,8 +7,8 @@ import os
 import select
 import socket
 
-from flamepy.cache.descriptors import received_descriptors
 from flamepy.clock import monotonic_s
+from flamepy.core.descriptors import received_descriptors
 from flamepy.protocol import frames
 from flamepy.protocol.calls import CallFrame, damaged_call, read_calls
 from flamepy.protocol.commands import Command, read_command

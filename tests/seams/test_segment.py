@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flamepy.cache.descriptors import WANTED_DESCRIPTORS, raise_descriptor_limit
 from flamepy.cache.segment import Segment, in_memory, on_disk
+from flamepy.core.descriptors import WANTED_DESCRIPTORS, raise_descriptor_limit
 from flamepy.errors import FlameError
 
 CONTENT = bytes(range(256)) * 300
@@ -184,7 +184,7 @@ def test_a_forked_child_can_close_what_it_inherited_while_another_thread_was_at_
 def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
     code = """
 import resource
-from flamepy.cache.descriptors import raise_descriptor_limit
+from flamepy.core.descriptors import raise_descriptor_limit
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 print(raise_descriptor_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))

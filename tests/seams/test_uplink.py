@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from flamepy.cache.descriptors import too_few_descriptors
 from flamepy.codec.payload import Payload
+from flamepy.core.descriptors import too_few_descriptors
 from flamepy.core.task import TaskState
 from flamepy.engine.api import Call, EngineInfo
 from flamepy.engine.uplink.client import UplinkEngine

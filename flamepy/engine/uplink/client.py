@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from flamepy.cache.blob import Blob
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.cache import ObjectRef
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, CancelResult, WorkerView
 from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, Outcome
@@ -340,7 +340,7 @@ def _connected(address: str) -> socket.socket:
                 "Create the Runner again outside of the call, and have nothing clean that directory while it is open."
             ) from error
         except OSError as error:
-            if error.errno in NO_DESCRIPTORS:
+            if lacks_descriptors(error):
                 raise too_few_descriptors("the engine cannot be reached from this call") from error
             raise InvalidState(_GONE) from error
         undo.pop_all()

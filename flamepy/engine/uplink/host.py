@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flamepy.cache.blob import Blob, blob_of
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.core.task import TaskState
 from flamepy.engine.api import Call, CancelResult, Capability, Engine, EngineInfo, SessionSpec
 from flamepy.engine.completion import Completion, Outcome
@@ -76,7 +76,7 @@ class UplinkHost:
         try:
             peer, _ = self._listener.accept()
         except OSError as error:
-            if error.errno in NO_DESCRIPTORS:
+            if lacks_descriptors(error):
                 self._turn_away()
             return False
         peer.setblocking(True)
@@ -351,7 +351,7 @@ def _instead(content: tuple[Any, ...], error: FlameError) -> tuple[Any, ...]:
 
 
 def _told(method: str, error: Exception) -> FlameError:
-    if isinstance(error, OSError) and error.errno in NO_DESCRIPTORS:
+    if lacks_descriptors(error):
         return too_few_descriptors(f"the engine cannot {method.replace('_', ' ')}")
     return FlameError(FlameErrorCode.INTERNAL, f"{method} failed: {error!r}")
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from flamepy.cache.api import Value
 from flamepy.cache.blob import Blob, blob_of
-from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.segment import Segment
+from flamepy.core.descriptors import received_descriptors, too_few_descriptors
 from flamepy.engine.completion import Outcome
 from flamepy.errors import FlameError
 from flamepy.protocol import frames

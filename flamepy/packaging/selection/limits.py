@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.errors import PackageError
 from flamepy.packaging.selection.manifest import Entry, Kind
 
@@ -77,7 +77,7 @@ def exclude_line(path: str) -> str:
 
 def unreadable(path: str, error: OSError) -> PackageError:
     """The error for something that cannot be read."""
-    if error.errno in NO_DESCRIPTORS:
+    if lacks_descriptors(error):
         return PackageError(str(too_few_descriptors(f"cannot read {shown(path)}")))
     return PackageError(
         f"cannot read {shown(path)}: {error.strerror or error}. "

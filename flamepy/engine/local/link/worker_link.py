@@ -10,8 +10,8 @@ import os
 import socket
 from collections.abc import Iterable
 
-from flamepy.cache.descriptors import received_descriptors, too_few_descriptors
 from flamepy.cache.holes import allocated_bytes, punch
+from flamepy.core.descriptors import received_descriptors, too_few_descriptors
 from flamepy.engine.local.link.nonblocking import send_now
 from flamepy.protocol import frames
 from flamepy.protocol.calls import CallFrame, packet_of, plain_packet

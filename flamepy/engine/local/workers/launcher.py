@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.cache.segment import Segment
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.engine.local.link.import_path import import_path_of_caller
 from flamepy.errors import FlameError, FlameErrorCode
 from flamepy.protocol.worker_specification import WorkerSpecification
@@ -77,7 +77,7 @@ class Launcher:
                     raise
             return self._popen(command, fds, _small_environ(environ))
         except OSError as error:
-            if error.errno in NO_DESCRIPTORS:
+            if lacks_descriptors(error):
                 raise too_few_descriptors("cannot start a Python for workers") from error
             raise FlameError(
                 FlameErrorCode.INTERNAL,

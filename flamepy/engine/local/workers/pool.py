@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flamepy.cache.descriptors import NO_DESCRIPTORS, too_few_descriptors
 from flamepy.clock import monotonic_s
+from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.installer import archive_at
 from flamepy.engine.local.apps.registry import Installed
@@ -368,7 +368,7 @@ def _archive_of(installed: Installed) -> str | None:
 
 def _no_worker(application: str, error: OSError) -> FlameError:
     what = f"cannot start a worker for {application}"
-    if error.errno in NO_DESCRIPTORS:
+    if lacks_descriptors(error):
         return too_few_descriptors(what)
     return FlameError(
         FlameErrorCode.INTERNAL,

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from flamepy.cache.descriptors import raise_descriptor_limit
+from flamepy.core.descriptors import raise_descriptor_limit
 from flamepy.core.names import SCRATCH_MARK
 from flamepy.engine.local.link.status_table import WorkerStatusTable
 from flamepy.engine.local.workers.launcher import Launcher

@@ -49,6 +49,11 @@ def received_descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[in
     return fds
 
 
+def lacks_descriptors(error: BaseException) -> bool:
+    """Is it the error of a process that has as many files open as it may?"""
+    return isinstance(error, OSError) and error.errno in NO_DESCRIPTORS
+
+
 def too_few_descriptors(what: str) -> FlameError:
     """The error of a process that has as many files open as it may. what: what cannot be done because of it."""
     allowed = ""
@@ -69,6 +74,6 @@ def descriptors_needed(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_DESCRIPTORS:
+        if not lacks_descriptors(error):
             raise
         raise too_few_descriptors(what) from error
