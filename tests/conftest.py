@@ -43,9 +43,10 @@ class Traces:
             thread.join(LEAVE_S)
         assert not _our_threads() - self.threads, "threads are left"
         assert not _our_directories(self.temporary) - self.directories, "directories are left"
-        gc.collect()  # an exception's traceback holds the values of its frames in a cycle
-        # an engine that goes on keeps memory for a moment, to use it again
-        assert reached(lambda: memory_descriptors() <= self.descriptors), "shared memory is left"
+        if memory_descriptors() > self.descriptors:
+            gc.collect()  # 0.05 s; an exception's traceback holds the values of its frames in a cycle
+            # an engine that goes on keeps memory for a moment, to use it again
+            assert reached(lambda: memory_descriptors() <= self.descriptors), "shared memory is left"
 
 
 def _descendants() -> list[psutil.Process]:
@@ -119,7 +120,17 @@ def embedded(project: Path, nothing_is_left: None) -> Iterator[EmbeddedEngine]:
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded for good is not looked at again by the collection after each test, which took 0.1 s each."""
+    freeze_what_is_loaded()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freeze_what_is_loaded_after_a_module() -> Iterator[None]:
+    yield
+    freeze_what_is_loaded()
+
+
+def freeze_what_is_loaded() -> None:
+    """What is loaded for good is not looked at again by each collection, IPython's among them: 0.1 s each."""
     gc.collect()
     gc.freeze()
 

@@ -70,7 +70,7 @@ def module_file(cells: tuple[ExportedCell, ...], origin: str) -> bytes:
 
 
 def _read(path: Path) -> NotebookNode:
-    import nbformat  # here, because few projects need it: it takes a tenth of a second to load
+    import nbformat  # here, because few projects need it: 0.1 s, and 1.6 s more where jsonschema checks IRIs
 
     try:
         with warnings.catch_warnings():

@@ -14,9 +14,14 @@ from traitlets.config import Config
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell
-from tests.shared_engine import an_engine_of_its_own, embedded, shared_engine
+from tests.shared_engine import (
+    an_engine_of_its_own,
+    embedded,
+    functions_of_tests_travel_by_value,
+    shared_engine,
+)
 
-__all__ = ["an_engine_of_its_own", "embedded", "shared_engine"]
+__all__ = ["an_engine_of_its_own", "embedded", "functions_of_tests_travel_by_value", "shared_engine"]
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules are tried on one embedded engine a module."""
 
-from tests.shared_engine import an_engine_of_its_own, embedded, shared_engine
+from tests.shared_engine import (
+    an_engine_of_its_own,
+    embedded,
+    functions_of_tests_travel_by_value,
+    shared_engine,
+)
 
-__all__ = ["an_engine_of_its_own", "embedded", "shared_engine"]
+__all__ = ["an_engine_of_its_own", "embedded", "functions_of_tests_travel_by_value", "shared_engine"]
