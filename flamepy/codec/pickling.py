@@ -59,9 +59,10 @@ def encode(value: object, *, dependencies: list[object] | None = None, what: str
     _thread.dependencies = dependencies
     try:
         try:
-            data = pickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside)
-            if _NAMED not in data or not (_MAIN in data or _FIGURE in data or _has_modules_by_value()):
-                return Payload(data, buffers)
+            if is_loaded_by_name(type(value)):
+                data = pickle.dumps(value, _PROTOCOL, buffer_callback=keep_inside)
+                if _NAMED not in data or not (_MAIN in data or _FIGURE in data or _has_modules_by_value()):
+                    return Payload(data, buffers)
         except Exception:  # noqa: BLE001 - whatever plain pickle dislikes, cloudpickle is asked next
             pass
         del buffers[:]
@@ -110,6 +111,11 @@ def decode(payload: Payload, dependencies: Sequence[object] = ()) -> object:
         return pickle.loads(payload.data, buffers=payload.buffers)
     finally:
         _thread.resolved = outer
+
+
+def is_loaded_by_name(cls: type) -> bool:
+    """Is its module loaded? If not, the class came by value, and plain pickle would import the module to name it."""
+    return cls.__module__ in sys.modules
 
 
 def placeholder(dependency: object) -> tuple[Callable[[int], object], tuple[int]] | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from flamepy.codec.handed_on import hide_names
 from flamepy.codec.payload import Payload
-from flamepy.codec.pickling import OUT_OF_BAND_BYTES, decode, encode
+from flamepy.codec.pickling import OUT_OF_BAND_BYTES, decode, encode, is_loaded_by_name
 from flamepy.errors import NotPicklable
 from flamepy.runner.types import kind_of
 
@@ -25,8 +25,9 @@ class StatefulObject:
     """Holds the object and the last saved state of it."""
 
     def __init__(self, target: Any, checkpoint: Payload | None) -> None:
-        _name_in_main(target if kind_of(target) == "class" else type(target))
-        self._is_plain = True
+        cls = target if kind_of(target) == "class" else type(target)
+        _name_in_main(cls)
+        self._is_plain = is_loaded_by_name(cls)
         self._unsaved_because = ""
         if checkpoint is not None:
             self.current = _restored(checkpoint)

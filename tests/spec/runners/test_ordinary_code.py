@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from flamepy import Runner
+from flamepy.engine.api import Engine
 from flamepy.front_ends import view_of
 
 BOUND_S = 60.0
@@ -341,3 +344,35 @@ def test_an_object_may_decide_by_itself_what_it_has(runner: Runner) -> None:
 
 def passed_on(service: Any) -> int:
     return int(service.count("a").get(BOUND_S))
+
+
+@pytest.mark.uplink
+def test_what_goes_by_value_is_used_without_its_module(
+    engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "beside.py").write_text(
+        """
+import sys
+class Counter:
+    count = 0
+    def add(self):
+        self.count += 1
+        return self.count
+    def itself(self):
+        return self
+    def is_imported(self):
+        return "beside" in sys.modules
+"""
+    )
+    monkeypatch.syspath_prepend(str(project))
+    beside = importlib.import_module("beside")
+    cloudpickle.register_pickle_by_value(beside)
+    try:
+        with Runner("by-value") as runner:
+            counter = runner.service(beside.Counter)
+            assert [counter.add().get(BOUND_S), counter.add().get(BOUND_S)] == [1, 2]
+            assert counter.itself().get(BOUND_S).count == 2
+            assert not counter.is_imported().get(BOUND_S)
+    finally:
+        cloudpickle.unregister_pickle_by_value(beside)
+        del sys.modules["beside"]

@@ -204,10 +204,10 @@ def test_a_handle_that_a_call_returned_outlives_the_worker_of_that_call(
         handles = [runner.service(open_and_leave)(name, str(gate)).get(BOUND_S) for name in ("inner", "outer")]
         gate.touch()
         embedded.resize(1)  # the worker of that call has to make room
-        pids = {worker.pid for worker in embedded.workers()}
+        workers = {worker.worker_id for worker in embedded.workers()}
         with Runner("other") as other:
             other.service(echo)(1).get(BOUND_S)
-        assert reached(lambda: not pids & {worker.pid for worker in embedded.workers()})
+        assert reached(lambda: not workers & {worker.worker_id for worker in embedded.workers()})
         assert [handle(str(gate)).get(BOUND_S) for handle in handles] == [str(gate)] * 2
     assert reached(lambda: len(embedded.applications.list()) == 1)
     assert embedded.sessions.list() == []
