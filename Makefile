@@ -24,10 +24,10 @@ $(READY): requirements/dev.txt pyproject.toml scripts/bootstrap.sh
 demo: $(READY) ## run notebooks/quickstart.ipynb, print its results and where the page is
 	@$(RUN) -m scripts.demo
 
-# Each process runs its files in the order of collection: the browser's last, whose event loop stays (tests/browser).
+# Three processes for two processors: one of them waits for Chromium, and some tests wait (tests/sharing_out.py).
 test: $(READY) ## run every test; ARGS="-k counter" chooses
 	@sh scripts/ensure_chromium.sh
-	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## format, lint, types, import arrows, links, API reference
 	@sh scripts/check.sh $(VENV)

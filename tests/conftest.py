@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -20,7 +21,11 @@ from flamepy.engine.current import shutdown, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.engine.uplink.client import UplinkEngine
 from flamepy.testing import InlineEngine
+from tests.sharing_out import SharingOut
 from tests.signs import reached
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 LEAVE_S = 5.0  # the bound of the promise: five seconds after its end nothing of an engine is left
 
@@ -117,6 +122,10 @@ def embedded(project: Path, nothing_is_left: None) -> Iterator[EmbeddedEngine]:
             yield engine
     finally:
         engine.close()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingOut:
+    return SharingOut(config, log)
 
 
 def pytest_collection_finish() -> None:

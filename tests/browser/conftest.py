@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JupyterLab and Notebook 7 in Chromium, driven by Playwright: one server, one browser and one page of each for all.
 
+They end with the last test of this package: Playwright keeps an event loop running in the thread of the tests.
+
 A test that asks for ``lab`` runs in JupyterLab, and in Notebook 7 too where it is marked ``notebook_7``: both draw
 outputs with the same parts; what differs is the page around them. The page stays open, with its notebook and its
 kernel; each test brings cells of its own (``notebook.open``). After a test that has failed both are made anew.
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -36,12 +37,7 @@ _HAS_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this directory, and run them last: Playwright keeps an event loop running in this thread.
-
-    The longest file comes first, so that processes that share the tests end at about the same time.
-    """
-    lengths = Counter(item.path for item in items)
-    items.sort(key=lambda item: (_is_browser_test(item), -lengths[item.path] if _is_browser_test(item) else 0))
+    """Mark the tests of this directory."""
     for item in items:
         if _is_browser_test(item):
             item.add_marker(pytest.mark.browser)
@@ -64,13 +60,13 @@ def chromium_path() -> str | None:
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
@@ -86,7 +82,7 @@ def browser() -> Iterator[Browser]:
             browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
     """One person's browser: what it has loaded once it need not load again."""
     context = browser.new_context()
@@ -117,7 +113,7 @@ class Pages:
             self.close(front_end)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pages(visitor: BrowserContext, server: Server) -> Iterator[Pages]:
     pages = Pages(visitor, server)
     yield pages

@@ -263,10 +263,13 @@ def test_two_programs_that_share_a_storage_leave_each_other_the_package(
 
     with other() as first, other() as killed:
         assert first.stdout is not None
+        assert killed.stdout is not None
         name = first.stdout.readline().strip()
+        assert killed.stdout.readline().strip() == name
         with Runner("stored", context=context) as mine:
             first.communicate("end")
             killed.kill()
+            killed.wait()
             assert [each.name for each in storage.iterdir()] == [name]
             assert mine.service(echo)(1).get(BOUND_S) == 1
         assert list(storage.iterdir()) == []
