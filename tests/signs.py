@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a call tells a test that it has begun: it makes a file, and the test waits for it, for a bounded time."""
+"""How a test learns how far a call or a worker is: it looks until that is reached, for a bounded time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from flamepy.engine.api import Engine, WorkerView
 
 BOUND_S = 20.0
 
@@ -24,3 +26,15 @@ def reached(condition: Callable[[], bool]) -> bool:
     while not condition() and time.monotonic() < deadline_s:
         threading.Event().wait(0.005)
     return condition()
+
+
+def worker_pids(engine: Engine, is_wanted: Callable[[WorkerView], bool] = lambda _: True) -> list[int]:
+    """The processes of these workers, as soon as there is one, and none of them is just being started."""
+    pids: list[int | None] = []
+
+    def are_known() -> bool:
+        pids[:] = [each.pid for each in engine.workers() if is_wanted(each)]
+        return bool(pids) and None not in pids
+
+    assert reached(are_known), f"the processes of workers: {pids}"
+    return [pid for pid in pids if pid is not None]

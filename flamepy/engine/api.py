@@ -112,7 +112,7 @@ class WorkerView:
 
     Attributes:
         worker_id: Its number, from 1 on.
-        pid: Of the process; 0 for a moment after its start, until the engine has been told.
+        pid: Of the process; None for a moment while it is started.
         application: Whose package it has.
         session_id: Of the service that it keeps; None = of none at the moment.
         running: The call that it runs; None = it waits for one.
@@ -120,7 +120,7 @@ class WorkerView:
     """
 
     worker_id: int
-    pid: int
+    pid: int | None
     application: str
     session_id: str | None
     running: str | None

@@ -20,9 +20,8 @@ import pytest
 
 import flamepy
 from flamepy import Runner
-from flamepy.engine.api import WorkerView
 from flamepy.engine.local.engine import EmbeddedEngine
-from tests.signs import reached, until_exists
+from tests.signs import reached, until_exists, worker_pids
 
 BOUND_S = 20.0
 LEAVE_S = 5.0
@@ -366,7 +365,7 @@ def test_a_killed_zygote_is_replaced_and_the_next_call_works(
         until_exists(tmp_path / "begun")  # a call that has not begun would simply run elsewhere
         service = runner.service(abs)
         assert service(-1).get(BOUND_S) == 1
-        zygote = psutil.Process(embedded.workers()[0].pid).parent()
+        zygote = psutil.Process(worker_pids(embedded)[0]).parent()
         assert zygote is not None
         zygote.kill()
         assert isinstance(running.exception(BOUND_S), flamepy.WorkerLost)
@@ -378,9 +377,8 @@ def test_idle_workers_that_are_killed_cost_no_call(embedded: EmbeddedEngine) -> 
         service = runner.service(abs)
         for turn in range(20):
             assert [future.get(BOUND_S) for future in map(service, range(4))] == [0, 1, 2, 3]
-            for worker in embedded.workers():
-                if worker.running is None and worker.pid:
-                    kill(worker)
+            for pid in worker_pids(embedded, lambda worker: worker.running is None):
+                kill(pid)
             assert service(-turn).get(BOUND_S) == turn
 
 
@@ -394,7 +392,7 @@ def test_every_call_gets_an_answer_and_none_runs_twice_while_workers_are_killed(
         futures = [service(str(log), index) for index in range(3000)]
         for index in range(0, 3000, 200):
             futures[index].wait(BOUND_S)
-            kill(next(worker for worker in embedded.workers() if worker.pid))
+            kill(worker_pids(embedded)[0])
         errors = [future.exception(BOUND_S) for future in futures]
     assert all(error is None or isinstance(error, flamepy.WorkerLost) for error in errors)
     noted = [int(line) for line in log.read_text().split()]
@@ -487,9 +485,9 @@ def test_a_small_dev_shm_does_not_limit_values(script: Script) -> None:
     assert (out, err) == ("4000000.0\n", "")
 
 
-def kill(worker: WorkerView) -> None:
+def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # the last kill is not known here yet
-        os.kill(worker.pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
 
 
 def wait_for_ever(sign: str) -> None:

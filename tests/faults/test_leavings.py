@@ -24,7 +24,7 @@ import flamepy
 from flamepy import Runner
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.engine.local.workers.launcher import LEAVE_S
-from tests.signs import BOUND_S, reached, until_exists
+from tests.signs import BOUND_S, reached, until_exists, worker_pids
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -174,7 +174,7 @@ def test_what_workers_of_a_killed_zygote_have_started_ends_too(
     with Runner("zygote") as runner:
         service = runner.service(_leave_a_program)
         pid = service().get(BOUND_S)
-        zygote = psutil.Process(embedded.workers()[0].pid).parent()
+        zygote = psutil.Process(worker_pids(embedded)[0]).parent()
         assert zygote is not None
         zygote.kill()
         assert reached(lambda: _has_ended(pid))

@@ -16,7 +16,7 @@ import pytest
 
 from flamepy import Runner
 from flamepy.engine.api import Engine
-from tests.signs import until_exists
+from tests.signs import until_exists, worker_pids
 
 BOUND_S = 60.0
 
@@ -95,7 +95,7 @@ def test_a_worker_that_prints_100_mb_costs_neither_memory_nor_the_result(engine:
             assert len(future.output) <= 64 * 1024
             _, peak_bytes = tracemalloc.get_traced_memory()
             assert peak_bytes < 20 * 1024 * 1024
-            workers = [psutil.Process(worker.pid) for worker in engine.workers()]
+            workers = [psutil.Process(pid) for pid in worker_pids(engine)]
             assert all(worker.memory_info().rss < 200 * 1024 * 1024 for worker in workers)
     finally:
         tracemalloc.stop()

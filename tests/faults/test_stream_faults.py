@@ -19,7 +19,7 @@ from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.runner.service.object_stream import PREFETCHED_PARTS
 from tests.faults import bad_objects as bad
-from tests.signs import BOUND_S, reached, until_exists
+from tests.signs import BOUND_S, reached, until_exists, worker_pids
 
 
 def count_up() -> Iterator[int]:
@@ -88,10 +88,8 @@ class HoldsLock:
 
 
 def kill_pinned_workers(engine: Engine) -> None:
-    pinned = [worker for worker in engine.workers() if worker.session_id is not None]
-    assert pinned
-    for worker in pinned:
-        os.kill(worker.pid, signal.SIGKILL)
+    for pid in worker_pids(engine, lambda worker: worker.session_id is not None):
+        os.kill(pid, signal.SIGKILL)
 
 
 def values(stream: Any) -> list[Any]:

@@ -213,7 +213,7 @@ class WorkerRecord:
         running = self.in_flight[0].completion.name if self.in_flight else None
         state = "leaving" if self.is_leaving else "waiting" if self.is_waiting else "busy" if running else "idle"
         session_id = None if self.session is None else self.session.id
-        return WorkerView(self.id, self.pid, self.installed.name, session_id, running, state)
+        return WorkerView(self.id, self.pid or None, self.installed.name, session_id, running, state)
 
     def sessions_in_flight(self) -> Iterator[SessionRecord]:
         return (record.session for record in self.in_flight)

@@ -15,7 +15,7 @@ from flame_jupyter.settings.preferences import preferences_of
 from flamepy.engine.current import current_engine
 from flamepy.runner import UnsupportedOptionWarning
 from tests.notebook.shells import Shell
-from tests.signs import reached
+from tests.signs import worker_pids
 
 PID = "%%flame_service pid {options}\nimport os\ndef pid(_):\n    return os.getpid()"
 
@@ -122,7 +122,7 @@ def test_resreq_is_checked_and_where_workers_have_no_resources_of_their_own_that
         shell.run(PID.format(options="--resreq cpu=1,mem=2g,gpu=0 --quiet"))
     assert len(caught) == 1
     pid = shell.run("pid(1).get()").value
-    assert reached(lambda: pid in [each.pid for each in current_engine().workers()])
+    assert pid in worker_pids(current_engine())
     assert "gpu=x" in shell.mistake(PID.format(options="--resreq gpu=x"))
 
 

@@ -17,7 +17,7 @@ from flamepy import Runner
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from tests.conftest import memory_descriptors
-from tests.signs import reached
+from tests.signs import reached, worker_pids
 
 BOUND_S = 20.0
 
@@ -123,7 +123,7 @@ def test_big_arrays_in_the_state_are_saved_rolled_back_and_restored(engine: Engi
         assert matrix.fill(2.0).get(BOUND_S) == 80_000
         assert isinstance(matrix.fill_and_fail(5.0).exception(BOUND_S), ValueError)
         assert matrix.total().get(BOUND_S) == 80_000
-        kill_worker_of(engine, "Matrix")
+        kill_workers_with_state(engine)
         assert matrix.total().get(BOUND_S) == 80_000
         assert matrix.fill(1.0).get(BOUND_S) == 40_000
 
@@ -147,7 +147,7 @@ def test_a_lost_workers_successor_has_exactly_the_acknowledged_calls(engine: Eng
         for turn in range(5):
             futures = [log.append((turn, index)) for index in range(20)]
             futures[turn].wait(BOUND_S)
-            kill_worker_of(engine, "Log")
+            kill_workers_with_state(engine)
             acknowledged += [(turn, index) for index, future in enumerate(futures) if future.exception(BOUND_S) is None]
         assert log.all().get(BOUND_S) == acknowledged
 
@@ -158,7 +158,7 @@ def test_state_that_cannot_be_pickled_works_warns_once_and_is_lost_with_the_work
         with pytest.warns(UserWarning, match="lock"):
             assert service.step().get(BOUND_S) == 1
         assert service.step().get(BOUND_S) == 2
-        kill_worker_of(engine, "HoldsLock")
+        kill_workers_with_state(engine)
         with pytest.raises(flamepy.StateLost, match="__getstate__"):
             service.step().get(BOUND_S)
 
@@ -171,9 +171,7 @@ def test_instances_of_one_class_do_not_share_state(engine: Engine) -> None:
         assert one.pid().get(BOUND_S) != two.pid().get(BOUND_S)
 
 
-def kill_worker_of(engine: Engine, class_name: str) -> None:
-    """Pull the plug on the worker that keeps this stateful service, idle or not."""
-    stateful = [worker for worker in engine.workers() if worker.session_id is not None]
-    assert stateful, f"no worker keeps {class_name}"
-    for worker in stateful:
-        os.kill(worker.pid, signal.SIGKILL)
+def kill_workers_with_state(engine: Engine) -> None:
+    """Pull the plug on the workers that keep a stateful service, idle or not."""
+    for pid in worker_pids(engine, lambda worker: worker.session_id is not None):
+        os.kill(pid, signal.SIGKILL)

@@ -20,7 +20,7 @@ from flamepy.engine.api import Capability, Engine
 from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound, TaskFailed
 from flamepy.runner import Runner, UnsupportedOptionWarning
 from flamepy.runner.types import RunnerContext, RunnerRequest
-from tests.signs import reached
+from tests.signs import reached, worker_pids
 
 TIMEOUT_S = 30
 
@@ -345,8 +345,7 @@ def test_the_counters_of_a_session_follow_its_tasks(engine: Engine) -> None:
 def test_workers_are_listed_with_their_processes(engine: Engine) -> None:
     session = open_service(double())
     session.invoke(request(1))
-    assert flamepy.list_executors()
-    assert reached(lambda: all(worker.pid > 0 for worker in flamepy.list_executors()))
+    assert set(worker_pids(engine)) == {worker.pid for worker in flamepy.list_executors()}
 
 
 @pytest.mark.inline
