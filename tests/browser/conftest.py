@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from tests.browser.support.lab import Lab
 from tests.browser.support.notebooks import Notebook
 from tests.browser.support.server import Server, running_server
+from tests.sharing_out import BROWSER
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_FLAGS = [
@@ -39,12 +40,8 @@ _HAS_PASSED = pytest.StashKey[bool]()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this directory."""
     for item in items:
-        if _is_browser_test(item):
+        if item.nodeid.startswith(BROWSER):
             item.add_marker(pytest.mark.browser)
-
-
-def _is_browser_test(item: pytest.Item) -> bool:
-    return Path(__file__).parent in item.path.parents
 
 
 @pytest.hookimpl(wrapper=True)
