@@ -32,10 +32,11 @@ test: $(READY) ## run every test; ARGS="-k counter" chooses
 check: $(READY) ## format, lint, types, import arrows, links, API reference
 	@sh scripts/check.sh $(VENV)
 
-fix: $(READY) ## format, mend what ruff can mend, write docs/reference/api.md
+fix: $(READY) ## format, mend what ruff can mend, write docs/reference/api.md and the messages of flamepy/wire
 	@$(RUN) -m ruff format --quiet .
 	@$(RUN) -m ruff check --fix --quiet .
 	@$(RUN) -m scripts.make_api_reference
+	@$(RUN) -m scripts.make_wire
 
 bench: $(READY) ## the same work on us and on the standard library's process pool, one table
 	@$(RUN) -m benchmarks $(ARGS)

@@ -18,9 +18,10 @@ arrows=$("$venv/bin/lint-imports" --no-logo 2>&1) || {
 }
 "$venv/bin/python" -m scripts.check_docs_links || failed="$failed links"
 "$venv/bin/python" -m scripts.make_api_reference --check || failed="$failed API reference"
+"$venv/bin/python" -m scripts.make_wire --check || failed="$failed messages"
 
 if [ -n "$failed" ]; then
     echo "make check: failed:$failed" >&2
     exit 1
 fi
-echo "make check: format, lint, types, imports, links and the API reference are in order"
+echo "make check: format, lint, types, imports, links, the API reference and the messages are in order"
