@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.notebook.interrupts import BLOCKED, TELL, interrupted
 from tests.notebook.kernels import Kernel
 
 pytestmark = pytest.mark.kernel
@@ -71,11 +72,8 @@ def test_a_failed_call_shows_one_traceback_at_the_line_of_its_cell(kernel: Kerne
 
 def test_a_stop_that_was_interrupted_can_be_finished(kernel: Kernel) -> None:
     kernel.run(STUCK).check()
-    kernel.run("call = stuck()").check()
-    message = kernel.begin("print('waiting', flush=True)\n%flame_runner stop")
-    kernel.finish(message, until=lambda reply: "waiting" in reply.text)
-    kernel.interrupt()
-    reply = kernel.finish(message)
+    kernel.run(f"{TELL}\ncall = stuck()").check()
+    reply, _ = interrupted(kernel, BLOCKED, "%flame_runner stop")
     assert reply.ename == "KeyboardInterrupt", reply.traceback
     kernel.run("%flame_runner stop --cancel").check()
     assert kernel.run("print(call.state)").text == "cancelled\n"
