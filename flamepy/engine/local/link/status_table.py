@@ -37,7 +37,9 @@ class WorkerStatusTable:
         return slot
 
     def give_back(self, slot: int) -> None:
-        self._free.append(slot)
+        """Idempotent: where a step after it fails, it is done again, and two workers must not get one slot."""
+        if slot not in self._free:
+            self._free.append(slot)
 
     def begun(self, slot: int) -> int:
         """The sending number of the call that the worker has begun last, 0 = none."""

@@ -124,10 +124,12 @@ class WorkerLink:
         return True
 
     def close(self) -> None:
+        """Idempotent: where a step after it fails, it is done again."""
         self._ours.close()
         self._theirs.close()
-        os.close(self._output_fd)
-        self._output_fd = -1
+        output_fd, self._output_fd = self._output_fd, -1
+        if output_fd >= 0:
+            os.close(output_fd)
 
 
 def _close_all(fds: Iterable[int]) -> None:

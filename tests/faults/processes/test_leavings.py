@@ -84,7 +84,7 @@ PROGRAM = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from flamepy import Runner
-from tests.faults.test_leavings import _leave_things, _lock_and_share
+from tests.faults.processes.test_leavings import _leave_things, _lock_and_share
 runner = Runner("program")
 print(runner.service({function})({here!r}).get(60), flush=True)
 {end}
@@ -99,7 +99,7 @@ def test_however_a_program_ends_its_workers_clean_up(
     private_home: Path, here: Path, end: str, exit_code: int, function: str
 ) -> None:
     before = _shared()
-    program = PROGRAM.format(tests=str(Path(__file__).parents[2]), function=function, here=str(here), end=end)
+    program = PROGRAM.format(tests=str(Path(__file__).parents[3]), function=function, here=str(here), end=end)
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=here, capture_output=True, text=True, timeout=90, check=False
     )
