@@ -29,7 +29,7 @@ test: $(READY) ## run every test; ARGS="-k counter" chooses
 	@sh scripts/ensure_chromium.sh
 	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(READY) ## format, lint, types, import arrows, links, API reference
+check: $(READY) ## format, lint, types, import arrows, links, API reference, messages
 	@sh scripts/check.sh $(VENV)
 
 fix: $(READY) ## format, mend what ruff can mend, write docs/reference/api.md and the messages of flamepy/wire

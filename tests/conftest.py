@@ -124,6 +124,7 @@ def embedded(project: Path, nothing_is_left: None) -> Iterator[EmbeddedEngine]:
         engine.close()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingOut:
     return SharingOut(config, log)
 

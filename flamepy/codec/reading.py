@@ -12,8 +12,7 @@ from flamepy.codec.pickling import decode
 from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.errors import FlameError, NotPicklable
 
-_PASSED_ON = (KeyboardInterrupt, MemoryError)  # these are about the process that reads, not about the value; so is a
-# lack of descriptors, which names its limit
+_PASSED_ON = (KeyboardInterrupt, MemoryError)  # these are about the process that reads, not about the value
 
 
 def decode_or_explain(payload: Payload, what: str) -> object:

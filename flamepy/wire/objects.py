@@ -31,7 +31,7 @@ _TENSOR_KINDS = "iuf"  # numpy's letters for the numbers that come back from a t
 
 
 def encode(value: object) -> bytes:
-    """An object as 0.6 programs read it. Raises what pickling raises."""
+    """An object as 0.6 programs read it. Raises what pickling raises; ImportError for an array without pyarrow."""
     if type(value).__module__.partition(".")[0] == "pyarrow":
         import pyarrow as pa
 

@@ -18,6 +18,6 @@ def state_of(states: type[State], number: int) -> State:
     except ValueError as error:
         raise FlameError(
             FlameErrorCode.INTERNAL,
-            f"the cluster told a {states.__name__} {number}, which this release does not know: it speaks Flame 0.6. "
-            "Install a release of flame-jupyter that is made for this cluster.",
+            f"{states.__name__} {number} came over the wire, which this release does not know: it speaks Flame 0.6. "
+            "Install a release of flame-jupyter that is made for what the other end speaks.",
         ) from error

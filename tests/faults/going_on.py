@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from flamepy import Runner
 from tests.faults import bad_objects as bad
 from tests.signs import BOUND_S
@@ -26,6 +24,8 @@ class Counter:
         return self.count
 
     def array(self, items: int) -> Any:
+        import numpy as np  # here, because few tests need it on their workers
+
         self.count += 1
         return np.full(items, self.count)
 

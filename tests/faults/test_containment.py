@@ -23,6 +23,7 @@ from flamepy.engine import local
 from flamepy.engine.current import current_engine, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.engine.local.loop import event_loop as loop_module
+from tests.faults.going_on import Counter
 from tests.signs import BOUND_S
 
 ENGINE = os.path.dirname(local.__file__) + os.sep
@@ -104,15 +105,6 @@ def _double(value: Any) -> Any:
 
 def _end_the_worker() -> None:
     os._exit(3)
-
-
-class Counter:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self) -> int:
-        self.count += 1
-        return self.count
 
 
 Made = list[tuple[flamepy.ObjectFuture, Any]]  # futures and what they should give; an exception type is a right error

@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 BUILT = {"__pycache__", "build", "dist"}
 PINNED = ["flamepy/core/cache.py", "flamepy/runner/types.py"]
-TEXT_SUFFIXES = {".cfg", ".css", ".in", ".ipynb", ".js", ".md", ".py", ".sh", ".svg", ".toml", ".txt", ".yaml", ".yml"}
+TEXT_SUFFIXES = {
+    ".cfg", ".css", ".in", ".ipynb", ".js", ".json", ".md", ".proto", ".py", ".pyi", ".sh", ".svg", ".toml", ".txt",
+    ".yaml", ".yml",
+}  # fmt: skip
 # A home directory with a name in it, or the places where checkouts and mounts of one machine lie.
 MACHINE_PATH = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|/root/|(?<![\w.])/work/")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker leaves to the engine is given back once, also where that is done again after a fault."""
+"""What an engine keeps of each worker: the ends of its sockets, its output, its slot in the status table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flamepy.engine.local.link.status_table import WorkerStatusTable
 from flamepy.engine.local.link.worker_link import WorkerLink
+from flamepy.protocol.frames import STATUS_SLOTS
 
 
 def test_a_link_that_is_closed_again_closes_nothing_of_others(tmp_path: Path) -> None:
@@ -22,11 +23,15 @@ def test_a_link_that_is_closed_again_closes_nothing_of_others(tmp_path: Path) ->
     os.close(taken)
 
 
-def test_a_slot_that_is_given_back_again_is_given_out_once() -> None:
+def test_workers_never_share_a_slot_and_a_new_one_finds_nothing_of_the_worker_before() -> None:
     table = WorkerStatusTable()
-    slot = table.take()
-    assert slot is not None
-    table.give_back(slot)
-    table.give_back(slot)
-    assert table.take() != table.take()
+    table.ask_to_interrupt(0, 7)
+    table.recall(0)
+    taken: set[int] = set()
+    for slot in iter(lambda: table.cleared(taken), None):
+        assert slot not in taken
+        taken.add(slot)
+    assert len(taken) == STATUS_SLOTS
+    assert table.cleared(taken - {3}) == 3
+    assert table.recall(0) == (1, 0)
     table.close()

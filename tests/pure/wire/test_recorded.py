@@ -125,10 +125,8 @@ def test_a_time_that_no_clock_shows_is_the_nearest_that_there_is(time_ms: int) -
 
 
 def test_a_state_of_a_later_release_is_told_in_one_sentence() -> None:
-    message = messages.Task.FromString(messages.TaskStatus(state="Failed").SerializeToString().join([b"\x1a\x02", b""]))
-    assert tasks.task_of(message).state is TaskState.FAILED
-    later = messages.Task.FromString(b"\x1a\x02\x08\x09")
-    with pytest.raises(FlameError, match=r"a TaskState 9, which this release does not know.* Install"):
+    later = messages.Task(status=messages.TaskStatus.FromString(b"\x08\x09"))
+    with pytest.raises(FlameError, match=r"^TaskState 9 came over the wire, .* Install"):
         tasks.task_of(later)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Container
 
 from flamepy.cache.segment import default_places
 from flamepy.protocol import fence
@@ -22,24 +23,21 @@ class WorkerStatusTable:
         self._fd = default_places()[0](STATUS_SLOTS * SLOT_WORDS * WORD.size)
         self._memory = mmap.mmap(self._fd, 0)
         self._words = memoryview(self._memory).cast("Q")
-        self._free = list(range(STATUS_SLOTS - 1, -1, -1))
 
     def fileno(self) -> int:
         return self._fd
 
-    def take(self) -> int | None:
-        """A cleared slot for a new worker; None when there is none left."""
-        if not self._free:
-            return None
-        slot = self._free.pop()
-        for word in range(SLOT_WORDS):
-            self._words[slot * SLOT_WORDS + word] = 0
-        return slot
+    def cleared(self, taken: Container[int]) -> int | None:
+        """A slot for a new worker, with nothing in it; None when there is none left. taken: those of other workers.
 
-    def give_back(self, slot: int) -> None:
-        """Idempotent: where a step after it fails, it is done again, and two workers must not get one slot."""
-        if slot not in self._free:
-            self._free.append(slot)
+        Which ones are taken the workers say: a list of free ones beside them would be wrong after a fault between the
+        two, and give a slot to two workers.
+        """
+        slot = next((each for each in range(STATUS_SLOTS) if each not in taken), None)
+        if slot is not None:
+            for word in range(SLOT_WORDS):
+                self._words[slot * SLOT_WORDS + word] = 0
+        return slot
 
     def begun(self, slot: int) -> int:
         """The sending number of the call that the worker has begun last, 0 = none."""

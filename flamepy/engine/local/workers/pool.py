@@ -107,10 +107,9 @@ class Pool:
         """
         worker_id, self._next_worker = self._next_worker, self._next_worker + 1
         with contextlib.ExitStack() as undo:
-            slot = self._status_table.take()
+            slot = self._status_table.cleared({each.slot for each in self.all()})
             if slot is None:
                 return None
-            undo.callback(self._status_table.give_back, slot)
             try:
                 self._restore_directories(installed)
                 link, fds = _opened_link(self._startup.scratch / f"output-{worker_id}")
@@ -270,9 +269,9 @@ class Pool:
         )
 
     def _forget(self, worker: WorkerRecord) -> None:
+        """Each step may be done again, where a fault came behind it."""
         self._kill_at_s.pop(worker.id, None)
         worker.link.close()
-        self._status_table.give_back(worker.slot)
         worker.in_flight.clear()
         self.shared.pop(worker.id, None)
         self.pinned.pop(worker.id, None)
