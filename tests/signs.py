@@ -23,9 +23,9 @@ def until_exists(path: Path) -> None:
 def reached(condition: Callable[[], bool]) -> bool:
     """Look until ``condition`` holds, for a bounded time; tells whether it does."""
     deadline_s = time.monotonic() + BOUND_S
-    while not condition() and time.monotonic() < deadline_s:
+    while not (holds := condition()) and time.monotonic() < deadline_s:
         threading.Event().wait(0.005)
-    return condition()
+    return holds  # not asked again: it may hold for a moment only
 
 
 def worker_pids(engine: Engine, is_wanted: Callable[[WorkerView], bool] = lambda _: True) -> list[int]:

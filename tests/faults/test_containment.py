@@ -12,87 +12,32 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 
 import flamepy
 from flamepy import FlameError, Runner
-from flamepy.engine import local
 from flamepy.engine.current import current_engine, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.engine.local.loop import event_loop as loop_module
+from flamepy.engine.local.loop.reports import Reports, ResultReader
 from tests.faults.going_on import Counter
-from tests.signs import BOUND_S
+from tests.faults.injection import Tracer
+from tests.signs import BOUND_S, reached
 
-ENGINE = os.path.dirname(local.__file__) + os.sep
-ITERATIONS = {loop_module.Loop._run_iteration.__code__, loop_module.Loop._handle_inbox.__code__}
 # Answers may be lost with these, so the loop gives up: all calls get the reason, and a new engine is started.
-GIVES_UP = {"PipeReader.read", "Loop._read_results", "Loop._give_up"}
+GIVES_UP = {"PipeReader.read", "ResultReader.read", "Loop._give_up"}
+FAULTS_OF_AN_ENGINE = 60  # it gives up where they come as fast as if one repeated itself
 
 
-class Injected(Exception):
-    pass
-
-
-class Tracer:
-    """Notes what the loop enters, and raises ``Injected`` once in the chosen place."""
-
-    def __init__(self) -> None:
-        self.entered: dict[CodeType, str] = {}
-        self.is_noting = True
-        self._target: tuple[CodeType | None, str] = None, ""
-
-    def arm(self, code: CodeType, event: str) -> None:
-        self._target = code, event
-
-    def disarm(self) -> None:
-        self._target = None, ""
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
-        code = frame.f_code
-        if not (code is self._target[0] or (self.is_noting and code.co_filename.startswith(ENGINE))):
-            return None
-        if code in ITERATIONS or not _is_in_the_loop(frame):
-            return None
-        if self.is_noting:
-            self.entered.setdefault(code, _qualname(frame))
-        self._at(code, "entry")
-        return self._at_return if self._target == (code, "return") else None
-
-    def _at_return(self, frame: FrameType, event: str, _: object) -> Any:
-        if event == "return":
-            self._at(frame.f_code, "return")
-        return self._at_return
-
-    def _at(self, code: CodeType, event: str) -> None:
-        if self._target == (code, event):
-            self.disarm()
-            raise Injected(event)
-
-
-def _is_in_the_loop(frame: FrameType) -> bool:
-    outer = frame.f_back
-    while outer is not None:
-        if outer.f_code in ITERATIONS:
-            return True
-        outer = outer.f_back
-    return False
-
-
-def _qualname(frame: FrameType) -> str:
-    owner = frame.f_locals.get("self")
-    name = frame.f_code.co_name
-    return name if owner is None else f"{type(owner).__name__}.{name}"
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tracer() -> Iterator[Tracer]:
     """Traces this thread, and those that are started from now on."""
     tracer = Tracer()
     previous = sys.gettrace(), threading.gettrace()
-    sys.settrace(tracer)
+    tracer.trace_here()
     threading.settrace(tracer)
     yield tracer
     sys.settrace(previous[0])
@@ -108,6 +53,7 @@ def _end_the_worker() -> None:
 
 
 Made = list[tuple[flamepy.ObjectFuture, Any]]  # futures and what they should give; an exception type is a right error
+Part = Callable[["Calls", Made], None]
 
 
 class Calls:
@@ -117,20 +63,31 @@ class Calls:
         self._runner = runner
         self._double = runner.service(_double)
         self._end = runner.service(_end_the_worker)
+        self.fault = "no fault"
 
-    def parts(self) -> list[Callable[[Made], None]]:
-        return [self._plain, self._cancelled, self._stateful, self._of_a_worker_that_ends]
+    @classmethod
+    def parts(cls) -> list[Part]:
+        return [cls._plain, cls._cancelled, cls._stateful, cls._of_a_worker_that_ends]
 
-    def make(self, part: Callable[[Made], None]) -> list[FlameError]:
+    def trace(self, tracer: Tracer) -> None:
+        """In this thread and in the engine's, which runs callbacks."""
+        tracer.trace_here()
+        is_traced = threading.Event()
+        future = self._double(1)
+        future.add_done_callback(tracer.trace_here)
+        future.add_done_callback(lambda _: is_traced.set())
+        assert is_traced.wait(BOUND_S)
+
+    def make(self, part: Part) -> list[FlameError]:
         """Make the calls of this part and some others, wait for all, and return the errors that are not right."""
         calls: Made = [(self._double(value), value * 2) for value in range(3)]
         failures = []
         try:
-            part(calls)
+            part(self, calls)
         except FlameError as error:
             failures.append(error)
         for future, _ in calls:
-            assert future.wait(BOUND_S), f"{future} never ends"
+            assert future.wait(BOUND_S), f"{future} never ends after {self.fault}"
         failures += _failures(calls)
         # a call that takes the result of one that ended cannot run: that is the same end
         ended = {str(each) for each in failures}
@@ -175,13 +132,73 @@ def _failures(calls: Made) -> list[FlameError]:
     return found
 
 
+def _wait_or_touch(value: int, wait_for: Path | None = None, to_touch: Path | None = None) -> int:
+    assert wait_for is None or reached(wait_for.exists)
+    if to_touch is not None:
+        to_touch.touch()
+    return value
+
+
+@pytest.mark.parametrize("event", ["entry", "return"])
+@pytest.mark.parametrize("number_of_calls", [1, 2, 4])
+def test_a_fault_in_taking_an_answer_loses_no_other_answer_that_was_read_with_it(
+    number_of_calls: int,
+    event: str,
+    project: None,
+    nothing_is_left: None,
+    tracer: Tracer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tracer.is_noting = False
+    go, have_begun = tmp_path / "go", tmp_path / "have-begun"
+    were_read_together = []
+    with _engine(workers=1) as engine, Runner("answers") as runner:
+        service = runner.service(_wait_or_touch)
+        for value in range(5):  # short calls are sent ahead
+            assert service(value).get(BOUND_S) == value
+        futures = [service(0, wait_for=go), *(service(value) for value in range(1, number_of_calls))]
+        futures.append(service(number_of_calls, to_touch=have_begun))  # then the answers before it are in the pipe
+        engine.workers()  # has all that was submitted sent
+        tracer.pause(ResultReader.read.__code__, lambda: were_read_together.append(reached(have_begun.exists)))
+        tracer.arm(Reports.take.__code__, event)
+        go.touch()
+        for future in futures:
+            assert future.wait(BOUND_S), f"{future} never ends"
+        tracer.disarm()
+        assert were_read_together == [True]
+        errors = [error for error in (each.exception(0) for each in futures) if error is not None]
+        assert len(errors) <= 1
+        assert all(map(_is_told, errors)), errors
+        assert engine.is_alive
+        assert service(4).get(BOUND_S) == 4
+        caplog.clear()  # the records hold the frames of the exception, with the values in them
+
+
+@pytest.mark.parametrize("event", ["entry", "return"])
+def test_a_fault_in_taking_the_last_answer_ends_its_call(
+    event: str, project: None, nothing_is_left: None, tracer: Tracer, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracer.is_noting = False
+    with _engine(workers=1), Runner("answers") as runner:
+        double = runner.service(_double)
+        assert double(1).get(BOUND_S) == 2
+        tracer.arm(Reports.take.__code__, event)
+        last = double(2)
+        assert last.wait(BOUND_S), f"{last} never ends"
+        tracer.disarm()
+        assert _failures([(last, 4)]) == [] or _is_told(last.exception(0))
+        assert double(3).get(BOUND_S) == 6
+        caplog.clear()  # the records hold the frames of the exception, with the values in them
+
+
 def _is_told(error: BaseException) -> bool:
     return "Injected" in str(error)
 
 
 @contextmanager
-def _engine() -> Iterator[EmbeddedEngine]:
-    engine = EmbeddedEngine(workers=2)
+def _engine(workers: int = 2) -> Iterator[EmbeddedEngine]:
+    engine = EmbeddedEngine(workers=workers)
     try:
         with use_engine(engine):
             yield engine
@@ -190,29 +207,54 @@ def _engine() -> Iterator[EmbeddedEngine]:
         engine.close()
 
 
+def _steps(calls: Calls, tracer: Tracer) -> dict[CodeType, tuple[str, list[Part]]]:
+    """The functions that the loop enters, by name, each with the parts of the calls that have it do so repeatedly."""
+    steps: dict[CodeType, tuple[str, list[Part]]] = {}
+    for part in calls.parts():
+        assert calls.make(part) == []
+    for part in calls.parts():
+        tracer.entered.clear()
+        for _ in range(2):
+            assert calls.make(part) == []
+        for code, name in tracer.entered.items():
+            if name not in GIVES_UP and not code.co_name.startswith("<"):
+                steps.setdefault(code, (name, []))[1].append(part)
+    tracer.is_noting = False
+    return steps
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what a function returned is lost
 def test_an_exception_in_any_step_of_the_loop_ends_at_most_one_call(
     project: None, nothing_is_left: None, tracer: Tracer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with _engine() as engine, Runner("containment") as runner:
-        calls = Calls(runner)
-        steps: dict[CodeType, Callable[[Made], None]] = {}  # and the first part of the calls that takes it
-        for part in calls.parts():
-            for _ in range(3):
-                assert calls.make(part) == []
-            steps |= {code: part for code, name in tracer.entered.items() if code not in steps and name not in GIVES_UP}
-        assert len(steps) > 50, "the loop is not what is traced"
-        tracer.is_noting = False
-        verdicts = {}
-        for code, part in steps.items():
-            for event in ("entry", "return"):
-                tracer.arm(code, event)
-                failures = calls.make(part)
-                tracer.disarm()
-                if len(failures) > 1 or not all(map(_is_told, failures)) or not engine.is_alive:
-                    verdicts[f"{event} of {tracer.entered[code]}"] = failures
-        assert verdicts == {}, "\n".join(
-            f"{step}: {[repr(each) for each in failures]}" for step, failures in verdicts.items()
-        )
-        assert current_engine() is engine
-        assert len(engine.workers()) <= 2
+    with _engine(), Runner("containment") as runner:
+        steps = _steps(Calls(runner), tracer)
+    assert len(steps) > 50, "the loop is not what is traced"
+    faults = [(code, event) for code in steps for event in ("entry", "return")]
+    verdicts: dict[str, list[FlameError]] = {}
+    untried = []
+    for begin in range(0, len(faults), FAULTS_OF_AN_ENGINE):
+        with _engine() as engine, Runner("containment") as runner:
+            calls = Calls(runner)
+            for code, event in faults[begin : begin + FAULTS_OF_AN_ENGINE]:
+                name, parts = steps[code]
+                was_raised = False
+                calls.fault = f"{event} of {name}"
+                for part in parts * 2:
+                    calls.trace(tracer)
+                    tracer.arm(code, event)
+                    failures = calls.make(part)
+                    was_raised = tracer.disarm()
+                    if len(failures) > 1 or not all(map(_is_told, failures)) or not engine.is_alive:
+                        verdicts[calls.fault] = failures
+                    if was_raised:
+                        break
+                if not was_raised:
+                    untried.append(calls.fault)
+                    assert reached(lambda: len([each for each in engine.workers() if each.session_id is None]) <= 2)
+            assert current_engine() is engine
+            runner.close()
+            assert reached(lambda: len(engine.workers()) <= 2), engine.workers()
         caplog.clear()  # the records hold the frames of each exception, with the values in them
+    assert verdicts == {}
+    assert len(untried) < len(faults) / 4, untried  # some are taken only when time has passed

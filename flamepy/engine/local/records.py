@@ -199,6 +199,19 @@ class WorkerRecord:
             self._count(record, -1)
             record.worker = None
 
+    def take_off(self, calls: Sequence[CallRecord]) -> None:
+        """None of these is in flight, however far the step had come that added them when it failed."""
+        for record in calls:
+            record.worker = None
+        self.in_flight = deque(each for each in self.in_flight if each not in calls)
+        self.recount()
+
+    def recount(self) -> None:
+        """After a fault: what ``backlog_s`` is made of may not have been counted to the end."""
+        self._unknown, self._backlog_s = 0, 0.0
+        for record in self.in_flight:
+            self._count(record, 1)
+
     def _count(self, record: CallRecord, sign: int) -> None:
         if record.expected_s is None:
             self._unknown += sign

@@ -9,7 +9,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ import pytest
 from flamepy import FlameError, ObjectFuture, Runner
 from flamepy.engine.api import Engine
 from flamepy.errors import CallCancelled, CallTimeout, DependencyFailed, NotPicklable, RunnerClosed, TaskFailed
-
-BOUND_S = 20.0
+from tests.signs import BOUND_S, reached
 
 
 @pytest.fixture
@@ -65,14 +64,6 @@ def echo(value: Any = None) -> Any:
 
 def fail(text: str) -> None:
     raise ValueError(text)
-
-
-def reached(condition: Callable[[], bool]) -> bool:
-    """Look until the condition holds, at most for the bound."""
-    deadline_s = time.monotonic() + BOUND_S
-    while not condition() and time.monotonic() < deadline_s:
-        threading.Event().wait(0.005)
-    return condition()
 
 
 @pytest.mark.uplink

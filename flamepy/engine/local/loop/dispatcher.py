@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from flamepy.cache.blob import blob_of
@@ -169,13 +170,10 @@ class Dispatcher:
         is_idle = not worker.in_flight
         batch = _plain_prefix(session, count) if session.number in worker.known else []
         calls = batch or [session.waiting[0]]
-        # noted before they are sent: a call that the worker may have is never given to another one
-        for record in calls:
-            self._sendings += 1
-            record.number = self._sendings
-            worker.add(record)
-            session.waiting.popleft()
+        is_noted = False
         try:
+            self._note_sending(calls, session, worker)
+            is_noted = True
             if batch:
                 is_sent = worker.link.send_plain(session.number, [(call.number, call.request.data) for call in batch])
             else:
@@ -184,8 +182,12 @@ class Dispatcher:
             worker.withdraw(calls)
             self._completions.finish(calls[0], failed(error))
             return True
-        except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
-            self._contain.end_worker(worker, error)
+        except Exception as error:
+            if not is_noted:
+                worker.take_off(calls)
+                session.waiting.extendleft(reversed([each for each in calls if each not in session.waiting]))
+                raise
+            self._contain.end_worker(worker, error)  # and the call that it has begun
             return True
         if not is_sent:
             worker.withdraw(calls)
@@ -196,6 +198,14 @@ class Dispatcher:
         if is_idle:
             self._head_runs(worker)
         return True
+
+    def _note_sending(self, calls: Sequence[CallRecord], session: SessionRecord, worker: WorkerRecord) -> None:
+        """Before they are sent: a call that the worker may have is never given to another one."""
+        for record in calls:
+            self._sendings += 1
+            record.number = self._sendings
+            worker.add(record)
+            session.waiting.popleft()
 
     @staticmethod
     def _send_one(worker: WorkerRecord, session: SessionRecord, record: CallRecord) -> bool:
@@ -251,11 +261,26 @@ class Dispatcher:
     def _take_back(self, worker: WorkerRecord) -> None:
         """Calls that the worker has not begun go back to the front of their queues."""
         worker.knows_authkey = False  # what tells it may be taken back as well
-        for record in reversed(self._pool.take_back(worker)):
+        in_flight = list(worker.in_flight)
+        try:
+            others = self._pool.take_back(worker)
+        except Exception as error:  # it may wait for the answer to this recall
+            self.put_back_all(each for each in in_flight if each not in worker.in_flight)
+            self._contain.end_worker(worker, error)
+            raise
+        for record in others:
             if record.carried_definition:
                 worker.known.discard(record.session.number)
                 worker.import_path = None  # it may have been taken back as well
-            self.put_back(record)
+        self.put_back_all(others)
+
+    def put_back_all(self, records: Iterable[CallRecord]) -> None:
+        """These calls, oldest first, wait again, in front of the others."""
+        for record in reversed(list(records)):
+            try:
+                self.put_back(record)
+            except Exception as error:  # noqa: BLE001 - it ends this call
+                self._contain.end_call(record, error)
 
     def put_back(self, record: CallRecord) -> None:
         """The call waits again, in front of the others."""
@@ -353,6 +378,9 @@ class Dispatcher:
 
     def _put_right(self, fault: FlameError) -> None:
         """After an unexpected error in any step: calls that no queue and no worker has any more end with ``fault``."""
+        ready = set(self._ready)
+        for each in self._pool.all():
+            each.recount()
         for session in list(self.sessions.values()):
             waiting = set(session.waiting)
             for record in list(session.live.values()):
@@ -365,7 +393,11 @@ class Dispatcher:
                         self._completions.give_up(record, failed(fault))
                 elif not self._counts_arguments(record) and record not in waiting:
                     self._completions.give_up(record, failed(fault))
+            session.is_ready = session in ready
             self._make_ready(session)
+            if session.state is SessionState.CLOSED and not session.live:
+                self._completions.forget(session)
+        self._pool.see_off()
 
     def _counts_arguments(self, record: CallRecord) -> int:
         """How many arguments are not there yet, or have not been seen to be there; counted anew."""

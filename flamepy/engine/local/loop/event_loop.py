@@ -16,17 +16,15 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.cache.memfd_pool import memfd_pool
 from flamepy.clock import monotonic_s
 from flamepy.engine.completion import INTERRUPT_CHECK_S, Completion, look_up_at
 from flamepy.engine.local.fast_parts import FastParts
-from flamepy.engine.local.link.nonblocking import PipeReader
 from flamepy.engine.local.loop.completions import Completions
-from flamepy.engine.local.loop.containment import Containment, as_engine_failure, as_fault
+from flamepy.engine.local.loop.containment import Containment, as_engine_failure
 from flamepy.engine.local.loop.dispatcher import Dispatcher
 from flamepy.engine.local.loop.leader_followers import (
     EngineThreadLeads,
@@ -34,25 +32,19 @@ from flamepy.engine.local.loop.leader_followers import (
     LeaderFollowers,
     may_be_leader,
 )
-from flamepy.engine.local.loop.reports import Reports
+from flamepy.engine.local.loop.question import Answer, Question
+from flamepy.engine.local.loop.reports import Reports, ResultReader
 from flamepy.engine.local.records import CallRecord
 from flamepy.engine.local.workers.pool import Pool
 from flamepy.engine.local.workers.startup import StartupResources
 from flamepy.engine.uplink.host import UplinkHost
-from flamepy.errors import FlameError, FlameErrorCode, InvalidState
+from flamepy.errors import FlameError, InvalidState
 from flamepy.protocol import frames
 
 logger = logging.getLogger(__name__)
 
-_READ_BYTES = 65536  # larger reads cost up to 30 us more (measured)
 SHUT_DOWN = "flamepy was shut down, and all Runners and services with it: create the Runner again."
-_REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
-_UNREADABLE = (
-    "what workers report cannot be read any more ({}), because a call, or a process that it started, wrote into "
-    "descriptors that it did not open, or because memory is full"
-)
 _BURST_CALLS = 64  # calls for busy workers that are accepted together
-_Answer = TypeVar("_Answer")
 
 
 class Loop:
@@ -63,18 +55,19 @@ class Loop:
     ) -> None:
         self._startup = startup
         self._results_read, self._results_write = startup.results_read, startup.results_write
-        self._reader = PipeReader(self._results_read, _READ_BYTES)
         self.pool = Pool(startup, limit=limit, uplink=uplink, reuses_memory=parts.reuses_memory)
         completions = Completions(self.pool, self._call_back_later)
         self._contain = Containment(self.pool, completions)
         self.dispatcher = Dispatcher(self.pool, budget, completions, self._contain, ahead_s=parts.ahead_s)
         self._reports = Reports(self.pool, budget, completions, self.dispatcher, self._contain)
+        self._results = ResultReader(
+            self._results_read, self._reports, self.pool, self._contain, give_up=self._give_up, post=self._post_again
+        )
         self._inbox: deque[CallRecord | Callable[[], object]] = deque()  # calls to accept, and other commands
         self._is_asleep = False
         self._is_stopping = False
         self.has_ended = False  # then the inbox is not read any more
         self.failure: FlameError | None = None  # why it has ended, when that was not asked for
-        self._rest = b""
         self._is_hot = False  # did the last events come soon?
         self._poller = select.poll()
         self._poller.register(self._results_read, select.POLLIN)
@@ -188,44 +181,29 @@ class Loop:
 
     def _handle_inbox(self) -> None:
         try:
-            self._read_results()  # no other thread does while calls come fast, and workers would run dry
+            self._results.read()  # no other thread does while calls come fast, and workers would run dry
             self._run_inbox()
             self.dispatcher.resolve()
             self.dispatcher.dispatch()
-        except Exception as error:  # noqa: BLE001 - as in _turn
-            self._contain.end_step(error)
+        except Exception as error:  # noqa: BLE001 - as in _run_iteration
+            self._go_on_after(error)
 
-    def ask(self, command: Callable[[], _Answer]) -> _Answer:
+    def ask(self, command: Callable[[], Answer]) -> Answer:
         """Have the leader run ``command``, and wait for its answer. Raises FlameError.
 
         Not from inside an iteration: it would wait for itself.
         """
-        answers: list[_Answer] = []
-        errors: list[FlameError] = []
-        answered = threading.Lock()
-        answered.acquire()
-
-        def run() -> None:
-            try:
-                answers.append(command())
-            except Exception as error:  # noqa: BLE001 - the caller's, and its alone
-                errors.append(as_fault(error))
-            finally:
-                answered.release()
-
-        self.post(run)
-        while not answers and not errors:
+        question = Question(command)
+        self.post(question)
+        while not question.is_answered:
             if not self.has_ended:
                 self.step()  # again, too: the engine's thread may be in a callback that waits for this thread
             if self.has_ended:
                 with contextlib.suppress(ValueError):  # the thread has taken it just before its end
-                    self._inbox.remove(run)
+                    self._inbox.remove(question)
                     raise copy.copy(self.failure or InvalidState(SHUT_DOWN))
-            if answered.acquire(timeout=INTERRUPT_CHECK_S):
-                break
-        if errors:
-            raise errors[0]
-        return answers[0]
+            question.wait(INTERRUPT_CHECK_S)
+        return question.answer()
 
     def stop(self, timeout_s: float) -> None:
         """Cancel everything, end every process, then the thread itself. Once."""
@@ -290,7 +268,12 @@ class Loop:
         try:
             self._handle_events(until_s)
         except Exception as error:  # noqa: BLE001 - what it was about ends; the loop goes on
-            self._contain.end_step(error)
+            self._go_on_after(error)
+
+    def _go_on_after(self, error: Exception) -> None:
+        """The iteration broke off: what it had not come to is done in another one, which waits for no event."""
+        self._inbox.append(_nothing)
+        self._contain.end_step(error)
 
     def _handle_events(self, until_s: float | None) -> None:
         self._is_asleep = True
@@ -298,7 +281,7 @@ class Loop:
         self._is_asleep = False
         for fd, _ in events:
             if fd == self._results_read:
-                self._read_results()
+                self._results.read()
             elif fd == self.pool.zygote_fileno():
                 self._replace_zygote(fd)
             else:
@@ -335,13 +318,18 @@ class Loop:
         inbox = self._inbox
         while inbox:
             item = inbox.popleft()
-            if type(item) is CallRecord:
-                try:
+            try:
+                if type(item) is CallRecord:
                     self.dispatcher.accept(item)
-                except Exception as error:  # noqa: BLE001 - it ends this call
+                else:
+                    cast("Callable[[], object]", item)()
+            except Exception as error:  # noqa: BLE001 - it ends this call, or is the asker's
+                if type(item) is CallRecord:
                     self._contain.end_call(item, error)
-            else:
-                self._try(cast("Callable[[], object]", item))
+                else:
+                    if type(item) is Question:
+                        item.fail(error)
+                    self._contain.end_step(error)
 
     def _try(self, step: Callable[[], object]) -> None:
         """Run a step that no single call depends on."""
@@ -358,43 +346,8 @@ class Loop:
         if recheck_at_s is not None and now_s >= recheck_at_s:
             self.dispatcher.take_over_backlogs(now_s)
 
-    def _read_results(self) -> None:
-        while True:
-            try:
-                data = self._reader.read()
-                found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
-                is_empty = len(data) < _READ_BYTES
-                if is_empty and self._rest:  # workers write whole frames, and all that they wrote has been read
-                    raise ValueError(f"{len(self._rest)} bytes in it are no whole frame")
-            except Exception as error:  # noqa: BLE001 - answers are lost with it, whose calls would never end
-                self._give_up(FlameError(FlameErrorCode.INTERNAL, _UNREADABLE.format(error)))
-                return
-            for head, body in found:
-                if head.kind in _REPORTS:
-                    self._reports.take(head, body)
-                elif head.kind != frames.WAKE:
-                    self._take_word_of_zygote(head)
-            if is_empty:
-                self._reports.settle()
-                return
-
-    def _take_word_of_zygote(self, head: frames.ResultHead) -> None:
-        try:
-            if head.kind == frames.WORKER_EXIT:
-                self._remove_exited(head)
-            else:
-                self.pool.set_pid(head.worker_id, head.number)
-        except Exception as error:  # noqa: BLE001 - the calls of a worker that has ended must end with it
-            self._contain.end_step(error)
-            self._inbox.append(partial(self._take_word_of_zygote, head))
-
-    def _remove_exited(self, head: frames.ResultHead) -> None:
-        exited = self.pool.remove_exited(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
-        if exited is not None:
-            self._reports.take_exit(exited)
-
     def _replace_zygote(self, fd: int) -> None:
-        self._read_results()  # what the workers reported before they were ended with it
+        self._results.read()  # what the workers reported before they were ended with it
         try:
             self._poller.unregister(fd)
             for exited in self.pool.replace_zygote():
@@ -403,11 +356,18 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - without a zygote there are no workers
             self._give_up(error)
 
+    def _post_again(self, command: Callable[[], object]) -> None:
+        self._inbox.append(command)
+
     def _stop(self) -> None:
         self._is_stopping = True
 
     def _call_back_later(self, callback: Callable[[], object]) -> None:
         self._callbacks.append(callback)
+
+
+def _nothing() -> None:
+    """A command that does nothing: one that is in the inbox has the leader look at everything."""
 
 
 class _Leading:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What workers tell: a call has ended, or the worker itself has. The engine's thread only."""
+"""What the result pipe brings: a call has ended, or the worker itself has. The engine's thread only."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
 from flamepy.cache.budget import SegmentBudget
 from flamepy.core.task import TaskState
 from flamepy.engine.completion import Outcome
 from flamepy.engine.local import schedule
 from flamepy.engine.local.apps.registry import Installed
+from flamepy.engine.local.link.nonblocking import PipeReader
 from flamepy.engine.local.loop.completions import Completions, cancelled, failed, state_lost
 from flamepy.engine.local.loop.containment import Containment
 from flamepy.engine.local.loop.dispatcher import Dispatcher
@@ -21,6 +24,13 @@ from flamepy.protocol import frames
 from flamepy.protocol.report import Report
 
 logger = logging.getLogger(__name__)
+
+_READ_BYTES = 65536  # larger reads cost up to 30 us more (measured)
+_REPORTS = frozenset({frames.RESULT, frames.RESULT_AWAY})
+_UNREADABLE = (
+    "what workers report cannot be read any more ({}), because a call, or a process that it started, wrote into "
+    "descriptors that it did not open, or because memory is full"
+)
 
 
 class Reports:
@@ -45,24 +55,20 @@ class Reports:
     def take(self, head: frames.ResultHead, body: bytes) -> None:
         """A worker reports how its oldest call ended. ``settle`` afterwards."""
         worker = self._pool.get(head.worker_id)
-        if worker is None or worker.fault is not None:
+        if worker is None:
             return
+        if worker.fault is not None and (head.kind == frames.RESULT_AWAY or worker.session is not None):
+            return  # its link may be out of step, or it is ahead of the state that the engine knows
+        if not _is_answered(worker, head):
+            if worker.fault is None:
+                self._contain.end_worker(worker, _answered_unasked(worker))
+            return
+        damage, report = None, None
         try:
-            if not worker.in_flight or worker.in_flight[0].number != head.number:
-                raise _answered_unasked(worker)
-            damage, report = None, None
-            try:
-                report = worker.link.read_report(head, body)
-            except FlameError as error:
-                damage = error  # as many files are open as may be: the answer is lost, the worker is not
-            record = worker.answered()
-            self._pool.has_answered(worker, was_interrupted=record.is_cancel_asked)
-            if self._start_failures:
-                self._start_failures.pop(worker.installed, None)
-            self._answered[worker] = None
-        except Exception as error:  # noqa: BLE001 - it ends this worker and the call that it has begun
-            self._contain.end_worker(worker, error)
-            return
+            report = worker.link.read_report(head, body)
+        except FlameError as error:
+            damage = error  # as many files are open as may be: the answer is lost, the worker is not
+        record = self._note_answer(worker)
         try:
             if report is not None and record.is_cancel_asked and report.status != frames.CANCELLED:
                 self._drop_answer(worker, record, report)
@@ -76,6 +82,24 @@ class Reports:
                 self._contain.end_worker(worker, damage)
         except Exception as error:  # noqa: BLE001 - it ends this call
             self._contain.end_call(record, error)
+
+    def _note_answer(self, worker: WorkerRecord) -> CallRecord:
+        record = worker.answered()
+        self._answered[worker] = None
+        self._pool.has_answered(worker, was_interrupted=record.is_cancel_asked)
+        if self._start_failures:
+            self._start_failures.pop(worker.installed, None)
+        return record
+
+    def lose(self, head: frames.ResultHead, error: Exception) -> None:
+        """The answer could not be taken: its call ends with ``error``. The answers after it are taken."""
+        worker = self._pool.get(head.worker_id)
+        if worker is not None and _is_answered(worker, head):
+            self._contain.end_call(self._note_answer(worker), error)
+        else:
+            self._contain.end_step(error)
+        if worker is not None and (head.kind == frames.RESULT_AWAY or head.flags & frames.HAS_NEW_STATE):
+            self._contain.end_worker(worker, error)  # see ``take``
 
     def _drop_answer(self, worker: WorkerRecord, record: CallRecord, report: Report) -> None:
         """The call ended by itself before the interrupt reached it; its caller was told that it is cancelled."""
@@ -120,11 +144,7 @@ class Reports:
         if session is not None and session.worker is exited.worker:
             session.worker = None
             session.state_lost_reason = session.unsaved_reason
-        for record in reversed(exited.others):
-            try:
-                self._dispatcher.put_back(record)
-            except Exception as error:  # noqa: BLE001 - it ends this call
-                self._contain.end_call(record, error)
+        self._dispatcher.put_back_all(exited.others)
         for record in exited.victims:
             try:
                 self._take_victim(record, exited)
@@ -160,6 +180,72 @@ class Reports:
                 if record.worker is None:
                     error = WorkerLost(f"the start of {record.completion.name}", exited.pid, exited.exit_code)
                     self._completions.give_up(record, failed(error, exited.output))
+
+
+class ResultReader:
+    """Reads frames, and hands each to what it is about; an exception there loses no other frame.
+
+    give_up: ends the loop. post: has a command run in the next iteration.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        reports: Reports,
+        pool: Pool,
+        containment: Containment,
+        *,
+        give_up: Callable[[BaseException], None],
+        post: Callable[[Callable[[], object]], None],
+    ) -> None:
+        self._reader = PipeReader(fd, _READ_BYTES)
+        self._rest = b""
+        self._reports = reports
+        self._pool = pool
+        self._contain = containment
+        self._give_up = give_up
+        self._post = post
+
+    def read(self) -> None:
+        """Take all that is in the pipe."""
+        while True:
+            try:
+                data = self._reader.read()
+                found, self._rest = frames.split_frames(self._rest + data if self._rest else data)
+                is_empty = len(data) < _READ_BYTES
+                if is_empty and self._rest:  # workers write whole frames, and all that they wrote has been read
+                    raise ValueError(f"{len(self._rest)} bytes in it are no whole frame")
+            except Exception as error:  # noqa: BLE001 - answers are lost with it, whose calls would never end
+                self._give_up(FlameError(FlameErrorCode.INTERNAL, _UNREADABLE.format(error)))
+                return
+            for head, body in found:
+                try:
+                    if head.kind in _REPORTS:
+                        self._reports.take(head, body)
+                    elif head.kind != frames.WAKE:
+                        self._take_word_of_zygote(head)
+                except Exception as error:  # noqa: BLE001 - it ends what this frame is about
+                    if head.kind in _REPORTS:
+                        self._reports.lose(head, error)
+                    else:
+                        self._contain.end_step(error)
+                        self._post(partial(self._take_word_of_zygote, head))  # doing it twice does no harm
+            if is_empty:
+                self._reports.settle()
+                return
+
+    def _take_word_of_zygote(self, head: frames.ResultHead) -> None:
+        if head.kind == frames.WORKER_EXIT:
+            exited = self._pool.remove_exited(head.worker_id, pid=head.number, exit_code=int(head.duration_s))
+            if exited is not None:
+                self._reports.take_exit(exited)
+        else:
+            self._pool.set_pid(head.worker_id, head.number)
+
+
+def _is_answered(worker: WorkerRecord, head: frames.ResultHead) -> bool:
+    """Is this the answer to the call that the worker runs, as far as is known here?"""
+    return bool(worker.in_flight) and worker.in_flight[0].number == head.number
 
 
 def _answered_unasked(worker: WorkerRecord) -> FlameError:

@@ -171,6 +171,15 @@ class Pool:
         worker.link.send_leave()
         self._kill_at_s[worker.id] = monotonic_s() + EXIT_S
 
+    def see_off(self) -> None:
+        """After a fault: workers that must leave, and perhaps have not been told, are told and given a deadline."""
+        for worker in self.all():
+            if worker.id not in self._kill_at_s:
+                if worker.fault is not None:
+                    self.discard(worker)
+                elif worker.is_leaving and not worker.in_flight:
+                    self.send_away(worker)
+
     def run_timers(self, now_s: float) -> None:
         """Do what is due: kill workers whose cancelled call has not ended, let idle ones go."""
         if self._kill_at_s:
@@ -355,9 +364,11 @@ def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:
         undo.callback(ours.close)
         undo.callback(theirs.close)
         output_fd = os.open(output, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        undo.callback(os.close, output_fd)
         os.unlink(output)
+        link = WorkerLink(ours, theirs, output_fd)
         undo.pop_all()
-    return WorkerLink(ours, theirs, output_fd), [theirs.fileno(), output_fd]
+    return link, [theirs.fileno(), output_fd]
 
 
 def _archive_of(installed: Installed) -> str | None:
