@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the server, put together, and taken apart again so that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import platform
+import shutil
+import socket
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+import pyarrow as pa
+
+from flamepy.core.descriptors import raise_descriptor_limit
+from flamepy.errors import FlameError, FlameErrorCode
+from flamepy.protocol.scratch import left_behind, new_scratch
+from flamepy.server.application_table import ApplicationTable
+from flamepy.server.executors.executor import Workshop
+from flamepy.server.executors.executor_pool import ExecutorPool
+from flamepy.server.executors.guard import Guard
+from flamepy.server.executors.package_installer import PackageInstaller, file_content
+from flamepy.server.frontend import Frontend, ServerEnding
+from flamepy.server.objects.download import download_object
+from flamepy.server.objects.flight_server import ObjectFlightServer
+from flamepy.server.objects.object_table import ObjectTable
+from flamepy.server.objects.payload_memory import PayloadMemory
+from flamepy.server.session_table import SessionTable
+from flamepy.server.settings import Settings
+from flamepy.server.task_watchers import TaskWatchers
+from flamepy.wire import messages
+
+_MAX_SOCKET_PATH_BYTES = 90  # a kernel takes 103 at least; behind the directory comes the number of an executor
+_LISTENERS_END_S = 2.0  # for what is being sent when the server ends
+_READ_BYTES = 256 << 20  # of a request, before it is refused; a cluster's limit, which is lower, is told in its words
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a second server on the port is an error, and does not get half of the calls
+    ("grpc.max_receive_message_length", _READ_BYTES),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.http2.max_ping_strikes", 0),  # clients may look as often as they like whether we are there
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+
+class Server:
+    """Made by ``start``. endpoint, cache_endpoint: what clients connect to."""
+
+    def __init__(self) -> None:
+        self._undo = contextlib.ExitStack()
+        self.endpoint = ""
+        self.cache_endpoint = ""
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Server:
+        """Return when it answers. Raises FlameError where it cannot listen; then nothing is left."""
+        server = cls()
+        try:
+            await server._start(settings)
+        except BaseException:
+            await asyncio.to_thread(server._undo.close)
+            raise
+        return server
+
+    async def _start(self, settings: Settings) -> None:
+        raise_descriptor_limit()
+        _check_is_free("port", settings.host, settings.port)
+        _check_is_free("cache port", settings.host, settings.cache_port)
+        for left in left_behind(tempfile.gettempdir()):
+            shutil.rmtree(left, ignore_errors=True)
+        scratch, lock = new_scratch()
+        self._undo.callback(os.close, lock)
+        sockets = _socket_directory(scratch)
+        guard = Guard(str(scratch), sockets)
+        self._undo.callback(guard.close)
+        directories = {name: scratch / name for name in ("packages", "objects", "logs", "home")}
+        for directory in directories.values():
+            directory.mkdir()
+        host = advertised_host(settings.host)
+
+        objects = ObjectTable(PayloadMemory(settings.memory_bytes, directories["objects"]))
+        self._flight = _flight_server(objects, settings, host)
+        self._undo.callback(self._flight.shutdown)
+        self.cache_endpoint = self._flight.endpoint
+
+        grpc_server = grpc.aio.server(options=_OPTIONS)
+        port = _listen(grpc_server, settings.host, settings.port)
+        self.endpoint = f"http://{_in_url(host)}:{port}"
+
+        def content_of(url: str) -> str:
+            parts = urlsplit(url)
+            if f"{parts.scheme}://{parts.netloc}" == self.cache_endpoint:
+                stored = objects.find(parts.path.lstrip("/"))
+                return "" if stored is None else str(stored.version)
+            return file_content(url)
+
+        self._watchers = TaskWatchers()
+        applications = ApplicationTable(_now, lambda name: sessions.has_open(name))  # noqa: PLW0108 - it comes below
+        sessions = SessionTable(_now, lambda name: applications.get(name).generation, self._watchers)
+        node = socket.gethostname()
+        workshop = Workshop(
+            directory=scratch,
+            socket_directory=sockets,
+            home=os.environ.get("FLAME_HOME") or str(directories["home"]),
+            endpoint=self.endpoint,
+            cache_endpoint=self.cache_endpoint,
+            inherited=dict(os.environ),
+            start_limit_s=settings.start_limit_s,
+            installer=PackageInstaller(str(directories["packages"]), download_object, content_of),
+            guard=guard,
+        )
+        self._pool = ExecutorPool(settings.slots, node, applications, sessions, workshop)
+        self._frontend = Frontend(applications, sessions, self._watchers, self._pool, _node(node, settings.slots))
+        grpc_server.add_generic_rpc_handlers((self._frontend.handler(),))
+        await grpc_server.start()
+        self._grpc_server = grpc_server
+
+    async def close(self, grace_s: float) -> None:
+        """Take nothing new, give running tasks ``grace_s`` seconds, and end with everything that was started."""
+        self._frontend.end()
+        await self._pool.drain(grace_s)  # workers write into the object cache up to their end
+        self._watchers.end(ServerEnding())
+        await self._grpc_server.stop(_LISTENERS_END_S)
+        await asyncio.to_thread(self._undo.close)
+
+    def hurry(self) -> None:
+        """While it is being closed: running tasks get no more time."""
+        self._pool.stop_running()
+
+
+def advertised_host(host: str) -> str:
+    """What others reach a server by that listens on ``host``: a wildcard is no address."""
+    return socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _socket_directory(scratch: Path) -> str:
+    """Where workers listen: in the scratch directory, unless the kernel takes no path as long as that."""
+    directory = scratch / "sockets"
+    if len(os.fsencode(directory)) <= _MAX_SOCKET_PATH_BYTES:
+        directory.mkdir()
+        return str(directory)
+    return tempfile.mkdtemp(prefix="flame-", dir="/tmp")  # a short one, made for us alone
+
+
+def _check_is_free(name: str, host: str, port: int) -> None:
+    """Raises FlameError, where gRPC and Flight would say a lot, and not why."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have just ended do no harm
+            probe.bind((host, port))
+    except OSError as error:
+        why = "another program listens on it" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
+        raise _cannot_listen(name, host, port, why) from error
+
+
+def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
+    try:
+        return int(server.add_insecure_port(f"{_in_url(host)}:{port}"))
+    except RuntimeError as error:
+        raise _cannot_listen("port", host, port, "it cannot be listened on") from error
+
+
+def _flight_server(objects: ObjectTable, settings: Settings, host: str) -> ObjectFlightServer:
+    try:
+        return ObjectFlightServer(objects, host=settings.host, port=settings.cache_port, advertised_host=host)
+    except (pa.ArrowException, OSError) as error:
+        raise _cannot_listen("cache port", settings.host, settings.cache_port, "it cannot be listened on") from error
+
+
+def _cannot_listen(name: str, host: str, port: int, why: str) -> FlameError:
+    option = "--" + name.replace(" ", "-")
+    return FlameError(
+        FlameErrorCode.INVALID_STATE,
+        f"{name} {port} of {host}: {why}. Choose another with {option}; 0 takes a free one.",
+    )
+
+
+def _node(name: str, slots: int) -> messages.Node:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    capacity = messages.ResourceRequirement(cpu=os.cpu_count() or 1, memory=memory_bytes)
+    return messages.Node(
+        metadata=messages.Metadata(id=name, name=name),
+        spec=messages.NodeSpec(hostname=name),
+        status=messages.NodeStatus(
+            state="Ready",
+            capacity=capacity,
+            allocatable=messages.ResourceRequirement(cpu=slots, memory=memory_bytes),
+            info=messages.NodeInfo(arch=platform.machine(), os=platform.system().lower()),
+        ),
+    )
