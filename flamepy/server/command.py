@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from flamepy.core.resources import parse_bytes
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
 from flamepy.errors import FlameError, InvalidArgument
+from flamepy.server.ports import check_is_free
 from flamepy.server.settings import DEFAULT_GRACE_S, DEFAULT_MEMORY_BYTES, DEFAULT_START_LIMIT_S, Settings
 
 
@@ -22,6 +23,8 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="flamepy serve: %(message)s")
     try:
         settings = settings_from(argv)
+        check_is_free("port", settings.host, settings.port)
+        check_is_free("cache port", settings.host, settings.cache_port)
         # here: what neither helps nor wrong arguments need, and may be missing
         from flamepy.server.server import Server
     except ImportError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import platform
 import shutil
@@ -19,7 +18,6 @@ import grpc
 import pyarrow as pa
 
 from flamepy.core.descriptors import raise_descriptor_limit
-from flamepy.errors import FlameError, FlameErrorCode
 from flamepy.protocol.scratch import left_behind, new_scratch
 from flamepy.server.application_table import ApplicationTable
 from flamepy.server.executors.executor import Workshop
@@ -31,6 +29,7 @@ from flamepy.server.objects.download import download_object
 from flamepy.server.objects.flight_server import ObjectFlightServer
 from flamepy.server.objects.object_table import ObjectTable
 from flamepy.server.objects.payload_memory import PayloadMemory
+from flamepy.server.ports import cannot_listen
 from flamepy.server.session_table import SessionTable
 from flamepy.server.settings import Settings
 from flamepy.server.task_watchers import TaskWatchers
@@ -69,8 +68,6 @@ class Server:
 
     async def _start(self, settings: Settings) -> None:
         raise_descriptor_limit()
-        _check_is_free("port", settings.host, settings.port)
-        _check_is_free("cache port", settings.host, settings.cache_port)
         for left in left_behind(tempfile.gettempdir()):
             shutil.rmtree(left, ignore_errors=True)
         scratch, lock = new_scratch()
@@ -155,38 +152,18 @@ def _socket_directory(scratch: Path) -> str:
     return tempfile.mkdtemp(prefix="flame-", dir="/tmp")  # a short one, made for us alone
 
 
-def _check_is_free(name: str, host: str, port: int) -> None:
-    """Raises FlameError, where gRPC and Flight would say a lot, and not why."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have just ended do no harm
-            probe.bind((host, port))
-    except OSError as error:
-        why = "another program listens on it" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
-        raise _cannot_listen(name, host, port, why) from error
-
-
 def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
     try:
         return int(server.add_insecure_port(f"{_in_url(host)}:{port}"))
     except RuntimeError as error:
-        raise _cannot_listen("port", host, port, "it cannot be listened on") from error
+        raise cannot_listen("port", host, port, "it cannot be listened on") from error
 
 
 def _flight_server(objects: ObjectTable, settings: Settings, host: str) -> ObjectFlightServer:
     try:
         return ObjectFlightServer(objects, host=settings.host, port=settings.cache_port, advertised_host=host)
     except (pa.ArrowException, OSError) as error:
-        raise _cannot_listen("cache port", settings.host, settings.cache_port, "it cannot be listened on") from error
-
-
-def _cannot_listen(name: str, host: str, port: int, why: str) -> FlameError:
-    option = "--" + name.replace(" ", "-")
-    return FlameError(
-        FlameErrorCode.INVALID_STATE,
-        f"{name} {port} of {host}: {why}. Choose another with {option}; 0 takes a free one.",
-    )
+        raise cannot_listen("cache port", settings.host, settings.cache_port, "it cannot be listened on") from error
 
 
 def _node(name: str, slots: int) -> messages.Node:

@@ -8,7 +8,7 @@ import pytest
 from flamepy.server.executors.worker_environ import Surroundings, binary_environ, expanded, worker_environ
 from flamepy.server.objects.versions import Reply, reply_to
 
-AROUND = Surroundings("/s/1", "http://h:1", "grpc://h:2", "/home/flame", "/s", "/w/tmp")
+AROUND = Surroundings("/s/1", "http://h:1", "grpc://h:2", "/flame", "/s", "/w/tmp")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_worker_is_told_where_it_is_and_its_package_comes_first() -> None:
     wanted = {"PATH": "/own", "PLACE": "${FLAME_HOME}/$X", "TMP": "/own/tmp", "FLAME_LOG": "trace"}
     environ = worker_environ(inherited, wanted, binary_environ("/app"), AROUND)
     assert environ["PATH"] == "/app/bin:/app:/own"
-    assert environ["PLACE"] == "/home/flame/x"
+    assert environ["PLACE"] == "/flame/x"
     assert environ["FLAME_APP_DIR"] == "/app"
     assert environ["FLAME_ENDPOINT"] == "http://h:1"
     assert environ["FLAME_INSTANCE_ENDPOINT"] == "/s/1"
