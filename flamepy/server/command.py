@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,9 @@ def main(argv: Sequence[str]) -> int:
             server.hurry()
         await closing
         hurried.cancel()
+        if server.is_stuck:  # everything is done, and the interpreter would wait for that client
+            sys.stderr.flush()
+            os._exit(0)
         return 0
 
     return asyncio.run(serve())

@@ -20,6 +20,7 @@ import pyarrow as pa
 from flamepy.core.descriptors import raise_descriptor_limit
 from flamepy.protocol.scratch import left_behind, new_scratch
 from flamepy.server.application_table import ApplicationTable
+from flamepy.server.daemon_threads import in_daemon_thread
 from flamepy.server.executors.executor import Workshop
 from flamepy.server.executors.executor_pool import ExecutorPool
 from flamepy.server.executors.guard import Guard
@@ -36,7 +37,7 @@ from flamepy.server.task_watchers import TaskWatchers
 from flamepy.wire import messages
 
 _MAX_SOCKET_PATH_BYTES = 90  # a kernel takes 103 at least; behind the directory comes the number of an executor
-_LISTENERS_END_S = 2.0  # for what is being sent when the server ends
+_LISTENERS_END_S = 1.0  # for what is being sent when the server ends
 _READ_BYTES = 256 << 20  # of a request, before it is refused; a cluster's limit, which is lower, is told in its words
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a second server on the port is an error, and does not get half of the calls
@@ -48,12 +49,16 @@ _OPTIONS = [
 
 
 class Server:
-    """Made by ``start``. endpoint, cache_endpoint: what clients connect to."""
+    """Made by ``start``. endpoint, cache_endpoint: what clients connect to.
+
+    is_stuck: after its end, does a client still keep a thread of it?
+    """
 
     def __init__(self) -> None:
-        self._undo = contextlib.ExitStack()
+        self._undo = contextlib.AsyncExitStack()
         self.endpoint = ""
         self.cache_endpoint = ""
+        self.is_stuck = False
 
     @classmethod
     async def start(cls, settings: Settings) -> Server:
@@ -62,7 +67,7 @@ class Server:
         try:
             await server._start(settings)
         except BaseException:
-            await asyncio.to_thread(server._undo.close)
+            await server._undo.aclose()
             raise
         return server
 
@@ -74,7 +79,7 @@ class Server:
         self._undo.callback(os.close, lock)
         sockets = _socket_directory(scratch)
         guard = Guard(str(scratch), sockets)
-        self._undo.callback(guard.close)
+        self._undo.push_async_callback(asyncio.to_thread, guard.close)
         directories = {name: scratch / name for name in ("packages", "objects", "logs", "home")}
         for directory in directories.values():
             directory.mkdir()
@@ -82,7 +87,7 @@ class Server:
 
         objects = ObjectTable(PayloadMemory(settings.memory_bytes, directories["objects"]))
         self._flight = _flight_server(objects, settings, host)
-        self._undo.callback(self._flight.shutdown)
+        self._undo.push_async_callback(self._end_flight)
         self.cache_endpoint = self._flight.endpoint
 
         grpc_server = grpc.aio.server(options=_OPTIONS)
@@ -123,7 +128,13 @@ class Server:
         await self._pool.drain(grace_s)  # workers write into the object cache up to their end
         self._watchers.end(ServerEnding())
         await self._grpc_server.stop(_LISTENERS_END_S)
-        await asyncio.to_thread(self._undo.close)
+        await self._undo.aclose()
+
+    async def _end_flight(self) -> None:
+        """It waits for clients that are in the middle of an object, and some never go on."""
+        ended = in_daemon_thread(self._flight.shutdown)
+        await asyncio.wait({ended}, timeout=_LISTENERS_END_S)
+        self.is_stuck = not ended.done()
 
     def hurry(self) -> None:
         """While it is being closed: running tasks get no more time."""

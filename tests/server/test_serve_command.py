@@ -10,9 +10,10 @@ from pathlib import Path
 
 import grpc
 import pytest
+from pyarrow import flight
 
 from flamepy.wire.messages import TaskState
-from tests.server.running import RunningServer, message_of, refused_server
+from tests.server.running import OPAQUE, RunningServer, message_of, opaque_row, refused_server
 from tests.signs import reached
 
 
@@ -47,6 +48,8 @@ def test_at_its_end_running_tasks_get_a_grace_and_nothing_is_left(archive: Path,
     gate = tmp_path / "gate"
     ids = [server.submit(session, word) for word in (f"until {gate}", f"until {tmp_path / 'never'}", "echo pending")]
     watches = [server.watch(session, each) for each in ids]
+    unfinished, _ = server.cache.do_put(flight.FlightDescriptor.for_path("app/session/half"), OPAQUE)
+    unfinished.write_batch(opaque_row(b"the other half never comes"))
     assert reached(lambda: server.status(session).running == 2)
     server.process.send_signal(signal.SIGTERM)
     assert reached(lambda: "is ending" in _refusal_while_ending(server))

@@ -25,7 +25,7 @@ from flamepy.wire import messages
 
 LEAVE_S = 5.0  # for a worker to say good-bye to its session: a checkpoint is written in that time
 _EXIT_NOTICED_S = 1.0  # between the end of a worker's connection and that of its process
-INSTALL_FAILED, SHIM_FAILED, ENTER_FAILED = 10, 11, 12  # what a failed binding is told by
+INSTALL_FAILED, SHIM_FAILED, ENTER_FAILED, UNKNOWN = 10, 11, 12, 19  # what a failed binding is told by
 
 
 class BindFailed(Exception):
@@ -122,6 +122,9 @@ class Executor:
                 has_entered = await self._unless_released(self._bind())
             except BindFailed as failure:
                 supervisor.bind_failed(self, failure)
+            except Exception as error:  # ours; without a count of it the next attempt would follow at once, for ever
+                supervisor.bind_failed(self, BindFailed(UNKNOWN, f"{type(error).__name__}: {error}"))
+                raise
             if has_entered:
                 self.state = messages.ExecutorState.ExecutorBound
                 supervisor.bound(self)

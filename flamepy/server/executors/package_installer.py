@@ -18,6 +18,7 @@ from flamepy.core.application import Application
 from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
 from flamepy.protocol.app_directory import make_directory, remove_directory, unpack_once
 from flamepy.server.application_table import Registered
+from flamepy.server.daemon_threads import in_daemon_thread
 from flamepy.server.executors.worker_environ import binary_environ
 
 DOWNLOAD_SILENCE_S = 30.0  # a server of packages that sends nothing for so long is taken for dead
@@ -35,7 +36,7 @@ class PackageInstaller:
         self._directory = directory
         self._download = download
         self._content_of = content_of
-        self._installed: dict[_Key, asyncio.Task[str]] = {}  # -> the directory that it is unpacked into
+        self._installed: dict[_Key, asyncio.Future[str]] = {}  # -> the directory that it is unpacked into
 
     async def install(self, registered: Registered) -> dict[str, str]:
         """The environment that the package wants for its workers. Raises FlameError."""
@@ -55,7 +56,7 @@ class PackageInstaller:
         key = (registered.generation, application.url, self._content_of(application.url))
         unpacking = self._installed.get(key)
         if unpacking is None:
-            unpacking = self._installed[key] = asyncio.create_task(asyncio.to_thread(self._unpack, application))
+            unpacking = self._installed[key] = in_daemon_thread(lambda: self._unpack(application))
         try:
             return binary_environ(await asyncio.shield(unpacking))
         except FlameError:
