@@ -130,7 +130,7 @@ class Frontend:
 
     def get_node(self, request: messages.GetNodeRequest) -> messages.GetNodeResponse:
         if request.name != self._node.metadata.name:
-            raise NotFound(f"node {request.name} not found: there is {self._node.metadata.name}.")
+            raise NotFound(f"node <{request.name}> not found: there is {self._node.metadata.name}.")
         return messages.GetNodeResponse(node=self._node)
 
     # --- sessions ---

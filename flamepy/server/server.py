@@ -39,10 +39,15 @@ from flamepy.wire import messages
 _MAX_SOCKET_PATH_BYTES = 90  # a kernel takes 103 at least; behind the directory comes the number of an executor
 _LISTENERS_END_S = 1.0  # for what is being sent when the server ends
 _READ_BYTES = 256 << 20  # of a request, before it is refused; a cluster's limit, which is lower, is told in its words
+_CALLS = 1_000_000
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a second server on the port is an error, and does not get half of the calls
     ("grpc.max_receive_message_length", _READ_BYTES),
     ("grpc.max_send_message_length", -1),
+    # Thousands of calls that come at once wait for their turn: by default some of them are cancelled, unanswered.
+    ("grpc.server.max_pending_requests", _CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", _CALLS),
+    ("grpc.server_max_unrequested_time_in_server", 3600),  # seconds
     ("grpc.http2.max_ping_strikes", 0),  # clients may look as often as they like whether we are there
     ("grpc.keepalive_permit_without_calls", 1),
 ]

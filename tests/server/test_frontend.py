@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from flamepy.wire.messages import TaskState
+from flamepy.wire.methods import FRONTEND
 from tests.server.running import RunningServer, message_of, name_of, text
-from tests.signs import reached
+from tests.signs import BOUND_S, reached
 
 
 def test_a_task_runs_and_its_watch_tells_each_state_with_its_events(server: RunningServer, archive: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_session_in_which_a_task_runs_cannot_be_closed(server: RunningServer, 
         ("GetTask", {"session_id": "x", "task_id": "one"}, "INVALID_ARGUMENT", "invalid task id"),
         ("WatchTask", {"session_id": "x", "task_id": "1"}, "NOT_FOUND", "x"),
         ("ListTask", {"session_id": "x"}, "NOT_FOUND", "x"),
-        ("GetNode", {"name": "x"}, "NOT_FOUND", "node x not found"),
+        ("GetNode", {"name": "x"}, "NOT_FOUND", "node <x> not found"),
         ("CreateTask", {"task": {"input": bytes(5 << 20)}}, "OUT_OF_RANGE", "the limit is: 4194304 bytes"),
     ],
 )
@@ -108,6 +109,15 @@ def test_many_tasks_end_each_with_its_own_result(server: RunningServer, archive:
     listed = server.call("ListTask", session_id=session)
     assert [name_of(task) for task in listed] == ids
     assert server.status(session).succeed == 100
+
+
+def test_thousands_of_calls_at_once_are_all_answered(server: RunningServer) -> None:
+    """More than gRPC lets wait by default: it cancels some, at random."""
+    method = FRONTEND["GetNode"]
+    call = server.channel.unary_unary(method.path, request_serializer=lambda message: message.SerializeToString())
+    name = name_of(server.call("ListNodes").nodes[0])
+    answers = [call.future(method.request(name=name), timeout=BOUND_S) for _ in range(3000)]
+    assert all(answer.result() for answer in answers)
 
 
 def test_programs_see_the_machine_and_its_executors(server: RunningServer, archive: Path) -> None:

@@ -125,13 +125,13 @@ ACTIONS: dict[str, Callable[[RunningServer], object]] = {
 @pytest.mark.parametrize(
     ("action", "kind", "words"),
     [
-        ("unknown", KeyError, "object app/s/none not found"),
+        ("unknown", KeyError, "object <app/s/none> not found"),
         ("two parts", ValueError, "Invalid key 'app/s': expected '<app>/"),
         ("no version", ValueError, "Invalid version: "),
         ("climbs out", ValueError, "Invalid key component: '..'"),
-        ("all sessions", flight.FlightInternalError, "ObjectKey missing object_id in put"),
+        ("all sessions", ValueError, "Invalid path 'app"),
         ("one part", ValueError, "Invalid path 'app': expected '<app>/"),
-        ("patch of none", KeyError, "object app/s/none not found for patch"),
+        ("patch of none", KeyError, "object <app/s/none> not found for patch"),
         ("other command", ValueError, "key must be provided in descriptor path or command"),
         ("no rows", ValueError, "No data received"),
         ("wrong columns", flight.FlightInternalError, "Invalid version column"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flamepy.core.cache import ObjectKey
-from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument, NotFound
+from flamepy.errors import InvalidArgument, NotFound
 from flamepy.server.objects.payload_memory import HeldPayload, PayloadMemory
 
 
@@ -74,14 +74,14 @@ class ObjectTable:
                 self._objects[key] = replace(old, patches=patches)
         if old is None:
             self._memory.drop(payload)
-            raise NotFound(f"object {key} not found for patch: put it first.")
+            raise NotFound(f"object <{key}> not found for patch: put it first.")
         return old.version + 1
 
     def get(self, key: str) -> StoredObject:
         with self._lock:
             found = self._objects.get(checked_key(key))
         if found is None:
-            raise NotFound(f"object {key} not found: it was deleted, or never put here.")
+            raise NotFound(f"object <{key}> not found: it was deleted, or never put here.")
         for part in found.parts():
             self._memory.used(part.payload)
         return found
@@ -126,5 +126,5 @@ def _parsed(path: str) -> ObjectKey:
 def _full_key(path: str) -> str:
     key = _parsed(path)
     if key.is_all_sessions():
-        raise FlameError(FlameErrorCode.INTERNAL, f"ObjectKey missing object_id in put: {path!r} names all sessions.")
+        raise InvalidArgument(f"Invalid path {path!r}: a put goes to one session, '<app>/<session>'.")
     return (key if key.object_id is not None else key.with_generated_id()).to_key()
