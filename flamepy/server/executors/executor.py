@@ -186,6 +186,7 @@ class Executor:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if connecting.done():
+                connecting.result()
                 return
         finally:
             connecting.cancel()

@@ -69,8 +69,9 @@ class InstanceProcess:
                 await asyncio.wait_for(self._until_gone(), TERM_S)
             except asyncio.TimeoutError:
                 self._signal(signal.SIGKILL)
-        await self.exited
-        self._guard.drop(self.pid)
+        await asyncio.wait({self.exited}, timeout=TERM_S)  # a hanging disk keeps also one that was killed
+        if self.exited.done():
+            self._guard.drop(self.pid)
         for log in self._logs:
             log.unlink(missing_ok=True)
 

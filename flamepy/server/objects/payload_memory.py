@@ -51,10 +51,6 @@ class PayloadMemory:
         self._in_memory: dict[HeldPayload, int] = {}  # least recently used first
         self._total_bytes = 0
 
-    @property
-    def in_memory_bytes(self) -> int:
-        return self._total_bytes
-
     def hold(self, buffer: pa.Buffer) -> HeldPayload:
         """Count the payload; over the limit, move others to files, or itself, before returning."""
         payload = HeldPayload(buffer)
