@@ -21,6 +21,7 @@ __all__ = [
     "DependencyFailed",
     "EngineFailed",
     "EngineForked",
+    "ExecutorLost",
     "FlameError",
     "FlameErrorCode",
     "InvalidArgument",
@@ -241,6 +242,18 @@ class WorkerLost(TaskFailed):
         self.exit_code = exit_code
         self.message = (
             f"worker {pid} ended ({describe_exit(exit_code)}) while it ran {call}. {cure_for_exit(exit_code)}"
+        )
+
+
+class ExecutorLost(WorkerLost):
+    """A cluster lost the executor, or the node, on which the call ran. It is not run again: it may have had effects."""
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(call, 0, 0)
+        self.args = (call, reason)
+        self.message = (
+            f"the cluster lost the executor that ran {call}: {reason.rstrip('. ')}. The call may have had effects, so "
+            "it was not run again: make it again, or give it retries= where that does no harm."
         )
 
 

@@ -24,7 +24,7 @@ from flamepy.core.task import Task
 from flamepy.engine.completion import Completion
 
 if TYPE_CHECKING:  # loaded when a Runner packages its project, which others need not wait for
-    from flamepy.packaging import PackageOptions, Packager
+    from flamepy.packaging import PackageOptions, Packager, Storage
 
 FORKED = (
     "this process was forked from the one that runs the workers, and cannot use them: "
@@ -91,6 +91,7 @@ class SessionSpec:
     max_instances: workers at one time, None = as many as there are. warmup: workers to start at once.
     name: for people. handle: what a handle needs that is made of the session's name, in ``SessionView`` as it is here.
     lease: of the Runner that opens it, whose end ends the session; "" = it stays until it is closed.
+    checkpoint: the state that a stateful session goes on from; None = it begins as its definition makes it.
     """
 
     application: str
@@ -104,6 +105,7 @@ class SessionSpec:
     handle: bytes = b""
     common_data: bytes | None = None
     lease: str = ""
+    checkpoint: Payload | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,15 @@ class Provisioner(Protocol):
 
     def options(self, excludes: Iterable[str], includes: Iterable[str]) -> PackageOptions:
         """How a package for these workers is made."""
+        ...
+
+    @property
+    def storage(self) -> Storage | None:
+        """Where packages go for which nothing else is configured; None = they stay where they are made."""
+        ...
+
+    def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:
+        """The attributes of a Runner's application, with what starts its workers here."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flamepy.core.application import ApplicationAttributes
 from flamepy.engine.environment import check_environment
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class MachineProvisioner:
     """Implements ``engine.api.Provisioner``. directory: for packages of Runners without configured storage."""
+
+    storage = None
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
@@ -28,6 +31,9 @@ class MachineProvisioner:
         from flamepy.packaging import PackageOptions
 
         return PackageOptions.for_this_machine(excludes, includes)
+
+    def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:
+        return attributes
 
     @functools.cached_property
     def packager(self) -> Packager:

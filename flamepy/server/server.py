@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import socket
+import sys
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
@@ -39,6 +40,7 @@ from flamepy.wire import messages
 _MAX_SOCKET_PATH_BYTES = 90  # a kernel takes 103 at least; behind the directory comes the number of an executor
 _LISTENERS_END_S = 1.0  # for what is being sent when the server ends
 _READ_BYTES = 256 << 20  # of a request, before it is refused; a cluster's limit, which is lower, is told in its words
+_PYTHON_VARIABLE = "FLAME_WORKER_PYTHON"  # what our own worker tries first (instance/launch.sh)
 _CALLS = 1_000_000
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a second server on the port is an error, and does not get half of the calls
@@ -116,7 +118,7 @@ class Server:
             home=os.environ.get("FLAME_HOME") or str(directories["home"]),
             endpoint=self.endpoint,
             cache_endpoint=self.cache_endpoint,
-            inherited=dict(os.environ),
+            inherited={_PYTHON_VARIABLE: sys.executable, **os.environ},
             start_limit_s=settings.start_limit_s,
             installer=PackageInstaller(str(directories["packages"]), download_object, content_of),
             guard=guard,

@@ -102,7 +102,7 @@ def _packaged_and_leased(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, must_be_new: bool
 ) -> Deployment:
     template = _template(engine, project.context)
-    storage = _storage_of(project)
+    storage = _storage_of(project) or engine.provisioner.storage
     packager = engine.provisioner.packager
     package = _packaged(engine.provisioner, project, storage)
     if storage is not None:
@@ -110,7 +110,7 @@ def _packaged_and_leased(
     for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
         lease_id = short_name(name)
         undo.callback(_end_lease, engine, lease_id, lambda: packager.discard(package))
-        attributes = _attributes(project, name, template, package)
+        attributes = engine.provisioner.launched(_attributes(project, name, template, package))
         try:
             application = engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         except AlreadyExists as error:
