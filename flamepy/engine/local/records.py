@@ -43,7 +43,7 @@ class CallRecord:
 
     __slots__ = (
         "attempt", "carried_definition", "completion", "dependencies", "expected_s", "input", "is_cancel_asked",
-        "number", "request", "retries", "session", "unresolved", "worker",
+        "is_rescued", "number", "request", "retries", "session", "unresolved", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class CallRecord:
         self.carried_definition = False
         self.expected_s: float | None = None  # as known when it was sent
         self.is_cancel_asked = False
+        self.is_rescued = False  # has it been lost in a fault of the engine, and put into its queue again?
 
     def plain_request(self) -> bytes | None:
         """The request, when the call is nothing else: such calls share a packet."""
