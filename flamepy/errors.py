@@ -312,3 +312,16 @@ def cure_for_exit(exit_code: int) -> str:
     if exit_code >= 0:
         return "The code, or a library that it calls, ended the process (os._exit): raise an exception instead."
     return "Something outside stopped the process: look at the system's log, then call again."
+
+
+def as_fault(error: Exception) -> FlameError:
+    """What the one is told who waits for the step that ``error`` came out of."""
+    if isinstance(error, FlameError):
+        return error
+    fault = FlameError(
+        FlameErrorCode.INTERNAL,
+        f"an unexpected error in the engine ended this call: {error!r}. Other calls are not concerned. "
+        "Make it again; if it fails again, report the error with its traceback, which is in the log.",
+    )
+    fault.__cause__ = error
+    return fault

@@ -43,6 +43,11 @@ class PlainSession:
     def unfinished(self) -> list[HeldCall]:
         return [each for each in list(self.calls.values()) if not each.completion.is_done()]
 
+    def mark_closed(self) -> None:
+        """Idempotent."""
+        if self.state is SessionState.OPEN:
+            self.state, self.closed = SessionState.CLOSED, datetime.now(timezone.utc)
+
     def forget(self, task_id: str) -> None:
         """A call that has ended, and that nobody will ask for by name."""
         if task_id not in self.pinned and (held := self.calls.pop(task_id, None)) is not None:
@@ -124,8 +129,7 @@ class PlainSessions:
         session.leases.discard(lease)
         if lease and session.leases:
             return session.view()
-        if session.state is SessionState.OPEN:
-            session.state, session.closed = SessionState.CLOSED, datetime.now(timezone.utc)
+        session.mark_closed()
         for each in session.unfinished():
             if cancel or each.completion.state is TaskState.PENDING:
                 each.completion.complete(cancelled(each.completion.name, "its service was closed before it ran."))

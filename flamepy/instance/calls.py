@@ -83,7 +83,7 @@ class Calls:
         if known is not None and (not call.is_stateful or known.generation == call.generation):
             return
         if call.generation and call.state is None:
-            raise StateLost(call.name, "its state could not be saved, and the worker that had it is gone.")
+            raise StateLost(call.name, "it was in the memory of that worker alone")
         if known is not None:
             self._engine.sessions.close(known.session_id, cancel=True)
         session_id = call.service if known is None else short_name(call.service)

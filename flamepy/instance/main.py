@@ -19,14 +19,13 @@ from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.errors import FlameError
 from flamepy.instance.cache_access import CacheAccess
 from flamepy.instance.calls import Calls
-from flamepy.protocol.cluster.packets import ONE_PROCESS
+from flamepy.protocol.cluster.packets import ONE_PROCESS, SECOND_WORKER
 from flamepy.wire import messages
 from flamepy.wire.methods import INSTANCE
 
 logger = logging.getLogger(__name__)
 
 APPLICATION = "here"  # the name of the package's files in the engine of this process
-_SECOND = "flame-jupyter: another worker has this object already, and there is one of it."
 _MESSAGE_BYTES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 _THREADS = 2  # an executor hands over one task at a time
 
@@ -44,7 +43,7 @@ class Instance:
         cache = CacheAccess(self._cache_endpoint, f"{context.application.name}/{context.session_id}")
         # a cluster starts as many executors as are free while the first one is starting, whatever limit was asked for
         if context.common_data == ONE_PROCESS and cache.count("workers") > 1:
-            return messages.Result(return_code=1, message=_SECOND)
+            return messages.Result(return_code=1, message=SECOND_WORKER)
         self._engine.applications.adopt(APPLICATION, ApplicationAttributes(), self._root)
         self._calls = Calls(self._engine, cache, APPLICATION)
         return messages.Result(return_code=0)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import grpc
 import pyarrow as pa
 
+from flamepy.core.addresses import in_url
 from flamepy.core.descriptors import raise_descriptor_limit
 from flamepy.protocol.scratch import left_behind, new_scratch
 from flamepy.server.application_table import ApplicationTable
@@ -99,7 +100,7 @@ class Server:
 
         grpc_server = grpc.aio.server(options=_OPTIONS)
         port = _listen(grpc_server, settings.host, settings.port)
-        self.endpoint = f"http://{_in_url(host)}:{port}"
+        self.endpoint = f"http://{in_url(host)}:{port}"
 
         def content_of(url: str) -> str:
             parts = urlsplit(url)
@@ -157,10 +158,6 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 def _socket_directory(scratch: Path) -> str:
     """Where workers listen: in the scratch directory, unless the kernel takes no path as long as that."""
     directory = scratch / "sockets"
@@ -172,7 +169,7 @@ def _socket_directory(scratch: Path) -> str:
 
 def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
     try:
-        return int(server.add_insecure_port(f"{_in_url(host)}:{port}"))
+        return int(server.add_insecure_port(f"{in_url(host)}:{port}"))
     except RuntimeError as error:
         raise cannot_listen("port", host, port, "it cannot be listened on") from error
 

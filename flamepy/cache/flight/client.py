@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import flight
 
+from flamepy.core.addresses import in_url
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound
 
@@ -105,6 +106,20 @@ class FlightClient:
 
         return self._do(get, f"get {key}")
 
+    def has(self, key: str) -> bool:
+        """Is there an object of this key? Asked as one who has its first version: then it is not sent."""
+
+        def has(client: flight.FlightClient) -> bool:
+            reader = client.do_get(flight.Ticket(f"{key}:1".encode()), options=_options(0))
+            _ = reader.schema  # an object that is not there is told of here
+            reader.cancel()  # a newer version would follow
+            return True
+
+        try:
+            return self._do(has, f"look for {key}")
+        except NotFound:
+            return False
+
     def delete(self, prefix: str) -> None:
         """``<app>/<session>/<object>``, ``<app>/<session>`` or ``<app>/*``. Unknown is fine."""
 
@@ -169,8 +184,7 @@ def location_of(endpoint: str) -> str:
     scheme = {"grpc": "grpc", "http": "grpc", "grpcs": "grpc+tls", "https": "grpc+tls", "grpc+tls": "grpc+tls"}
     if parts.scheme not in scheme or not parts.hostname:
         raise InvalidArgument(f"{endpoint!r} is no address of an object cache: write it as grpc://host:9090.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{scheme[parts.scheme]}://{host}:{parts.port or 9090}"
+    return f"{scheme[parts.scheme]}://{in_url(parts.hostname)}:{parts.port or 9090}"
 
 
 def _flat(parts: Sequence[bytes | memoryview]) -> list[memoryview]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flamepy.cache.flight.client import FlightClient
-from flamepy.errors import InvalidArgument, NotFound
+from flamepy.errors import InvalidArgument
 
 _SESSION = "pkg"  # where 0.6 keeps packages
 
@@ -45,12 +45,7 @@ class CacheStorage:
         return f"{scheme}://{parts.netloc}/{key}"
 
     def exists(self, name: str) -> bool:
-        """A name stands for a content; whether the cache still has it, it says with the bytes only."""
-        try:
-            self._connected().get(_key(name))
-        except NotFound:
-            return False
-        return True
+        return self._connected().has(_key(name))
 
     def delete(self, url: str) -> None:
         """With its application: others may have registered the same package."""

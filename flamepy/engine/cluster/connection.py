@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from flamepy.clock import monotonic_s
+from flamepy.core.addresses import in_url
 from flamepy.engine.completion import INTERRUPT_CHECK_S
 from flamepy.errors import (
     AlreadyExists,
@@ -62,7 +63,7 @@ class ConnectionLost(FlameError):
     def __init__(self, endpoint: str, reason: str) -> None:
         super().__init__(
             FlameErrorCode.INTERNAL,
-            f"{endpoint} does not answer: {reason.rstrip('. ')}. Does it run, and is the address right?",
+            f"{endpoint} does not answer ({reason.rstrip('. ')}). See whether it runs, and at this address.",
         )
         self.args = (endpoint, reason)
 
@@ -77,7 +78,6 @@ class Connection:
         self.endpoint = endpoint
         self._target, self._is_secure = target_of(endpoint)
         self._authority = authority
-        self.lost_since_s: float | None = None  # monotonic; None = the last request was answered
         self._inbox: deque[Callable[[], object]] = deque()
         self._is_woken = False
         self._has_ended = False
@@ -181,13 +181,11 @@ class Connection:
             except aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     raise self.error_of(error, name) from error
-                self._note_loss(began_s)
                 if not is_repeatable or monotonic_s() - began_s >= patience_s:
                     raise ConnectionLost(self.endpoint, reason_of(error)) from error
                 await asyncio.sleep(back_off_s(attempt))
                 attempt += 1
             else:
-                self.lost_since_s = None
                 return reply
 
     async def stream(self, name: str, request: Message) -> AsyncIterator[Any]:
@@ -203,16 +201,10 @@ class Connection:
                 yield each
         except aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
-                self._note_loss(monotonic_s())
                 raise ConnectionLost(self.endpoint, reason_of(error)) from error
             raise self.error_of(error, name) from error
         finally:
             call.cancel()
-
-    def _note_loss(self, since_s: float) -> None:
-        if self.lost_since_s is None:
-            self.lost_since_s = since_s
-            logger.debug("connection lost endpoint=%s", self.endpoint)
 
     def error_of(self, error: aio.AioRpcError, name: str) -> FlameError:
         """The cluster's answer as an error of ours."""
@@ -232,8 +224,7 @@ def target_of(endpoint: str) -> tuple[str, bool]:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgument(f"{endpoint!r} is no address of a cluster: write it as http://host:8080.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{parts.port or _PORT}", parts.scheme == "https"
+    return f"{in_url(parts.hostname)}:{parts.port or _PORT}", parts.scheme == "https"
 
 
 def back_off_s(attempt: int) -> float:
@@ -241,4 +232,6 @@ def back_off_s(attempt: int) -> float:
 
 
 def reason_of(error: aio.AioRpcError) -> str:
-    return str(error.details() or error.code().name).partition("\n")[0]
+    """In few words: gRPC puts the last of several reasons behind the names of its own layers."""
+    text = str(error.details() or error.code().name).partition("\n")[0]
+    return text.rpartition("last error: UNKNOWN: ")[2]

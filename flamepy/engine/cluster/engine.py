@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from flamepy.cache.api import ObjectStore
 from flamepy.codec.payload import Payload
 from flamepy.config import ContextFields
+from flamepy.core.addresses import in_url
 from flamepy.core.session import SessionState
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, CancelResult, Capability, EngineInfo, WorkerView
@@ -31,7 +32,7 @@ from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.dependencies import Dependencies, failed_dependency, when_all_ended
 from flamepy.engine.held_sessions import HeldCall, cancelled, task_of
-from flamepy.errors import EngineForked, FlameError, InvalidConfig, InvalidState, NotFound
+from flamepy.errors import EngineForked, FlameError, InvalidConfig, InvalidState, NotFound, as_fault
 from flamepy.protocol.cluster.parcels import Parcel
 from flamepy.wire import messages
 
@@ -105,8 +106,20 @@ class ClusterEngine:
         # without the request, which refers to the caller's own memory: what travels of it is a copy
         held = self.sessions.accept(session_id, replace(call, request=Payload(b"")))
         assert isinstance(held.completion, DeferringCompletion), "see ClusterSessions"
-        self._connection.post(lambda: self._accept(held, request, prefix))
+        self._post_for(held.completion, lambda: self._accept(held, request, prefix))
         return held.completion
+
+    def _post_for(self, completion: DeferringCompletion, step: Callable[[], object]) -> None:
+        """Have the event loop do this step of a call; an unexpected error in it ends the call."""
+
+        def guarded() -> None:
+            try:
+                step()
+            except Exception as error:
+                logger.exception("unexpected error in the engine")
+                completion.complete(Outcome(TaskState.FAILED, error=as_fault(error)), self._callbacks.put)
+
+        self._connection.post(guarded)
 
     def _accept(self, held: HeldCall, request: Parcel, prefix: str) -> None:
         """In the event loop. Arguments that other calls still make are waited for without a thread."""
@@ -117,7 +130,9 @@ class ClusterEngine:
         completion.on_done_at_once(lambda: self.sessions.forget(completion))
         self._dispatcher.accept(call)
         if dependencies:
-            when_all_ended(dependencies, lambda: self._connection.post(lambda: self._go(call, dependencies, prefix)))
+            when_all_ended(
+                dependencies, lambda: self._post_for(completion, lambda: self._go(call, dependencies, prefix))
+            )
         else:
             self._dispatcher.go(call, ())
 
@@ -152,7 +167,7 @@ class ClusterEngine:
         if completion.is_done():
             return CancelResult.ENDED
         call = self.sessions.calls.get(completion)
-        if call is not None and call in call.service.running:
+        if call is not None and call.is_sent():
             await self._dispatcher.cancel(call)
             return CancelResult.CANCELLED
         if call is not None:
@@ -212,6 +227,9 @@ class ClusterEngine:
                 self._connection.ask(asyncio.wait_for(self._dispatcher.all_over(), grace_s))
         self.provisioner.close()
         self._connection.close(max(grace_s, _CLOSE_S))
+        for session in list(self.sessions.records.values()):  # what the grace was too short for
+            for each in session.unfinished():
+                each.completion.complete(cancelled(each.completion.name, "flamepy was shut down."))
         self._callbacks.put(None)
         self._thread.join(_CLOSE_S)
         self._objects.close()
@@ -220,8 +238,7 @@ class ClusterEngine:
 def cache_beside(endpoint: str) -> str:
     """Where a cluster has its object cache when nothing else is said: on the same host, at the usual port."""
     parts = urlsplit(endpoint)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{'grpcs' if parts.scheme == 'https' else 'grpc'}://{host}:{_CACHE_PORT}"
+    return f"{'grpcs' if parts.scheme == 'https' else 'grpc'}://{in_url(parts.hostname or '')}:{_CACHE_PORT}"
 
 
 def _read(path: str | None) -> bytes | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from flamepy.engine.cluster.calls.values import Objects, parcel_of
 from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.completion import Completion
 from flamepy.engine.held_sessions import PlainSessions, cancelled
+from flamepy.errors import FlameError
 
 
 class ClusterSessions(PlainSessions):
@@ -41,9 +43,12 @@ class ClusterSessions(PlainSessions):
             self.applications[spec.application] = found
         view = super().create(session_id, spec)
         payload = spec.definition if spec.definition is not None else Payload(spec.common_data or b"")
-        definition = parcel_of(payload, f"{spec.application}/{session_id}", self._objects)
+        try:
+            definition = parcel_of(payload, f"{spec.application}/{session_id}", self._objects)
+        except BaseException:
+            del self.records[session_id]
+            raise
         plain = replace(spec, definition=None)
-        self.records[session_id].spec = replace(self.records[session_id].spec, definition=payload)
         self._connection.post(lambda: self._dispatcher.open(session_id, plain, definition))
         return view
 
@@ -62,16 +67,13 @@ class ClusterSessions(PlainSessions):
         session.leases.discard(lease)
         if (lease and session.leases) or session.state is SessionState.CLOSED:
             return session.view()
-        service = self._dispatcher.service(session_id)
-        for call in list(service.waiting):
-            self._dispatcher.withdraw(call)
+        session.mark_closed()
         for each in session.unfinished():
-            call_ = self.calls.get(each.completion)
-            if call_ is not None and call_ in service.running:
-                if cancel:
-                    await self._dispatcher.cancel(call_)
-            else:
-                each.completion.complete(cancelled(each.completion.name, "its service was closed."))
-        view = super().close(session_id)
+            call = self.calls[each.completion]
+            if not call.is_sent():
+                self._dispatcher.finish(call, cancelled(each.completion.name, "its service was closed before it ran."))
+            elif cancel:
+                with contextlib.suppress(FlameError):  # the cache does not answer: it ends by itself
+                    await self._dispatcher.cancel(call)
         await self._dispatcher.close(session_id)
-        return view
+        return session.view()

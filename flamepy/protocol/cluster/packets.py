@@ -18,6 +18,7 @@ _REPORT = struct.Struct("<QBQdd")  # number, status, generation of the new state
 
 
 ONE_PROCESS = b"one process"  # what a session is opened with in which a second worker must not run
+SECOND_WORKER = "flame-jupyter: another worker has this object already, and there is one of it."
 OK, FAILED, CANCELLED, REFUSED = range(4)
 
 

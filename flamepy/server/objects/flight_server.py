@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import flight
 
+from flamepy.core.addresses import in_url
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument
 from flamepy.server.objects.columns import SCHEMA, is_table, opaque_payload, reply, table_payload, table_schema
@@ -28,9 +29,9 @@ class ObjectFlightServer(flight.FlightServerBase):
 
     def __init__(self, objects: ObjectTable, *, host: str, port: int, advertised_host: str) -> None:
         """Raises OSError or pyarrow's errors where it cannot listen."""
-        super().__init__(f"grpc://{_in_url(host)}:{port}")
+        super().__init__(f"grpc://{in_url(host)}:{port}")
         self._objects = objects
-        self.endpoint = f"grpc://{_in_url(advertised_host)}:{self.port}"
+        self.endpoint = f"grpc://{in_url(advertised_host)}:{self.port}"
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Store an object or append a patch, and answer with its reference."""
@@ -91,10 +92,6 @@ class ObjectFlightServer(flight.FlightServerBase):
     def _info(self, key: str, stored: StoredObject | None, schema: pa.Schema, *, nbytes: int) -> Any:
         endpoint = flight.FlightEndpoint(key.encode(), [self.endpoint])
         return flight.FlightInfo(schema, flight.FlightDescriptor.for_path(key), [endpoint], -1, nbytes)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _patched_key(descriptor: Any) -> str | None:

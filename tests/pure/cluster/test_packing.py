@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from flamepy.engine.cluster.calls.packing import MOST_BYTES, MOST_CALLS, PACKET_S, calls_for_packet, fitting, learned
+from flamepy.core.durations import expected_after
+from flamepy.engine.cluster.calls.packing import MOST_BYTES, MOST_CALLS, PACKET_S, calls_for_packet, fitting
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,6 @@ def test_a_packet_stays_below_what_a_message_may_hold() -> None:
 
 
 def test_one_slow_call_does_not_make_the_others_look_slow() -> None:
-    assert learned(None, 2.0) == 2.0
-    assert learned(0.001, 1.0) < 0.1
-    assert learned(1.0, 0.001) < 0.51
+    assert expected_after(None, 2.0) == 2.0
+    assert expected_after(0.001, 1.0) < 0.1
+    assert expected_after(1.0, 0.001) < 0.51

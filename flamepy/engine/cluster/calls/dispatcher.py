@@ -12,17 +12,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from flamepy.core.durations import expected_after
 from flamepy.core.task import TaskState
 from flamepy.engine.api import SessionSpec
 from flamepy.engine.cluster.calls.packets import NotDelivered, lost, run_packet
-from flamepy.engine.cluster.calls.packing import IN_FLIGHT_PER_SLOT, calls_for_packet, fitting, learned
+from flamepy.engine.cluster.calls.packing import IN_FLIGHT_PER_SLOT, calls_for_packet, fitting
 from flamepy.engine.cluster.calls.pools import Pool, PoolKey
 from flamepy.engine.cluster.calls.values import Objects, ParcelValue
 from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.completion import Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.held_sessions import cancelled
-from flamepy.errors import ExecutorLost, FlameError, FlameErrorCode, StateLost
+from flamepy.errors import ExecutorLost, StateLost, as_fault
 from flamepy.protocol.cluster import packets
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
 from flamepy.protocol.cluster.parcels import Parcel
@@ -47,6 +48,10 @@ class ClusterCall:
     number: int = 0  # of its last sending
     packet: Packet | None = None
 
+    def is_sent(self) -> bool:
+        """Is it on its way to a worker, or with one?"""
+        return self in self.service.running
+
     def remote(self, number: int) -> RemoteCall:
         service = self.service
         assert self.arguments is not None, "it is sent when they are there"
@@ -65,11 +70,11 @@ class ClusterCall:
 
 @dataclass(eq=False)
 class Packet:
-    """Calls in one task. prefix: ``<app>/<session>`` on the cluster; "" = it is not there yet."""
+    """Calls in one task. session_id: on the cluster; "" = they are not there yet."""
 
     id: str
-    calls: Sequence[ClusterCall]
-    prefix: str = ""
+    application: str
+    session_id: str = ""
     cancels: set[int] = field(default_factory=set)
 
 
@@ -87,7 +92,6 @@ class ClusterService:
     state: Parcel | None = None
     generation: int = 0
     unsaved_reason: str = ""
-    state_lost_reason: str = ""
     is_closed: bool = False
 
     def is_free(self) -> bool:
@@ -175,22 +179,22 @@ class Dispatcher:
 
     def withdraw(self, call: ClusterCall) -> bool:
         """Take back a call that waits; False when it is on its way."""
-        if call in call.service.running:
+        if call.is_sent():
             return False
         if call in call.service.waiting:
             call.service.waiting.remove(call)
         return True
 
     async def cancel(self, call: ClusterCall) -> None:
-        """The call is on its way, or runs: have its worker end it. Raises FlameError when it cannot be told."""
+        """The call is on its way, or runs: have its worker end it. Raises FlameError when that cannot be told."""
         packet = call.packet
         if packet is not None and call.number not in packet.cancels:
             packet.cancels.add(call.number)
-            if packet.prefix:
+            if packet.session_id:
                 await self._tell_cancels(packet)
 
     async def _tell_cancels(self, packet: Packet) -> None:
-        key = f"{packet.prefix}/{packets.control_of(packet.id)}"
+        key = f"{packet.application}/{packet.session_id}/{packets.control_of(packet.id)}"
         await asyncio.to_thread(self._objects.put_parts, key, [packets.cancels(packet.cancels)])
 
     def finish(self, call: ClusterCall, outcome: Outcome) -> None:
@@ -235,21 +239,18 @@ class Dispatcher:
         return batch
 
     async def _run(self, pool: Pool, service: ClusterService, batch: list[ClusterCall]) -> None:
+        packet = Packet(uuid.uuid4().hex, pool.key.application)
         try:
-            if service.state_lost_reason:
-                raise StateLost(service.spec.name or service.id, service.state_lost_reason)
-            packet = Packet(uuid.uuid4().hex, batch)
             for each in batch:
                 self._numbers += 1
                 each.number, each.packet = self._numbers, packet
-            session_id = await pool.opened(self._connection)
-            packet.prefix = f"{pool.key.application}/{session_id}"
+            packet.session_id = await pool.opened(self._connection)
             if packet.cancels:
                 await self._tell_cancels(packet)
             self._connection.start(self._give_way(pool, batch))
             output = await run_packet(
                 self._connection,
-                session_id,
+                packet.session_id,
                 packets.task_input(packet.id, [each.remote(each.number) for each in batch]),
                 packet.id,
                 lambda: _begin(batch),
@@ -260,10 +261,12 @@ class Dispatcher:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - it ends these calls, not the engine
-            if isinstance(error, (ExecutorLost, NotDelivered)):
-                # what is left of the executor would take the next task too, and fail it
-                await pool.abandon(self._connection)
-            self._take_failure(service, batch, error)
+            try:
+                if isinstance(error, (ExecutorLost, NotDelivered)):
+                    # what is left of the executor would take the next task too, and fail it
+                    await pool.abandon(self._connection, packet.session_id)
+            finally:
+                self._take_failure(service, batch, error)
         finally:
             pool.in_flight -= 1
             self._make_ready(service)
@@ -288,15 +291,15 @@ class Dispatcher:
             outcome = cancelled(call.completion.name, "it was about to end; its value was dropped.")
             self.finish(call, replace(outcome, output=report.output))
             return
-        service.expected_s = learned(service.expected_s, max(0.0, report.duration_s - report.importing_s))
+        service.expected_s = expected_after(service.expected_s, max(0.0, report.duration_s - report.importing_s))
         service.generation = report.generation
         if report.new_state is not None:
             service.state, service.unsaved_reason = report.new_state, ""
         if report.warning:
             service.state, service.unsaved_reason = None, report.warning
-        self.finish(call, self._outcome(report))
+        self.finish(call, self._outcome(service, report))
 
-    def _outcome(self, report: RemoteReport) -> Outcome:
+    def _outcome(self, service: ClusterService, report: RemoteReport) -> Outcome:
         value = ParcelValue(report.body, self._objects)
         told = report.output, report.duration_s, report.warning, report.errors, report.importing_s
         if report.status == packets.OK:
@@ -304,9 +307,15 @@ class Dispatcher:
         if report.status == packets.FAILED:
             return Outcome(TaskState.FAILED, None, value, None, None, *told)
         state = TaskState.CANCELLED if report.status == packets.CANCELLED else TaskState.FAILED
-        return Outcome(state, None, None, pickle.loads(value.payload().data), None, *told)
+        error = pickle.loads(value.payload().data)
+        if isinstance(error, StateLost) and service.unsaved_reason:  # which its next worker does not know
+            error = StateLost(service.spec.name or service.id, service.unsaved_reason)
+        return Outcome(state, None, None, error, None, *told)
 
     def _take_failure(self, service: ClusterService, batch: list[ClusterCall], error: Exception) -> None:
+        fault = as_fault(error)
+        if fault is not error and not isinstance(error, NotDelivered):
+            logger.error("unexpected error in the engine", exc_info=error)
         again = []
         for call in batch:
             may_run_again = isinstance(error, ExecutorLost) and call.attempt < call.retries
@@ -315,7 +324,7 @@ class Dispatcher:
                 service.running.discard(call)
                 again.append(call)
             else:
-                self.finish(call, Outcome(TaskState.FAILED, error=lost(_as_flame_error(error), call.completion.name)))
+                self.finish(call, Outcome(TaskState.FAILED, error=lost(fault, call.completion.name)))
         service.waiting.extendleft(reversed(again))
 
 
@@ -325,15 +334,3 @@ def _begin(batch: Sequence[ClusterCall]) -> None:
     if completion.state is TaskState.PENDING:
         completion.started_s = time.time()
         completion.enter(TaskState.RUNNING)
-
-
-def _as_flame_error(error: Exception) -> FlameError:
-    if isinstance(error, FlameError):
-        return error
-    logger.error("unexpected error in the engine", exc_info=error)
-    fault = FlameError(
-        FlameErrorCode.INTERNAL,
-        f"an unexpected error in the engine ended this call: {error!r}. Other calls are not concerned. Make it again.",
-    )
-    fault.__cause__ = error
-    return fault

@@ -12,6 +12,7 @@ from flamepy.clock import monotonic_s
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.cluster.connection import PATIENCE_S, Connection, ConnectionLost, back_off_s
 from flamepy.errors import ExecutorLost, FlameError, InvalidState, NotFound
+from flamepy.protocol.cluster.packets import SECOND_WORKER
 from flamepy.wire import messages
 from flamepy.wire.sessions import view_of
 from flamepy.wire.tasks import task_of, words_of_failure
@@ -25,7 +26,7 @@ BIND_FAILED, BIND_GIVEN_UP = 1001, 1002  # codes of session events
 
 
 class NotDelivered(Exception):
-    """The executor's worker was gone before the packet came: its calls have not begun."""
+    """The executor's worker was gone, or the session closed, before the packet came: its calls have not begun."""
 
 
 async def run_packet(
@@ -40,7 +41,7 @@ async def run_packet(
     if task.state is TaskState.SUCCEED and task.output is not None:
         return task.output
     if task.state is TaskState.CANCELLED:
-        raise InvalidState("the session on the cluster was closed before the call ran: make it again.")
+        raise NotDelivered("its session was closed, after an executor of it was lost")
     words = words_of_failure(task)
     if _NOT_DELIVERED in words:
         raise NotDelivered(words)
@@ -120,7 +121,7 @@ async def _watch(
             try:
                 word = await asyncio.wait_for(heard.get(), look_s)
             except asyncio.TimeoutError:
-                look_s = _LOOK_S
+                look_s = min(4 * look_s, _LOOK_S)
                 word = await _look(connection, session_id, task_id)
                 if word.state is TaskState.PENDING:
                     await _raise_if_given_up(connection, session_id)
@@ -140,10 +141,14 @@ async def _look(connection: Connection, session_id: str, task_id: str) -> Task:
 
 
 async def _raise_if_given_up(connection: Connection, session_id: str) -> None:
-    """Raises FlameError when the cluster has stopped to start executors for the session."""
+    """Raises FlameError when the cluster starts no executors for the session any more, NotDelivered when its only one
+    is lost.
+    """
     session = view_of(await connection.call("GetSession", messages.GetSessionRequest(session_id=session_id)))
+    reasons = [event.message or "" for event in session.events if event.code == BIND_FAILED]
+    if session.succeed + session.failed and any(SECOND_WORKER in reason for reason in reasons):
+        raise NotDelivered("the worker that had the object has ended")  # others are refused, and it takes no task
     if any(event.code == BIND_GIVEN_UP for event in session.events) and not session.running:
-        reasons = [event.message or "" for event in session.events if event.code == BIND_FAILED]
         raise InvalidState(
             f"the cluster could not start a worker: {reasons[-1] if reasons else 'it does not say why'}. "
             "Mend that, and open the Runner again."

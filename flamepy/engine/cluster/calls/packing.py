@@ -7,7 +7,6 @@ PACKET_S = 0.1  # of work in one packet: no result waits longer for those that c
 MOST_CALLS = 1000
 MOST_BYTES = 3 * 1024 * 1024  # a cluster refuses requests of 4 MiB
 IN_FLIGHT_PER_SLOT = 2  # one runs, one is on its way
-_SMOOTHING_DOWN, _SMOOTHING_UP = 0.5, 0.05  # see engine/local/records.py
 
 
 def calls_for_packet(waiting: int, *, expected_s: float | None, slots: int) -> int:
@@ -29,11 +28,3 @@ def fitting(sizes_bytes: list[int]) -> int:
         if total > MOST_BYTES and count:
             return count
     return len(sizes_bytes)
-
-
-def learned(known_s: float | None, duration_s: float) -> float:
-    """What the next call is expected to take."""
-    if known_s is None:
-        return duration_s
-    weight = _SMOOTHING_DOWN if duration_s < known_s else _SMOOTHING_UP
-    return known_s + weight * (duration_s - known_s)

@@ -74,10 +74,10 @@ class Pool:
                 self.session_id = session_id
             return self.session_id
 
-    async def abandon(self, connection: Connection) -> None:
+    async def abandon(self, connection: Connection, session_id: str) -> None:
         """An executor is lost: the next packet goes into another session, and this one ends with its last packet."""
-        session_id, self.session_id = self.session_id, None
-        if session_id is not None:
+        if session_id == self.session_id:
+            self.session_id = None
             self.abandoned.append(session_id)
         await self.close_abandoned(connection)
 
