@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from flamepy.codec.framed import nbytes_of, parts_of, payload_of
 from flamepy.codec.payload import Payload
-from flamepy.errors import FlameError
 from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 
 if TYPE_CHECKING:
@@ -49,12 +48,12 @@ class CacheAccess:
     def _put(self, parts: Sequence[bytes | memoryview], nbytes: int) -> Parcel:
         return Parcel(nbytes, key=self._client.put(self._prefix, parts).key)
 
-    def read(self, name: str) -> bytes | None:
-        """What the caller has put under ``name``; None = nothing, or the cache does not answer now."""
-        try:
-            return bytes(self._client.get(f"{self._prefix}/{name}").base)
-        except FlameError:
-            return None
+    def look(self, name: str) -> tuple[int, memoryview] | None:
+        """The version, and what the caller has put under ``name``; None = nothing. Raises other FlameErrors."""
+        return self._client.look(f"{self._prefix}/{name}")
+
+    def write(self, name: str, data: bytes) -> None:
+        self._client.put(f"{self._prefix}/{name}", [data])
 
     def count(self, name: str) -> int:
         """How often this was called for ``name``, on whatever node, this time included."""

@@ -16,6 +16,7 @@ from flamepy.engine.api import Call, SessionSpec
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.errors import ExecutorLost, FlameError, StateLost
+from flamepy.instance.attendance import LOOK_S, Attendance
 from flamepy.instance.cache_access import CacheAccess
 from flamepy.protocol.cluster import packets
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
@@ -23,7 +24,6 @@ from flamepy.protocol.cluster.parcels import Parcel
 
 logger = logging.getLogger(__name__)
 
-_CONTROL_S = 0.3  # between looks at what the caller wants of a packet that runs
 _ARGUMENTS = "instance/arguments"  # where arguments lie in the cache of the embedded engine, while their call runs
 
 
@@ -54,15 +54,12 @@ class Calls:
         return packets.task_output([self._report(each, started) for each, started in begun])
 
     def _wait(self, packet_id: str, begun: Sequence[tuple[RemoteCall, Completion | FlameError]]) -> None:
-        """Until all have ended; meanwhile see whether the caller wants some of them to end."""
-        asked: set[int] = set()
-        for _, started in begun:
-            while isinstance(started, Completion) and not started.wait(_CONTROL_S):
-                wanted = packets.cancels_of(self._cache.read(packets.control_of(packet_id)) or b"") - asked
-                asked |= wanted
-                for call, each in begun:
-                    if call.number in wanted and isinstance(each, Completion):
-                        self._engine.cancel(each)
+        """Until all have ended."""
+        running = {call.number: each for call, each in begun if isinstance(each, Completion)}
+        attendance = Attendance(self._engine, self._cache, packet_id, running)
+        for number, each in running.items():
+            while not each.wait(LOOK_S):
+                attendance.look(number)
 
     def _begin(self, call: RemoteCall) -> Completion | FlameError:
         try:

@@ -37,6 +37,9 @@ sys.path[:] = [each for each in sys.path if each]
 sys.path.insert(0, runtime)
 if os.path.isdir(libraries):
     sys.path.append(libraries)
-from flamepy.instance.main import main
-sys.exit(main())
+from flamepy.instance.supervisor import supervised
+def serve(known):
+    from flamepy.instance.main import serve
+    return serve(known)
+sys.exit(supervised(serve))
 ' "$runtime"

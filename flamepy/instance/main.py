@@ -6,11 +6,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 
@@ -31,22 +30,33 @@ _THREADS = 2  # an executor hands over one task at a time
 
 
 class Instance:
-    """What the executor asks for. root: where the package was unpacked."""
+    """What the executor asks for. root: where the package was unpacked. known: keeps the session for a successor."""
 
-    def __init__(self, engine: EmbeddedEngine, cache_endpoint: str, root: str) -> None:
+    def __init__(self, engine: EmbeddedEngine, cache_endpoint: str, root: str, known: BinaryIO) -> None:
         self._engine = engine
         self._cache_endpoint = cache_endpoint
         self._root = root
+        self._known = known
         self._calls: Calls | None = None
+        entered = known.read()
+        if entered:  # by a worker that was killed
+            self._begin(messages.SessionContext.FromString(entered))
 
     def enter(self, context: messages.SessionContext) -> messages.Result:
-        cache = CacheAccess(self._cache_endpoint, f"{context.application.name}/{context.session_id}")
         # a cluster starts as many executors as are free while the first one is starting, whatever limit was asked for
-        if context.common_data == ONE_PROCESS and cache.count("workers") > 1:
+        if context.common_data == ONE_PROCESS and self._cache(context).count("workers") > 1:
             return messages.Result(return_code=1, message=SECOND_WORKER)
-        self._engine.applications.adopt(APPLICATION, ApplicationAttributes(), self._root)
-        self._calls = Calls(self._engine, cache, APPLICATION)
+        self._begin(context)
+        self._known.write(context.SerializeToString())
+        self._known.flush()
         return messages.Result(return_code=0)
+
+    def _begin(self, context: messages.SessionContext) -> None:
+        self._engine.applications.adopt(APPLICATION, ApplicationAttributes(), self._root)
+        self._calls = Calls(self._engine, self._cache(context), APPLICATION)
+
+    def _cache(self, context: messages.SessionContext) -> CacheAccess:
+        return CacheAccess(self._cache_endpoint, f"{context.application.name}/{context.session_id}")
 
     def invoke(self, context: messages.TaskContext) -> messages.TaskResult:
         try:
@@ -79,7 +89,7 @@ class _Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ann
         return self._handlers.get(details.method)
 
 
-def main() -> int:
+def serve(known: BinaryIO) -> int:
     root = os.environ["FLAME_APP_DIR"]
     address = os.environ["FLAME_INSTANCE_ENDPOINT"].removeprefix("unix://")
     is_told_to_end = threading.Event()
@@ -89,7 +99,7 @@ def main() -> int:
     engine = EmbeddedEngine(workers=1)
     try:
         server = grpc.server(ThreadPoolExecutor(_THREADS), options=_MESSAGE_BYTES)
-        server.add_generic_rpc_handlers((_Service(Instance(engine, os.environ["FLAME_CACHE_ENDPOINT"], root)),))
+        server.add_generic_rpc_handlers((_Service(Instance(engine, os.environ["FLAME_CACHE_ENDPOINT"], root, known)),))
         # under another name first: the executor connects as soon as it sees the file, and once only
         server.add_insecure_port(f"unix:{address}.new")
         server.start()
@@ -99,7 +109,3 @@ def main() -> int:
     finally:
         engine.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import flamepy
 from flamepy import CallCancelled, ObjectFuture, Runner
 from flamepy.codec.framed import parts_of
 from flamepy.codec.pickling import encode
@@ -29,7 +34,9 @@ from flamepy.protocol.cluster import packets
 from flamepy.protocol.cluster.packets import RemoteCall
 from flamepy.protocol.cluster.parcels import Parcel
 from flamepy.runner.types import RunnerContext
+from flamepy.server.executors.instance_client import InstanceClient, InstanceFailed
 from flamepy.wire import messages
+from flamepy.wire.applications import application_of
 from tests.faults.going_on import Counter
 from tests.signs import BOUND_S, reached
 
@@ -55,8 +62,15 @@ def _begin_and_wait(begun: Path, once: bool = False) -> str:
             continue
 
 
+def _print_and_wait(gate: Path) -> str:
+    print("before the gate", flush=True)
+    while not gate.exists():
+        time.sleep(0.01)
+    return "through"
+
+
 def _executors() -> list[psutil.Process]:
-    """The processes that the server's executors talk to."""
+    """The processes that the server's executors talk to, and those that watch over them."""
     found = []
     for each in psutil.Process().children(recursive=True):
         try:
@@ -158,3 +172,65 @@ def test_a_packet_that_is_handed_over_twice_runs_once(
     finally:
         engine.close()
     assert path.read_text() == "ran\n"
+
+
+def test_what_a_call_prints_is_there_while_it_runs(cluster_engine: ClusterEngine, tmp_path: Path) -> None:
+    with Runner("prints") as runner:
+        future = runner.service(_print_and_wait)(tmp_path / "gate")
+        assert reached(lambda: future.output == "before the gate\n"), future
+        assert future.state == "running"
+        (tmp_path / "gate").touch()
+        assert future.get(BOUND_S) == "through"
+
+
+def test_a_worker_that_was_killed_is_followed_by_another_one_which_leaves_the_session(
+    project: Path, tmp_path: Path, nothing_is_left: None
+) -> None:
+    """Else its executor would ask it for ever, and be lost to the whole cluster."""
+    root = Path(flamepy.__file__).parent
+    (project / ".flame").mkdir()
+    (project / ".flame" / "flamepy").symlink_to(root)
+    socket = tmp_path / "socket"
+    environ = {
+        **os.environ,
+        "FLAME_APP_DIR": str(project),
+        "FLAME_INSTANCE_ENDPOINT": str(socket),
+        "FLAME_CACHE_ENDPOINT": "grpc://127.0.0.1:1",
+        "FLAME_PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "FLAME_WORKER_PYTHON": sys.executable,
+    }
+    supervisor = subprocess.Popen(
+        ["/bin/sh", str(root / "instance" / "launch.sh")], env=environ, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        asyncio.run(_kill_between_enter_and_leave(supervisor.pid, str(socket)))
+    finally:
+        supervisor.terminate()
+        said = supervisor.communicate(timeout=BOUND_S)[1]
+    assert supervisor.returncode == 0, said
+    assert "ended (killed by SIGKILL); another one is started" in said
+
+
+async def _kill_between_enter_and_leave(supervisor_pid: int, socket: str) -> None:
+    client = InstanceClient(socket)
+    await asyncio.wait_for(client.connect(), BOUND_S)
+    try:
+        entered = await client.enter("session", application_of(messages.Application()), None)
+        assert entered.return_code == 0
+        children = psutil.Process(supervisor_pid).children()
+        (serving,) = [each for each in children if "flamepy.instance" in " ".join(each.cmdline())]
+        serving.kill()
+        await asyncio.wait_for(_leave(client), BOUND_S)
+    finally:
+        await client.close()
+
+
+async def _leave(client: InstanceClient) -> None:
+    """As an executor does: until it is answered."""
+    is_left = False
+    while not is_left:
+        try:
+            await client.leave()
+            is_left = True
+        except InstanceFailed:  # nobody listens
+            await asyncio.sleep(0.01)

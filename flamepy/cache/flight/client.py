@@ -106,6 +106,14 @@ class FlightClient:
 
         return self._do(get, f"get {key}")
 
+    def look(self, key: str) -> tuple[int, memoryview] | None:
+        """The version of an object that changes, and its bytes; None = it is not there. Raises other FlameErrors."""
+        try:
+            fetched = self.get(key)
+        except NotFound:
+            return None
+        return fetched.version, fetched.base
+
     def has(self, key: str) -> bool:
         """Is there an object of this key? Asked as one who has its first version: then it is not sent."""
 

@@ -22,7 +22,6 @@ from flamepy.core.addresses import in_url
 from flamepy.engine.completion import INTERRUPT_CHECK_S
 from flamepy.errors import (
     AlreadyExists,
-    CallTimeout,
     FlameError,
     FlameErrorCode,
     InvalidArgument,
@@ -179,7 +178,7 @@ class Connection:
             try:
                 reply = await call(request, timeout=DEADLINE_S)
             except aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                     raise self.error_of(error, name) from error
                 if not is_repeatable or monotonic_s() - began_s >= patience_s:
                     raise ConnectionLost(self.endpoint, reason_of(error)) from error
@@ -209,10 +208,6 @@ class Connection:
     def error_of(self, error: aio.AioRpcError, name: str) -> FlameError:
         """The cluster's answer as an error of ours."""
         text = error.details() or error.code().name
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return CallTimeout(
-                f"the cluster at {self.endpoint} did not answer {name} within {DEADLINE_S:.0f} s: see how busy it is."
-            )
         kind = _KINDS.get(error.code())
         if kind is None:
             return FlameError(FlameErrorCode.INTERNAL, f"the cluster at {self.endpoint} refuses {name}: {text}")

@@ -41,7 +41,9 @@ logger = logging.getLogger(__name__)
 _CLOSE_S = 5.0
 _CONNECT_S = 0.5  # a cluster that refuses the first connection is not there
 _CACHE_PORT = 9090
-_CAPABILITIES = frozenset({Capability.CANCEL_RUNNING, Capability.RESOURCES, Capability.ENVIRONMENTS})
+_CAPABILITIES = frozenset(
+    {Capability.LIVE_OUTPUT, Capability.CANCEL_RUNNING, Capability.RESOURCES, Capability.ENVIRONMENTS}
+)
 
 
 class ClusterEngine:
@@ -175,7 +177,10 @@ class ClusterEngine:
         return CancelResult.CANCELLED
 
     def output(self, completion: Completion) -> bytes:
-        return b"" if completion.outcome is None else completion.outcome.output
+        if completion.outcome is not None:
+            return completion.outcome.output
+        call = self.sessions.calls.get(completion)
+        return b"" if call is None else call.output
 
     def slot_released(self) -> contextlib.AbstractContextManager[object]:
         self._check()

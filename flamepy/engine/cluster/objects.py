@@ -45,6 +45,10 @@ class ClusterObjects:
     def payload(self, key: str) -> Payload:
         return self.store.get(ObjectRef(self.endpoint, key)).base.payload()
 
+    def look(self, key: str) -> tuple[int, memoryview] | None:
+        """See ``FlightClient.look``."""
+        return self.client.look(key)
+
     def put(self, key: str, payload: Payload) -> ObjectRef:
         return self.store.put(key, payload)
 

@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flamepy.errors import FlameError
 from flamepy.protocol.cluster.fields import damaged, packed, unpacked
 from flamepy.protocol.cluster.parcels import Parcel, optional_field, read_optional
 
 VERSION = b"flame-jupyter tasks 1"  # another release at the other end says so, instead of reading nonsense
 _CALL = struct.Struct("<QQ?")  # number, generation of the state, is the service stateful
-_NUMBER = struct.Struct("<Q")
 _REPORT = struct.Struct("<QBQdd")  # number, status, generation of the new state, duration, importing (seconds)
-
 
 ONE_PROCESS = b"one process"  # what a session is opened with in which a second worker must not run
 SECOND_WORKER = "flame-jupyter: another worker has this object already, and there is one of it."
@@ -135,28 +132,10 @@ def task_input(packet_id: str, calls: Sequence[RemoteCall]) -> bytes:
 
 def calls_of(data: bytes) -> tuple[str, list[RemoteCall]]:
     """The packet's id, and the calls. Raises FlameError for what is no input of ours."""
-    fields = _behind_version(data)
+    fields = behind_version(data)
     if not fields:
         raise damaged()
     return _text(fields[0]), [RemoteCall.read(each) for each in fields[1:]]
-
-
-def control_of(packet_id: str) -> str:
-    """The name of the object by which the caller tells a worker what to do with a packet that runs."""
-    return f"control-{packet_id}"
-
-
-def cancels(numbers: Iterable[int]) -> bytes:
-    """The content of a control object: these calls shall end."""
-    return packed([VERSION, *(_NUMBER.pack(each) for each in sorted(numbers))])
-
-
-def cancels_of(data: bytes) -> set[int]:
-    """Nothing, where there is no control object, or none that can be read."""
-    try:
-        return {_NUMBER.unpack(each)[0] for each in _behind_version(data)}
-    except (FlameError, struct.error):
-        return set()
 
 
 def task_output(reports: Sequence[RemoteReport]) -> bytes:
@@ -165,10 +144,11 @@ def task_output(reports: Sequence[RemoteReport]) -> bytes:
 
 def reports_of(data: bytes) -> list[RemoteReport]:
     """Raises FlameError for what is no output of ours."""
-    return [RemoteReport.read(each) for each in _behind_version(data)]
+    return [RemoteReport.read(each) for each in behind_version(data)]
 
 
-def _behind_version(data: bytes) -> list[memoryview]:
+def behind_version(data: bytes | memoryview) -> list[memoryview]:
+    """Raises FlameError for what another release wrote, or nobody."""
     fields = unpacked(data)
     if not fields or fields[0] != VERSION:
         raise damaged()

@@ -11,6 +11,7 @@ from flamepy.codec.framed import nbytes_of, parts_of, payload_of
 from flamepy.codec.payload import Payload
 from flamepy.errors import FlameError
 from flamepy.protocol.cluster import packets
+from flamepy.protocol.cluster.attendance import Sign, cancels, cancels_of
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
 from flamepy.protocol.cluster.parcels import Parcel
 
@@ -32,7 +33,8 @@ REPORTS = [
 def test_calls_and_reports_come_back_as_they_were() -> None:
     assert packets.calls_of(packets.task_input("packet", CALLS)) == ("packet", CALLS)
     assert packets.reports_of(packets.task_output(REPORTS)) == REPORTS
-    assert packets.cancels_of(packets.cancels({3, 1})) == {1, 3}
+    assert cancels_of(cancels({3, 1})) == {1, 3}
+    assert Sign.read(Sign(3, b"out").written()) == Sign(3, b"out")
 
 
 @pytest.mark.parametrize(
@@ -59,10 +61,12 @@ def _damaged(whole: bytes, random_: random.Random) -> bytes:
 def test_whatever_bytes_are_read_the_worst_is_a_flame_error() -> None:
     random_ = random.Random(10)
     wholes = [packets.task_input("packet", CALLS), packets.task_output(REPORTS), b"".join(parts_of(Payload(b"x" * 50)))]
+    wholes += [cancels({1, 2}), Sign(1, b"x" * 50).written()]
     refusals = []
     for _ in range(3000):
         data = _damaged(random_.choice(wholes), random_)
-        packets.cancels_of(data)  # tells nothing where there is nothing to be told
+        cancels_of(data)  # tells nothing where there is nothing to be told
+        Sign.read(data)
         for read in (packets.calls_of, packets.reports_of, payload_of):
             try:
                 read(data)

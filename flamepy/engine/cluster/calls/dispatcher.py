@@ -15,16 +15,19 @@ from dataclasses import dataclass, field, replace
 from flamepy.core.durations import expected_after
 from flamepy.core.task import TaskState
 from flamepy.engine.api import SessionSpec
-from flamepy.engine.cluster.calls.packets import NotDelivered, lost, run_packet
+from flamepy.engine.cluster.calls.following import Following
+from flamepy.engine.cluster.calls.packets import lost, run_packet
 from flamepy.engine.cluster.calls.packing import IN_FLIGHT_PER_SLOT, calls_for_packet, fitting
 from flamepy.engine.cluster.calls.pools import Pool, PoolKey
 from flamepy.engine.cluster.calls.values import Objects, ParcelValue
+from flamepy.engine.cluster.calls.watching import NotDelivered
 from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.completion import Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.held_sessions import cancelled
 from flamepy.errors import ExecutorLost, StateLost, as_fault
 from flamepy.protocol.cluster import packets
+from flamepy.protocol.cluster.attendance import Sign
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
 from flamepy.protocol.cluster.parcels import Parcel
 
@@ -47,6 +50,7 @@ class ClusterCall:
     attempt: int = 0
     number: int = 0  # of its last sending
     packet: Packet | None = None
+    output: bytes = b""  # so far
 
     def is_sent(self) -> bool:
         """Is it on its way to a worker, or with one?"""
@@ -194,8 +198,11 @@ class Dispatcher:
                 await self._tell_cancels(packet)
 
     async def _tell_cancels(self, packet: Packet) -> None:
-        key = f"{packet.application}/{packet.session_id}/{packets.control_of(packet.id)}"
-        await asyncio.to_thread(self._objects.put_parts, key, [packets.cancels(packet.cancels)])
+        await asyncio.to_thread(self._following(packet, []).write_control, packet.cancels)
+
+    def _following(self, packet: Packet, batch: Sequence[ClusterCall]) -> Following:
+        prefix = f"{packet.application}/{packet.session_id}"
+        return Following(self._objects, prefix, packet.id, lambda sign: _take_sign(batch, sign))
 
     def finish(self, call: ClusterCall, outcome: Outcome) -> None:
         """The call ends so; it is in no queue any more."""
@@ -253,7 +260,8 @@ class Dispatcher:
                 packet.session_id,
                 packets.task_input(packet.id, [each.remote(each.number) for each in batch]),
                 packet.id,
-                lambda: _begin(batch),
+                lambda: self._follow(packet, batch),
+                lambda: [each for one in self._pools.values() for each in one.abandoned],
             )
             reports = packets.reports_of(output)
             for call, report in zip(batch, reports, strict=True):
@@ -272,6 +280,11 @@ class Dispatcher:
             self._make_ready(service)
             self._pump(pool)
             await self._forget_if_over(service)
+
+    async def _follow(self, packet: Packet, batch: list[ClusterCall]) -> None:
+        """From the beginning of the packet on. Raises ExecutorLost."""
+        _begin(batch[0])
+        await self._following(packet, batch).until_lost(lambda: packet.cancels)
 
     async def _give_way(self, pool: Pool, batch: list[ClusterCall]) -> None:
         """Let the packet have executors that wait for nothing, and keep no object or generator."""
@@ -322,15 +335,24 @@ class Dispatcher:
             if may_run_again or isinstance(error, NotDelivered):
                 call.attempt += may_run_again
                 service.running.discard(call)
+                call.completion.enter(TaskState.PENDING)
+                call.output = b""
                 again.append(call)
             else:
                 self.finish(call, Outcome(TaskState.FAILED, error=lost(fault, call.completion.name)))
         service.waiting.extendleft(reversed(again))
 
 
-def _begin(batch: Sequence[ClusterCall]) -> None:
-    """The packet runs: its first call does, those behind it later, which nobody tells."""
-    completion = batch[0].completion
+def _begin(call: ClusterCall) -> None:
+    """The call runs. Of those behind it in the packet nobody tells, while they are short."""
+    completion = call.completion
     if completion.state is TaskState.PENDING:
         completion.started_s = time.time()
         completion.enter(TaskState.RUNNING)
+
+
+def _take_sign(batch: Sequence[ClusterCall], sign: Sign) -> None:
+    for call in batch:
+        if call.number == sign.number:
+            call.output = sign.output
+            _begin(call)

@@ -17,11 +17,13 @@ from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 
 
 class Objects(Protocol):
-    """Of the cluster's cache, what values need."""
+    """Of the cluster's cache, what calls need."""
 
     def put_parts(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef: ...
 
     def payload(self, key: str) -> Payload: ...
+
+    def look(self, key: str) -> tuple[int, memoryview] | None: ...
 
 
 @dataclass(frozen=True, eq=False)
