@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flamepy.clock import monotonic_s
 from flamepy.codec.framed import nbytes_of, parts_of, payload_of
 from flamepy.codec.payload import Payload
+from flamepy.errors import FlameError
 from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 
 if TYPE_CHECKING:
     from flamepy.cache.flight.client import FlightClient
+
+_PATIENCE_S = 30.0  # with a cache that is started anew
+_PAUSE_S = 0.5
 
 
 class CacheAccess:
@@ -56,5 +64,20 @@ class CacheAccess:
         self._client.put(f"{self._prefix}/{name}", [data])
 
     def count(self, name: str) -> int:
-        """How often this was called for ``name``, on whatever node, this time included."""
-        return self._client.count(f"{self._prefix}/{name}")
+        """How often this was called for ``name``, on whatever node, this time included.
+
+        A cache that does not answer is waited for. Raises FlameError when that takes too long.
+        """
+        mark = os.urandom(16)  # by which this call is known in the cache
+        give_up_s = monotonic_s() + _PATIENCE_S
+        while True:
+            try:
+                return self._client.put_once(f"{self._prefix}/{name}", mark)
+            except FlameError:
+                if monotonic_s() >= give_up_s:
+                    raise
+            time.sleep(_PAUSE_S)
+            with contextlib.suppress(FlameError):
+                found = self.look(name)
+                if found is not None and found[1] == mark:  # only the answer was lost
+                    return found[0]

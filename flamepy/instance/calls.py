@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flamepy.codec.framed import nbytes_of, parts_of
@@ -45,13 +45,24 @@ class Calls:
         self._opened: dict[str, _Opened] = {}  # by the caller's name of the service
 
     def run(self, data: bytes) -> bytes:
-        """The output of the task with this input. Raises FlameError for what cannot be run at all."""
+        """The output of the task with this input. Raises FlameError for what cannot be read."""
         packet_id, calls = packets.calls_of(data)
-        if self._cache.count(f"begun-{packet_id}") > 1:
-            raise ExecutorLost(_names(calls), "the cluster handed it over a second time")
+        refusal = self._refusal(packet_id)
+        if refusal is not None:
+            return packets.task_output([_refused(each, refusal(each.name)) for each in calls])
         begun = [(each, self._begin(each)) for each in calls]
         self._wait(packet_id, begun)
         return packets.task_output([self._report(each, started) for each, started in begun])
+
+    def _refusal(self, packet_id: str) -> Callable[[str], FlameError] | None:
+        """Why the calls of the packet must not begin here, of each by its name."""
+        try:
+            if self._cache.count(f"begun-{packet_id}") == 1:
+                return None
+        except FlameError as error:
+            cause = error
+            return lambda _: cause
+        return lambda name: ExecutorLost(name, "the cluster handed it over a second time")
 
     def _wait(self, packet_id: str, begun: Sequence[tuple[RemoteCall, Completion | FlameError]]) -> None:
         """Until all have ended."""
@@ -145,7 +156,3 @@ def _refused(call: RemoteCall, error: FlameError) -> RemoteReport:
 
 def _pickled(error: FlameError) -> Payload:
     return Payload(pickle.dumps(error))
-
-
-def _names(calls: list[RemoteCall]) -> str:
-    return ", ".join(dict.fromkeys(each.name for each in calls))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 
 import flamepy
 from flamepy import CallCancelled, ObjectFuture, Runner
-from flamepy.codec.framed import parts_of
+from flamepy.codec.framed import parts_of, payload_of
 from flamepy.codec.pickling import encode
 from flamepy.config import ContextFields
 from flamepy.core.application import ApplicationAttributes
@@ -167,8 +168,12 @@ def test_a_packet_that_is_handed_over_twice_runs_once(
         data = packets.task_input("packet", [call])
         (report,) = packets.reports_of(calls.run(data))
         assert report.status == packets.OK
-        with pytest.raises(ExecutorLost, match="note: the cluster handed it over a second time"):
-            calls.run(data)
+        (report,) = packets.reports_of(calls.run(data))
+        assert report.status == packets.REFUSED
+        assert report.body.data is not None
+        refusal = pickle.loads(payload_of(report.body.data).data)
+        assert isinstance(refusal, ExecutorLost)
+        assert "ran note: the cluster handed it over a second time" in str(refusal)
     finally:
         engine.close()
     assert path.read_text() == "ran\n"

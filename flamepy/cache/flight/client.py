@@ -61,9 +61,12 @@ class FlightClient:
         """Store the parts, one behind the other, under a full key or a fresh one below ``<app>/<session>``."""
         return self._put(flight.FlightDescriptor.for_path(key), parts, key)
 
-    def count(self, key: str) -> int:
-        """How often this was called for ``key``, this time included. Raises FlameError where that is not known."""
-        return self._put(flight.FlightDescriptor.for_path(key), [b"\0"], key, is_repeatable=False).version
+    def put_once(self, key: str, data: bytes) -> int:
+        """Store ``data`` under the key; returns its version, which counts how often this was done for the key.
+
+        Raises FlameError where it is not known whether it is there: it is not tried again.
+        """
+        return self._put(flight.FlightDescriptor.for_path(key), [data], key, is_repeatable=False).version
 
     def patch(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
         """Append a change to the object. Raises NotFound."""
@@ -253,7 +256,8 @@ def _options(nbytes: int) -> flight.FlightCallOptions:
 
 def _first_line(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else type(error).__name__
-    return text.partition("\n")[0].partition(". gRPC client debug context")[0][:300]
+    text = text.partition("\n")[0].partition(". gRPC client debug context")[0]
+    return text.rpartition("last error: UNKNOWN: ")[2][:300]
 
 
 def _odd(endpoint: str, what: str) -> FlameError:

@@ -57,14 +57,15 @@ _Answer = TypeVar("_Answer")
 
 
 class ConnectionLost(FlameError):
-    """The cluster does not answer, and has not for as long as was waited."""
+    """The cluster does not answer, and has not for as long as was waited. call: one whose end is not known thereby."""
 
-    def __init__(self, endpoint: str, reason: str) -> None:
+    def __init__(self, endpoint: str, reason: str, call: str = "") -> None:
+        unknown = f" {call} may have begun: what became of it is not known." if call else ""
         super().__init__(
             FlameErrorCode.INTERNAL,
-            f"{endpoint} does not answer ({reason.rstrip('. ')}). See whether it runs, and at this address.",
+            f"{endpoint} does not answer ({reason.rstrip('. ')}).{unknown} See whether it runs, and at this address.",
         )
-        self.args = (endpoint, reason)
+        self.args = (endpoint, reason, call)
 
 
 class Connection:
@@ -80,6 +81,7 @@ class Connection:
         self._inbox: deque[Callable[[], object]] = deque()
         self._is_woken = False
         self._has_ended = False
+        self.lost_since_s: float | None = None  # by the monotonic clock; None = the cluster answers
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         started = threading.Event()
@@ -153,6 +155,10 @@ class Connection:
 
     # --- in the event loop
 
+    def is_lost_for(self, seconds: float) -> bool:
+        """Has the cluster not answered for so long?"""
+        return self.lost_since_s is not None and monotonic_s() - self.lost_since_s >= seconds
+
     def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run ``coroutine`` beside the others."""
         task = self._loop.create_task(coroutine)
@@ -172,19 +178,24 @@ class Connection:
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.reply.FromString,
         )
-        began_s = monotonic_s()
         attempt = 0
         while True:
+            began_s = monotonic_s()
             try:
                 reply = await call(request, timeout=DEADLINE_S)
             except aio.AioRpcError as error:
                 if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                    self.lost_since_s = None
                     raise self.error_of(error, name) from error
-                if not is_repeatable or monotonic_s() - began_s >= patience_s:
+                if self.lost_since_s is None:
+                    self.lost_since_s = began_s
+                # what is asked of a cluster that has been away for long has no patience of its own
+                if not is_repeatable or self.is_lost_for(patience_s):
                     raise ConnectionLost(self.endpoint, reason_of(error)) from error
                 await asyncio.sleep(back_off_s(attempt))
                 attempt += 1
             else:
+                self.lost_since_s = None
                 return reply
 
     async def stream(self, name: str, request: Message) -> AsyncIterator[Any]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from flamepy.clock import monotonic_s
 from flamepy.core.durations import expected_after
 from flamepy.core.task import TaskState
 from flamepy.engine.api import SessionSpec
@@ -21,11 +22,11 @@ from flamepy.engine.cluster.calls.packing import IN_FLIGHT_PER_SLOT, calls_for_p
 from flamepy.engine.cluster.calls.pools import Pool, PoolKey
 from flamepy.engine.cluster.calls.values import Objects, ParcelValue
 from flamepy.engine.cluster.calls.watching import NotDelivered
-from flamepy.engine.cluster.connection import Connection
+from flamepy.engine.cluster.connection import Connection, back_off_s
 from flamepy.engine.completion import Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.held_sessions import cancelled
-from flamepy.errors import ExecutorLost, StateLost, as_fault
+from flamepy.errors import ExecutorLost, FlameError, InvalidState, StateLost, as_fault
 from flamepy.protocol.cluster import packets
 from flamepy.protocol.cluster.attendance import Sign
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 # How long a packet waits for an executor before pools of ours that have nothing to do give theirs back. A cluster never
 # takes an idle executor away from a session: it would stay there for the application's delay_release, a minute.
 _GIVE_WAY_S = 0.25
+_START_S = 3.0  # how long a worker takes to start; then another pool gives way
+_MOST_DELIVERIES = 10  # to executors that are gone; some 10 s
 
 
 @dataclass(eq=False)
@@ -48,6 +51,7 @@ class ClusterCall:
     retries: int
     arguments: Sequence[Parcel] | None = None
     attempt: int = 0
+    undelivered: int = 0  # how often the executor was gone before it came
     number: int = 0  # of its last sending
     packet: Packet | None = None
     output: bytes = b""  # so far
@@ -97,6 +101,10 @@ class ClusterService:
     generation: int = 0
     unsaved_reason: str = ""
     is_closed: bool = False
+
+    def is_saved(self) -> bool:
+        """Would another worker go on where the one is that it has? A generator, for one, cannot be saved."""
+        return not self.spec.is_stateful or not self.generation or self.state is not None
 
     def is_free(self) -> bool:
         """May a call go now? Those of one object go one after the other."""
@@ -273,10 +281,13 @@ class Dispatcher:
                 if isinstance(error, (ExecutorLost, NotDelivered)):
                     # what is left of the executor would take the next task too, and fail it
                     await pool.abandon(self._connection, packet.session_id)
+                if isinstance(error, NotDelivered):
+                    await asyncio.sleep(back_off_s(batch[0].undelivered))
             finally:
                 self._take_failure(service, batch, error)
         finally:
             pool.in_flight -= 1
+            pool.used_s = monotonic_s()
             self._make_ready(service)
             self._pump(pool)
             await self._forget_if_over(service)
@@ -287,13 +298,24 @@ class Dispatcher:
         await self._following(packet, batch).until_lost(lambda: packet.cancels)
 
     async def _give_way(self, pool: Pool, batch: list[ClusterCall]) -> None:
-        """Let the packet have executors that wait for nothing, and keep no object or generator."""
+        """Let the packet have executors that wait for nothing: of the pool first that was used longest ago."""
         await asyncio.sleep(_GIVE_WAY_S)
-        if any(each.completion.state is TaskState.PENDING for each in batch):
-            for other in list(self._pools.values()):
-                if other is not pool and other.session_id is not None and other.may_give_way():
-                    logger.debug("pool gives way session=%s", other.session_id)
-                    await other.close(self._connection)
+        while any(each.completion.state is TaskState.PENDING for each in batch):
+            idle = [each for each in self._pools.values() if each is not pool and self._may_give_way(each)]
+            if idle:
+                other = min(idle, key=lambda each: each.used_s)
+                logger.debug("pool gives way session=%s", other.session_id)
+                await other.close(self._connection)
+            await asyncio.sleep(_START_S)
+
+    def _may_give_way(self, pool: Pool) -> bool:
+        """Are its executors idle, and would nothing be lost with them? A state that was saved goes on elsewhere."""
+        return (
+            pool.session_id is not None
+            and not pool.in_flight
+            and (pool.key.is_stateful or not pool.key.min_instances)  # an object has one executor, always
+            and all(each.is_saved() for each in self._services.values() if each.pool is pool)
+        )
 
     def _take(self, call: ClusterCall, report: RemoteReport) -> None:
         service = call.service
@@ -326,14 +348,22 @@ class Dispatcher:
         return Outcome(state, None, None, error, None, *told)
 
     def _take_failure(self, service: ClusterService, batch: list[ClusterCall], error: Exception) -> None:
-        fault = as_fault(error)
-        if fault is not error and not isinstance(error, NotDelivered):
-            logger.error("unexpected error in the engine", exc_info=error)
+        if isinstance(error, NotDelivered):
+            fault: FlameError = InvalidState(
+                f"{_MOST_DELIVERIES + 1} executors of the cluster were gone before the call came to them, the last one "
+                f"because {error}. It has not begun. Have the cluster mended, then make the call again."
+            )
+        else:
+            fault = as_fault(error)
+            if fault is not error:
+                logger.error("unexpected error in the engine", exc_info=error)
         again = []
         for call in batch:
             may_run_again = isinstance(error, ExecutorLost) and call.attempt < call.retries
-            if may_run_again or isinstance(error, NotDelivered):
+            is_undelivered = isinstance(error, NotDelivered) and call.undelivered < _MOST_DELIVERIES
+            if may_run_again or is_undelivered:
                 call.attempt += may_run_again
+                call.undelivered += is_undelivered
                 service.running.discard(call)
                 call.completion.enter(TaskState.PENDING)
                 call.output = b""

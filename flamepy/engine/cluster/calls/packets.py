@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Coroutine
 
-from flamepy.clock import monotonic_s
 from flamepy.core.task import TaskState
 from flamepy.engine.cluster.calls.watching import NotDelivered, TaskWatch
 from flamepy.engine.cluster.connection import PATIENCE_S, Connection, ConnectionLost, back_off_s
@@ -47,12 +46,12 @@ async def run_packet(
 async def _create(connection: Connection, session_id: str, data: bytes, packet_id: str) -> str:
     """Create the task; where the connection breaks meanwhile, look first whether it is there."""
     request = messages.CreateTaskRequest(task=messages.TaskSpec(session_id=session_id, input=data))
-    attempt, began_s = 0, monotonic_s()
+    attempt = 0
     while True:
         try:
             reply = await connection.call("CreateTask", request, is_repeatable=False)
         except ConnectionLost:
-            if monotonic_s() - began_s >= PATIENCE_S:
+            if connection.is_lost_for(PATIENCE_S):
                 raise
             await asyncio.sleep(back_off_s(attempt))
             attempt += 1
@@ -74,4 +73,6 @@ async def _find(connection: Connection, session_id: str, mark: bytes) -> str | N
 
 def lost(error: FlameError, call: str) -> FlameError:
     """The same for one call of the packet, by its name."""
-    return ExecutorLost(call, error.args[1]) if isinstance(error, ExecutorLost) else error
+    if isinstance(error, ExecutorLost):
+        return ExecutorLost(call, error.args[1])
+    return ConnectionLost(error.args[0], error.args[1], call) if isinstance(error, ConnectionLost) else error

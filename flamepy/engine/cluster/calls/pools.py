@@ -51,6 +51,7 @@ class Pool:
     key: PoolKey
     session_id: str | None = None
     in_flight: int = 0
+    used_s: float = 0.0  # when its last packet ended, by the monotonic clock
     ready: deque[str] = field(default_factory=deque)
     abandoned: list[str] = field(default_factory=list)
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -85,11 +86,8 @@ class Pool:
         for session_id in list(self.abandoned):
             with contextlib.suppress(FlameError):  # packets of it are still running
                 await connection.call("CloseSession", messages.CloseSessionRequest(session_id=session_id), patience_s=0)
-                self.abandoned.remove(session_id)
-
-    def may_give_way(self) -> bool:
-        """Are its executors idle, and would nothing be lost with them?"""
-        return not self.in_flight and not self.key.is_stateful and not self.key.min_instances
+                if session_id in self.abandoned:  # another packet may have closed it meanwhile
+                    self.abandoned.remove(session_id)
 
     async def close(self, connection: Connection) -> FlameError | None:
         """Give the executors back; returns why the cluster would not. The next packet has it opened anew."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Coroutine
 
 from flamepy.clock import monotonic_s
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.cluster.calls.prospects import BIND_FAILED, BIND_GIVEN_UP, hindrance
-from flamepy.engine.cluster.connection import PATIENCE_S, Connection, ConnectionLost, back_off_s
+from flamepy.engine.cluster.connection import Connection, ConnectionLost, back_off_s
 from flamepy.errors import ExecutorLost, FlameError, InvalidState, NotFound
 from flamepy.protocol.cluster.packets import SECOND_WORKER
 from flamepy.wire import messages
@@ -55,23 +56,19 @@ class TaskWatch:
                 await asyncio.gather(self._beside, return_exceptions=True)
 
     async def _until_ended(self) -> Task:
-        lost_since_s: float | None = None
         attempt = 0
         while True:
+            watched = None
             try:
-                watched = await self._watch()
+                with contextlib.suppress(ConnectionLost):  # the look waits for it to come back
+                    watched = await self._watch()
                 if watched is not None and watched.state is TaskState.SUCCEED:
                     return watched
                 task = await self._look()  # what is watched comes without events
-                if task.state.is_terminal():
-                    return task
-                lost_since_s = None
-            except ConnectionLost as error:
-                lost_since_s = lost_since_s or monotonic_s()
-                if monotonic_s() - lost_since_s >= PATIENCE_S:
-                    raise ExecutorLost("it", f"the connection was lost, {error}") from error
             except NotFound as error:
                 raise ExecutorLost("it", "the cluster does not know its task any more") from error
+            if task.state.is_terminal():
+                return task
             await asyncio.sleep(back_off_s(attempt))  # the watch has ended early
             attempt += 1
 
