@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flamepy.config import FlameContext
+from flamepy.core.shown import url_without_secrets
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
 from flamepy.errors import InvalidConfig
 from flamepy.tools.findings import Finding, Level
@@ -58,9 +59,9 @@ def _storage(url: str) -> Finding:
     try:
         directory = open_storage(url).directory
     except InvalidConfig as error:
-        return Finding(PLACES, "package storage", url, Level.WRONG, str(error))
+        return Finding(PLACES, "package storage", url_without_secrets(url), Level.WRONG, str(error))
     if directory is None:
-        return Finding(PLACES, "package storage", f"{url} (remote, not tried)")
+        return Finding(PLACES, "package storage", f"{url_without_secrets(url)} (remote, not tried)")
     return writable("package storage", directory, "(configured)")
 
 

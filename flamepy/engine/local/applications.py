@@ -36,7 +36,8 @@ class LocalApplications:
         self._registry.check_free(name)
         root = self._installer.install(attributes.url, name)
         try:
-            return self._registry.add(name, attributes, root)
+            archive = None if attributes.url is None else self._installer.archive_at(attributes.url)
+            return self._registry.add(name, attributes, root, archive)
         except BaseException:
             self._remove([root])
             raise

@@ -20,14 +20,16 @@ from flamepy.core.names import short_name
 from flamepy.engine.api import Engine, Provisioner
 from flamepy.errors import AlreadyExists, InvalidState, NotFound
 from flamepy.protocol.worker_specification import PROJECT_VARIABLE
+from flamepy.runner.deploy.upload_bar import upload_bar
 
 if TYPE_CHECKING:  # loaded when it is needed: the workers' parent process starts meanwhile
-    from flamepy.packaging import Package, Storage
+    from flamepy.packaging import Package, Packager, Storage
 
 logger = logging.getLogger(__name__)
 
 SHORT_SHA_CHARS = 8
 _PACKAGE_ATTEMPTS = 5
+NETWORK_COMPRESSLEVEL = 6  # gzip's own choice: sending takes longer than compressing
 # What workers know of their Runner, so that a Runner of that name inside a call joins the code that it is in.
 NAME_VARIABLE = "FLAME_RUNNER_NAME"
 APPLICATION_VARIABLE = "FLAME_RUNNER_APPLICATION"
@@ -105,21 +107,43 @@ def _packaged_and_leased(
     storage = _storage_of(project)
     packager = engine.provisioner.packager
     package = _packaged(engine.provisioner, project, storage)
-    if storage is not None:
-        undo.callback(storage.delete, package.url)
+    stored = None if storage is None else _StoredPackage(storage, package.url, is_left=package.is_new)
+    if stored is not None:
+        undo.callback(stored.delete)
     for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
         lease_id = short_name(name)
-        undo.callback(_end_lease, engine, lease_id, lambda: packager.discard(package))
+        undo.callback(_end_lease, engine, lease_id, lambda: _leave(packager, package, stored))
         attributes = _attributes(project, name, template, package)
         try:
             application = engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         except AlreadyExists as error:
             raise _already_exists(project.name) from error
         if application.environments.get(PACKAGE_VARIABLE) == package.sha:
-            logger.debug("application leased name=%s url=%s files=%d", name, package.url, package.files)
+            logger.debug("application leased name=%s storage=%s files=%d", name, storage, package.files)
+            if stored is not None:
+                stored.is_left = application.url != package.url  # else it stays until the last lease has ended
             return Deployment(name, lease_id, package)
         engine.applications.end_lease(lease_id)  # Runners with other content have the name
     raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
+
+
+@dataclass
+class _StoredPackage:
+    """A package in a storage. is_left: no application uses it, as far as its engine knows."""
+
+    storage: Storage
+    url: str
+    is_left: bool
+
+    def delete(self) -> None:
+        self.storage.delete(self.url, is_last=self.is_left)
+
+
+def _leave(packager: Packager, package: Package, stored: _StoredPackage | None) -> None:
+    """The application has gone, with its last lease."""
+    packager.discard(package)
+    if stored is not None:
+        stored.is_left = True
 
 
 def _already_exists(name: str) -> AlreadyExists:
@@ -166,7 +190,13 @@ def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storag
         options = replace(options, max_bytes=project.max_bytes)
     if project.max_files is not None:
         options = replace(options, max_files=project.max_files)
-    return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
+    if storage is None or storage.directory is not None:
+        return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
+    options = replace(options, compresslevel=options.compresslevel or NETWORK_COMPRESSLEVEL)
+    with upload_bar(project.name) as on_upload:
+        return provisioner.packager.package(
+            project.root, project.name, options, storage=storage, extra=project.extra(), on_upload=on_upload
+        )
 
 
 def _attributes(project: ProjectRequest, name: str, template: Application, package: Package) -> ApplicationAttributes:

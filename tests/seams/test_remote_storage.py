@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storages behind a network: what each does, on a real HTTP server, a WebDAV-like one, a real S3 API, and fsspec's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flamepy.errors import InvalidArgument, NotFound
+from flamepy.packaging import Package, PackageOptions, Packager, Storage, fetch_archive, open_storage
+from tests.projects.storage_servers import S3_BUCKET, http_server, s3_server, use_s3
+
+NAME = "app-0123456789ab.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["http", "webdav", "s3", "memory"])
+def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_url: str, tmp_path: Path) -> Iterator[str]:
+    if request.param == "s3":
+        use_s3(monkeypatch, s3_url, tmp_path)
+        yield f"s3://{S3_BUCKET}/{tmp_path.name}"
+    elif request.param == "memory":
+        yield f"memory://{tmp_path.name}/packages"
+    else:
+        with http_server(moves=request.param == "webdav") as server:
+            yield server.url
+            assert not server.files, "a part of an upload is left"
+
+
+@pytest.fixture
+def storage(url: str) -> Storage:
+    return open_storage(url)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / "package").mkdir(parents=True)
+    (root / "package" / "module.py").write_text("NAME = 'one'")
+    (root / "run.sh").write_text("#!/bin/sh")
+    (root / "run.sh").chmod(0o755)
+    (root / "link é").symlink_to("package/module.py")
+    return root
+
+
+@pytest.fixture
+def pack(storage: Storage, root: Path, tmp_path: Path) -> Callable[[], Package]:
+    """Packs the project as another process would: nothing is remembered."""
+    count = iter(range(9))
+
+    def pack() -> Package:
+        workspace = tmp_path / f"workspace {next(count)}"
+        workspace.mkdir()
+        options = PackageOptions(link_over_bytes=1000)
+        return Packager(workspace).package(root, "app", options, storage=storage, extra={"more é.py": b"more"})
+
+    return pack
+
+
+def test_what_is_uploaded_is_there_until_it_is_deleted(storage: Storage, root: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(os.urandom(300_000))
+    assert storage.find("plain.tar.gz") is None
+    sent: list[int] = []
+    url = storage.upload(archive, "plain.tar.gz", sent.append)
+    assert sent[-1] == 300_000
+    assert storage.find("plain.tar.gz") == url
+    assert fetch_archive(url, tmp_path / "fetched").read_bytes() == archive.read_bytes()
+    storage.delete(url, is_last=False)
+    assert storage.find("plain.tar.gz") == url, "others use it"
+    storage.delete(url)
+    storage.delete(url)
+    assert storage.find("plain.tar.gz") is None
+    with pytest.raises(NotFound, match=r"cannot fetch plain\.tar\.gz from .* open the Runner again"):
+        fetch_archive(url, tmp_path / "again")
+    assert list((tmp_path / "again").iterdir()) == []
+
+
+def test_an_unchanged_package_is_neither_compressed_nor_uploaded_again(
+    storage: Storage, pack: Callable[[], Package]
+) -> None:
+    first, second = pack(), pack()
+    assert (first.is_new, second.is_new) == (True, False)
+    assert (second.url, second.sha) == (first.url, first.sha)
+    assert first.path.exists()
+    assert not second.path.exists()
+    storage.delete(first.url)
+    assert pack().is_new
+    storage.delete(first.url)
+
+
+def test_two_versions_lie_side_by_side_and_none_is_overwritten(
+    storage: Storage, pack: Callable[[], Package], root: Path, tmp_path: Path
+) -> None:
+    first = pack()
+    (root / "package" / "module.py").write_text("NAME = 'two'")
+    (root / "big.bin").write_bytes(bytes(2000))
+    second = pack()
+    assert second.url != first.url
+    assert second.linked == ("big.bin",)
+    fetched = [fetch_archive(each.url, tmp_path / "fetched") for each in (first, second)]
+    unpacked = [tmp_path / "unpacked 1", tmp_path / "unpacked 2"]
+    for archive, directory in zip(fetched, unpacked, strict=True):
+        shutil.unpack_archive(archive, directory)
+    assert [(each / "package" / "module.py").read_text() for each in unpacked] == ["NAME = 'one'", "NAME = 'two'"]
+    assert (unpacked[1] / "more é.py").read_bytes() == b"more"
+    storage.delete(first.url)
+    assert storage.find(second.path.name) == second.url
+    storage.delete(second.url)
+
+
+@pytest.mark.parametrize("url", ["http"], indirect=True)
+def test_an_archive_that_is_not_what_its_name_says_is_refused(
+    storage: Storage, pack: Callable[[], Package], root: Path, tmp_path: Path
+) -> None:
+    whole = pack()
+    storage.delete(whole.url)
+    half = tmp_path / "half"
+    half.write_bytes(whole.path.read_bytes()[:200])
+    (root / "package" / "module.py").write_text("NAME = 'two'")
+    other = pack()
+    for archive in (half, other.path):
+        url = storage.upload(archive, whole.path.name)
+        with pytest.raises(InvalidArgument, match=r"is not what its name says: .* Delete it there"):
+            fetch_archive(url, tmp_path / "fetched")
+        assert list((tmp_path / "fetched").iterdir()) == []
+        storage.delete(url)
+    storage.delete(other.url)
+
+
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_a_url_of_another_place_is_not_deleted(storage: Storage) -> None:
+    for url in (f"s3://other/{NAME}", f"{storage}/below/{NAME}", str(storage)):
+        with pytest.raises(InvalidArgument, match="does not lie in"):
+            storage.delete(url)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runners whose package lies on a server: S12 (S3 and HTTP storage) and S15 (versions) of the founding document."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from flamepy import FlameContext, FlameContextRunner, FlamePackage, NotFound, PackageError, Runner
+from flamepy.engine.local.engine import EmbeddedEngine
+from tests.projects.storage_servers import S3_BUCKET, Answer, http_server, s3_server, use_s3
+
+
+def where_from() -> str:
+    return str(importlib.import_module("module").NAME)
+
+
+@pytest.fixture
+def root(project: Path) -> Path:
+    (project / "module.py").write_text("NAME = 'one'")
+    return project
+
+
+def context(url: str, template: str = "flmrun") -> FlameContext:
+    return FlameContext(package=FlamePackage(storage=url), runner=FlameContextRunner(template=template))
+
+
+def test_workers_run_what_was_fetched_from_a_server_and_the_last_runner_removes_it(
+    embedded: EmbeddedEngine, root: Path
+) -> None:
+    with http_server(moves=True) as server:
+        with Runner("remote", context=context(server.url)) as first:
+            old = first.service(where_from)
+            assert old().get() == "one"
+            assert first.package is not None
+            assert list(server.files) == [f"/packages/{first.package.path.name}"]
+            with Runner("remote", context=context(server.url)) as second:
+                assert second.package is not None
+                assert second.package.url == first.package.url
+            assert len(server.files) == 1, "the first one goes on"
+            (root / "module.py").write_text("NAME = 'two'")
+            with Runner("remote", context=context(server.url)) as newer:
+                assert newer.service(where_from)().get() == "two"
+                assert old().get() == "one"
+                assert len(server.files) == 2
+            assert len(server.files) == 1
+        assert server.files == {}
+        assert server.methods().count("MOVE") == 2, "each content was sent once"
+
+
+def test_a_package_in_s3_is_one(embedded: EmbeddedEngine, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server() as url:
+        use_s3(monkeypatch, url, root.parent)
+        with Runner("remote", context=context(f"s3://{S3_BUCKET}/apps")) as runner:
+            assert runner.service(where_from)().get() == "one"
+
+
+def test_a_start_that_fails_takes_back_what_it_has_uploaded(embedded: EmbeddedEngine, root: Path) -> None:
+    with http_server() as server:
+        with pytest.raises(NotFound, match="template"):
+            Runner("remote", context=context(server.url, template="missing"))
+        server.answers["GET"] = [Answer(403)]
+        with pytest.raises(PackageError, match=r"cannot fetch remote-.*no permission"):
+            Runner("remote", context=context(server.url))
+        assert server.files == {}
