@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flamepy.core.names import checked_application_name
+from flamepy.core.shown import url_without_secrets
 from flamepy.errors import PackageError
 from flamepy.packaging.archive import Progress, write_archive
 from flamepy.packaging.options import PackageOptions
@@ -49,6 +50,10 @@ class Package:
     options: PackageOptions
     identities: Mapping[str, bytes] = field(repr=False, compare=False)
     extra: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        url = url_without_secrets(self.url)
+        return f"Package({self.name!r}, url={url!r}, sha={self.sha!r}, files={self.files}, nbytes={self.nbytes})"
 
 
 class Packager:

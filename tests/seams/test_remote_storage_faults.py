@@ -15,6 +15,7 @@ import pytest
 import trustme
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
+from flamepy import ApplicationAttributes, FlamePackage
 from flamepy.errors import FlameError, InvalidArgument, InvalidConfig, PackageError
 from flamepy.packaging import fetch_archive, open_storage
 from flamepy.packaging.storages.faults import Fault, without_secrets
@@ -185,7 +186,8 @@ def test_credentials_come_from_the_url_or_the_netrc_file_and_are_never_told(
         wrong = open_storage(server.url.replace("//", "//ada:wr0ng@"))
         with pytest.raises(PackageError, match="the credentials are not accepted") as caught:
             wrong.upload(archive, NAME)
-        told = "".join(traceback.format_exception(caught.value)) + f"{storage}{wrong}"
+        records = [FlamePackage(storage=url), ApplicationAttributes(url=url)]
+        told = "".join(traceback.format_exception(caught.value)) + f"{storage}{wrong}{records}"
         assert "wr0ng" not in told
         assert "s3cret" not in told
         with pytest.raises(InvalidArgument) as refused:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from flamepy.config import ContextFields, FlamePackage
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.names import short_name
 from flamepy.engine.api import Engine, Provisioner
-from flamepy.errors import AlreadyExists, InvalidState, NotFound
+from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound
 from flamepy.protocol.worker_specification import PROJECT_VARIABLE
 from flamepy.runner.deploy.upload_bar import upload_bar
 
@@ -127,6 +128,10 @@ def _packaged_and_leased(
     raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
 
 
+class PackageKeptWarning(UserWarning):
+    """A Runner has ended, and could not remove its package from the server that keeps it."""
+
+
 @dataclass
 class _StoredPackage:
     """A package in a storage. is_left: no application uses it, as far as its engine knows."""
@@ -136,7 +141,13 @@ class _StoredPackage:
     is_left: bool
 
     def delete(self) -> None:
-        self.storage.delete(self.url, is_last=self.is_left)
+        """A server that does not answer now costs no one the end of a program, nor the error that it ends with."""
+        try:
+            self.storage.delete(self.url, is_last=self.is_left)
+        except FlameError as error:
+            if self.storage.knows_users:
+                raise
+            warnings.warn(f"the package stays in the storage: {error}", PackageKeptWarning, stacklevel=2)
 
 
 def _leave(packager: Packager, package: Package, stored: _StoredPackage | None) -> None:

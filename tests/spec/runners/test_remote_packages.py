@@ -10,6 +10,7 @@ import pytest
 
 from flamepy import FlameContext, FlameContextRunner, FlamePackage, NotFound, PackageError, Runner
 from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.runner import PackageKeptWarning
 from tests.projects.storage_servers import S3_BUCKET, Answer, http_server, s3_server, use_s3
 
 
@@ -55,6 +56,16 @@ def test_a_package_in_s3_is_one(embedded: EmbeddedEngine, root: Path, monkeypatc
         use_s3(monkeypatch, url, root.parent)
         with Runner("remote", context=context(f"s3://{S3_BUCKET}/apps")) as runner:
             assert runner.service(where_from)().get() == "one"
+
+
+def test_a_server_that_is_gone_at_the_end_costs_a_warning(embedded: EmbeddedEngine, root: Path) -> None:
+    with http_server() as server:
+        runner = Runner("remote", context=context(server.url))
+        assert runner.service(where_from)().get() == "one"
+        server.answers["DELETE"] = [Answer(403)]
+        with pytest.warns(PackageKeptWarning, match=r"stays in the storage: cannot delete remote-.*no permission"):
+            runner.close()
+        assert len(server.files) == 1
 
 
 def test_a_start_that_fails_takes_back_what_it_has_uploaded(embedded: EmbeddedEngine, root: Path) -> None:

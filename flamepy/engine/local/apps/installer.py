@@ -77,10 +77,16 @@ class Installer:
             return unquote(path)
         return os.path.join(self._download_directory(url), unquote(path.rpartition("/")[2]))
 
-    def _fetched(self, url: str) -> str:
-        from flamepy.packaging import fetch_archive
+    def fetch(self, url: str) -> None:
+        """Get an archive that lies elsewhere, unless it is here. Raises as ``install``."""
+        if not url.startswith("file:"):
+            from flamepy.packaging import fetch_archive
 
-        return str(fetch_archive(url, Path(self._download_directory(url))))
+            fetch_archive(url, Path(self._download_directory(url)))
+
+    def _fetched(self, url: str) -> str:
+        self.fetch(url)
+        return self.archive_at(url)
 
     def _download_directory(self, url: str) -> str:
         """One for each url: not every file name has a digest in it."""
