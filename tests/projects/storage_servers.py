@@ -21,9 +21,10 @@ S3_BUCKET = "packages"
 
 @dataclass
 class Answer:
-    """Instead of doing it. status: 0 = hang up without a word."""
+    """Instead of doing it. status: 0 = hang up without a word, 100 = do it. after: wait for that first."""
 
     status: int
+    after: threading.Event | None = None
 
 
 @dataclass
@@ -37,6 +38,7 @@ class HttpFiles:
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, list[Answer]] = field(default_factory=dict)
+    waiting: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -95,6 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
         told = self.state.answers.get(self.command)
         if told:
             answer = told.pop(0)
+            if answer.after is not None:
+                self.state.waiting.set()
+                answer.after.wait(60)
+            if answer.status == 100:
+                return True
             if answer.status:
                 self._body()
                 self._answer(answer.status)

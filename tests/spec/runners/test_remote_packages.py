@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,22 @@ def test_a_package_in_s3_is_one(embedded: EmbeddedEngine, root: Path, monkeypatc
     with s3_server() as url:
         use_s3(monkeypatch, url, root.parent)
         with Runner("remote", context=context(f"s3://{S3_BUCKET}/apps")) as runner:
+            assert runner.service(where_from)().get() == "one"
+
+
+def test_a_slow_server_holds_up_no_other_runner(embedded: EmbeddedEngine, root: Path) -> None:
+    goes_on = threading.Event()
+    with http_server() as server, ThreadPoolExecutor(1) as pool:
+        server.answers["GET"] = [Answer(100, after=goes_on)]
+        try:
+            slow = pool.submit(Runner, "remote", context=context(server.url))
+            assert server.waiting.wait(30)
+            with Runner("local") as runner:
+                assert runner.service(where_from)().get() == "one"
+            assert not slow.done()
+        finally:
+            goes_on.set()
+        with slow.result(30) as runner:
             assert runner.service(where_from)().get() == "one"
 
 
