@@ -18,6 +18,6 @@ def short_repr(value: object) -> str:
 
 def url_without_secrets(url: str) -> str:
     """A url as it may be shown: without user, password and query."""
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     place, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
     return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"

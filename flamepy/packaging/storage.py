@@ -93,7 +93,7 @@ def open_storage(url: str, *, source: str = "") -> Storage:
         close = difflib.get_close_matches(scheme, SCHEMES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InvalidConfig(
-            f"{where}Unsupported storage scheme: {scheme or repr(url)}.{hint} "
+            f"{where}Unsupported storage scheme: {scheme or repr(url_without_secrets(url))}.{hint} "
             "Use a directory that the workers see too, as package.storage: file:///path/to/packages, or a server: "
             "https://host/packages, s3://bucket/packages."
         )

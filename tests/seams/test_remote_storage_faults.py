@@ -15,7 +15,8 @@ import pytest
 import trustme
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from flamepy import ApplicationAttributes, FlamePackage
+from flamepy import ApplicationAttributes, FlameContext, FlamePackage
+from flamepy.core.shown import url_without_secrets
 from flamepy.errors import FlameError, InvalidArgument, InvalidConfig, PackageError
 from flamepy.packaging import fetch_archive, open_storage
 from flamepy.packaging.storages.faults import Fault, without_secrets
@@ -240,6 +241,28 @@ def test_the_cause_of_a_translated_error_counts() -> None:
     translated = OSError("translated")
     translated.__cause__ = s3_error("ExpiredToken")
     assert (fault_of(translated).fault, fault_of(translated).detail) == (Fault.EXPIRED, "in its own words")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:s3cret@host:80/a?sig=s3cret#s3cret", "https://host:80/a"),
+        ("ada:s3cret@host/a", "host/a"),
+        ("memory:///a@b", "memory:///a@b"),
+        ("/opt/packages", "/opt/packages"),
+    ],
+)
+def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
+    assert url_without_secrets(url) == shown
+
+
+@pytest.mark.parametrize("url", ["https://ada:s3cret@host:99999/a", "ada:s3cret@host/a", "htp://ada:s3cret@host/a"])
+def test_a_configuration_that_is_wrong_is_told_without_its_password(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "flame.yaml"
+    file.write_text(f"current-context: c\ncontexts: [{{name: c, package: {{storage: '{url}'}}}}]\n")
+    with pytest.raises(InvalidConfig) as caught:
+        open_storage(str(FlameContext(str(file)).required_package().storage))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_what_a_library_says_is_told_without_secrets() -> None:

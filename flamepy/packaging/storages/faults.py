@@ -121,4 +121,4 @@ def _verify_message(chain: Iterable[BaseException]) -> str:
     return next((str(found) for each in chain if (found := getattr(each, "verify_message", ""))), "")
 
 
-_UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN})
+_UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT})

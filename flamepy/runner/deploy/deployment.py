@@ -121,8 +121,8 @@ def _packaged_and_leased(
             raise _already_exists(project.name) from error
         if application.environments.get(PACKAGE_VARIABLE) == package.sha:
             logger.debug("application leased name=%s storage=%s files=%d", name, storage, package.files)
-            if stored is not None:
-                stored.is_left = application.url != package.url  # else it stays until the last lease has ended
+            if stored is not None and application.url == package.url:
+                stored.is_of_application, stored.is_left = True, False
             return Deployment(name, lease_id, package)
         engine.applications.end_lease(lease_id)  # Runners with other content have the name
     raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
@@ -134,11 +134,15 @@ class PackageKeptWarning(UserWarning):
 
 @dataclass
 class _StoredPackage:
-    """A package in a storage. is_left: no application uses it, as far as its engine knows."""
+    """A package in a storage. is_left: no application uses it, as far as its engine knows.
+
+    is_of_application: it is what the workers of the application got, and stays until the last lease of that has ended.
+    """
 
     storage: Storage
     url: str
     is_left: bool
+    is_of_application: bool = False
 
     def delete(self) -> None:
         """A server that does not answer now costs no one the end of a program, nor the error that it ends with."""
@@ -153,7 +157,7 @@ class _StoredPackage:
 def _leave(packager: Packager, package: Package, stored: _StoredPackage | None) -> None:
     """The application has gone, with its last lease."""
     packager.discard(package)
-    if stored is not None:
+    if stored is not None and stored.is_of_application:
         stored.is_left = True
 
 

@@ -60,6 +60,16 @@ def test_a_package_in_s3_is_one(embedded: EmbeddedEngine, root: Path, monkeypatc
             assert runner.service(where_from)().get() == "one"
 
 
+def test_runners_of_one_name_may_use_different_storages(embedded: EmbeddedEngine, root: Path) -> None:
+    with http_server() as here, http_server() as there:
+        with Runner("remote", context=context(here.url)) as first:
+            with Runner("remote", context=context(there.url)):
+                assert len(there.files) == 1
+            assert (len(here.files), len(there.files)) == (1, 0)
+            assert first.service(where_from)().get() == "one"
+        assert here.files == {}
+
+
 def test_a_slow_server_holds_up_no_other_runner(embedded: EmbeddedEngine, root: Path) -> None:
     goes_on = threading.Event()
     with http_server() as server, ThreadPoolExecutor(1) as pool:
