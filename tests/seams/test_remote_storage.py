@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from flamepy.errors import InvalidArgument, NotFound
 from flamepy.packaging import Package, PackageOptions, Packager, Storage, fetch_archive, open_storage
+from flamepy.protocol.app_directory import make_directory, unpack_once
 from tests.projects.storage_servers import S3_BUCKET, http_server, s3_server, use_s3
 
 NAME = "app-0123456789ab.tar.gz"
@@ -108,9 +108,9 @@ def test_two_versions_lie_side_by_side_and_none_is_overwritten(
     assert second.url != first.url
     assert second.linked == ("big.bin",)
     fetched = [fetch_archive(each.url, tmp_path / "fetched") for each in (first, second)]
-    unpacked = [tmp_path / "unpacked 1", tmp_path / "unpacked 2"]
+    unpacked = [Path(make_directory(str(tmp_path), "app")) for _ in fetched]
     for archive, directory in zip(fetched, unpacked, strict=True):
-        shutil.unpack_archive(archive, directory)
+        unpack_once(str(archive), str(directory), "app")
     assert [(each / "package" / "module.py").read_text() for each in unpacked] == ["NAME = 'one'", "NAME = 'two'"]
     assert (unpacked[1] / "more é.py").read_bytes() == b"more"
     storage.delete(first.url)
