@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from flamepy.errors import InvalidArgument, NotFound
+from flamepy.errors import InvalidArgument, InvalidConfig, NotFound
 from flamepy.packaging import Package, PackageOptions, Packager, Storage, fetch_archive, open_storage
 from flamepy.protocol.app_directory import make_directory, unpack_once
 from tests.projects.storage_servers import S3_BUCKET, http_server, s3_server, use_s3
@@ -23,11 +25,33 @@ def s3_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["http", "webdav", "s3", "memory"])
+class Drive(LocalFileSystem):
+    """What a package that extends fsspec brings: files appear in it before they are whole."""
+
+    protocol = "drive"
+    root = ""
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return cls.root + path.removeprefix("drive://host") if path.startswith("drive:") else path
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[str]:
+    Drive.root = str(tmp_path / "drive")
+    (tmp_path / "drive" / "packages").mkdir(parents=True)
+    fsspec.register_implementation("drive", Drive, clobber=True)
+    yield "drive://host/packages"
+    assert list((tmp_path / "drive" / "packages").iterdir()) == [], "a part of an upload is left"
+
+
+@pytest.fixture(params=["http", "webdav", "s3", "memory", "drive"])
 def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_url: str, tmp_path: Path) -> Iterator[str]:
     if request.param == "s3":
         use_s3(monkeypatch, s3_url, tmp_path)
         yield f"s3://{S3_BUCKET}/{tmp_path.name}"
+    elif request.param == "drive":
+        yield request.getfixturevalue("drive")
     elif request.param == "memory":
         yield f"memory://{tmp_path.name}/packages"
     else:
@@ -135,6 +159,15 @@ def test_an_archive_that_is_not_what_its_name_says_is_refused(
         assert list((tmp_path / "fetched").iterdir()) == []
         storage.delete(url)
     storage.delete(other.url)
+
+
+@pytest.mark.parametrize("url", ["s3", "drive"], indirect=True)
+def test_a_place_that_is_not_there_is_not_made(url: str, root: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(b"content")
+    missing = {"s3": "s3://missing/packages", "drive": "drive://host/missing"}[url.partition(":")[0]]
+    with pytest.raises(InvalidConfig, match=r"the place does not exist.*Create it"):
+        open_storage(missing).upload(archive, NAME)
 
 
 @pytest.mark.parametrize("url", ["memory"], indirect=True)

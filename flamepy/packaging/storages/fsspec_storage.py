@@ -87,21 +87,32 @@ class FsspecTransport:
         return True
 
     def send(self, archive: Path, name: str, on_sent: OnSent) -> None:
-        options: dict[str, Any] = {"chunksize": _PART_BYTES} if self._scheme == "s3" else {}
-        limit_s = self._read_limit_s + archive.stat().st_size / _SLOWEST_BYTES_PER_S
-        options["callback"] = _callback(on_sent)
+        """Where files appear before their end, under another name first: so no reader sees half of one."""
         if self._scheme in _WHOLE:
-            self._run("put_file", str(archive), self._path(name), limit_s=limit_s, **options)
+            self._put(archive, self._path(name), on_sent)
             return
         part = self._path(f".{os.urandom(16).hex()}.part")
         try:
-            self._run("makedirs", self._place, exist_ok=True)
-            self._run("put_file", str(archive), part, limit_s=limit_s, **options)
+            self._put(archive, part, on_sent)
             self._run("mv", part, self._path(name))
         except BaseException:
             with contextlib.suppress(StorageFault):
                 self._run("rm_file", part)
             raise
+
+    def _put(self, archive: Path, path: str, on_sent: OnSent) -> None:
+        nbytes = archive.stat().st_size
+        options: dict[str, Any] = {"chunksize": _PART_BYTES} if self._scheme == "s3" else {}
+        options["callback"] = _callback(on_sent)
+        try:
+            self._run(
+                "put_file", str(archive), path, limit_s=self._read_limit_s + nbytes / _SLOWEST_BYTES_PER_S, **options
+            )
+        except StorageFault as fault:
+            if fault.fault is Fault.NOT_THERE:
+                raise StorageFault(Fault.NO_PLACE, fault.detail) from fault.__cause__
+            raise
+        on_sent(nbytes)  # some tell nothing on the way
 
     def receive(self, name: str, target: Path) -> None:
         self._run("get_file", self._path(name), str(target), limit_s=_FETCH_LIMIT_S)

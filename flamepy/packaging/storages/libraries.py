@@ -28,4 +28,4 @@ def offers(scheme: str) -> bool:
         return False
     import fsspec
 
-    return scheme in fsspec.available_protocols()
+    return scheme in fsspec.available_protocols() or scheme in fsspec.registry
