@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 16
 _REDIRECTS = 5
 _EXISTS = 412  # the answer to "only if there is none"
+_WHO_ARE_YOU = (401, 407)
 _OF_STATUS = {
     401: Fault.NO_CREDENTIALS,
     403: Fault.FORBIDDEN,
@@ -78,7 +79,7 @@ class HttpTransport:
         with self._asked("HEAD", name) as answer:
             if answer.status == 200:
                 return True
-            if answer.status < 500:
+            if answer.status < 500 and answer.status not in _WHO_ARE_YOU:
                 return False  # also 403 and 405: what an upload is answered says more
             raise self._fault(answer)
 

@@ -20,7 +20,7 @@ from flamepy.tools.machine import look_at_limits, look_at_places, writable
 from flamepy.tools.selftest import run_self_test
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell
-from tests.projects.storage_servers import Answer, http_server
+from tests.projects.storage_servers import http_server
 
 COMMAND = [sys.executable, "-m", "flamepy"]
 
@@ -177,10 +177,10 @@ def test_a_storage_on_a_server_is_asked_and_its_password_is_not_shown(
         assert by_subject(look_at_configuration())["package storage"].seen == f"{server.url} (from the file)"
         found = by_subject(look_at_places())["package storage"]
         assert (found.level, found.seen) == (Level.WELL, f"{server.url} (answers; nothing was written)")
-        server.answers["HEAD"] = [Answer(500)] * 3
+        server.user = "ada:another"
         found = by_subject(look_at_places())["package storage"]
     assert found.level is Level.WRONG
-    assert "the server reports a failure of its own (HTTP 500" in found.cure
+    assert "the credentials are not accepted (HTTP 401" in found.cure
     assert "s3cret" not in f"{found}"
 
 
