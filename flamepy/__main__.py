@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m flamepy COMMAND``: doctor says whether all is well here, e2e runs a Runner from end to end."""
+"""``python -m flamepy COMMAND``: doctor says whether all is well, e2e runs a Runner from end to end, serve is an
+engine for several programs."""
 
 from __future__ import annotations
 
@@ -18,7 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="look at everything that calls need; exit code 1 when something is wrong")
     commands.add_parser("e2e", help="run a Runner from its package to its results", add_help=False)
+    commands.add_parser("serve", help="one engine for several programs of this machine", add_help=False)
     wanted, rest = parser.parse_known_args(argv)
+    if wanted.command == "serve":
+        from flamepy.server.command import main as serve
+
+        return serve(rest)
     if wanted.command == "e2e":
         from flamepy.runner.e2e import main as run_end_to_end
 

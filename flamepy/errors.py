@@ -21,6 +21,7 @@ __all__ = [
     "DependencyFailed",
     "EngineFailed",
     "EngineForked",
+    "ExecutorLost",
     "FlameError",
     "FlameErrorCode",
     "InvalidArgument",
@@ -244,6 +245,18 @@ class WorkerLost(TaskFailed):
         )
 
 
+class ExecutorLost(WorkerLost):
+    """A cluster lost the executor, or the node, on which the call ran. It is not run again: it may have had effects."""
+
+    def __init__(self, call: str, reason: str) -> None:
+        super().__init__(call, 0, 0)
+        self.args = (call, reason)
+        self.message = (
+            f"the cluster lost the executor that ran {call}: {reason.rstrip('. ')}. The call may have had effects, so "
+            "it was not run again: make it again, or give it retries= where that does no harm."
+        )
+
+
 class StateLost(TaskFailed):
     """A stateful service lost its worker, and its state could not be saved before."""
 
@@ -299,3 +312,16 @@ def cure_for_exit(exit_code: int) -> str:
     if exit_code >= 0:
         return "The code, or a library that it calls, ended the process (os._exit): raise an exception instead."
     return "Something outside stopped the process: look at the system's log, then call again."
+
+
+def as_fault(error: Exception) -> FlameError:
+    """What the one is told who waits for the step that ``error`` came out of."""
+    if isinstance(error, FlameError):
+        return error
+    fault = FlameError(
+        FlameErrorCode.INTERNAL,
+        f"an unexpected error in the engine ended this call: {error!r}. Other calls are not concerned. "
+        "Make it again; if it fails again, report the error with its traceback, which is in the log.",
+    )
+    fault.__cause__ = error
+    return fault

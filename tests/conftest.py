@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from flamepy.config import ContextFields
+from flamepy.config.records import FlameContextCache
 from flamepy.engine.api import Engine
 from flamepy.engine.current import shutdown, use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
@@ -54,8 +56,11 @@ class Traces:
             assert reached(lambda: memory_descriptors() <= self.descriptors), "shared memory is left"
 
 
+_kept: list[psutil.Process] = []  # of the server that the tests of this process share, not of its workers
+
+
 def _descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    return [each for each in psutil.Process().children(recursive=True) if each not in _kept]
 
 
 def _our_threads() -> set[threading.Thread]:
@@ -145,6 +150,18 @@ def freeze_what_is_loaded() -> None:
     gc.freeze()
 
 
+def _cluster_of(environ: Mapping[str, str]) -> ContextFields | None:
+    """The cluster that the tests shall run on, None = there is none."""
+    if "FLAME_ENDPOINT" not in environ:
+        return None
+    return ContextFields(
+        endpoint=environ["FLAME_ENDPOINT"], cache=FlameContextCache(environ.get("FLAME_CACHE_ENDPOINT"))
+    )
+
+
+CLUSTER = _cluster_of(os.environ)  # asked once, here: the tests themselves do not see these variables
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test of what every engine does runs on those that its marks allow: see the markers in pyproject.toml."""
     if "engine" in metafunc.fixturenames:
@@ -153,6 +170,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def engines_of(test: pytest.Item) -> list[str]:
     """The names of the engines that a test runs on."""
+    if CLUSTER is not None:
+        return ["cluster"]
     return ["embedded", *(name for name in ENGINES if test.get_closest_marker(name) is not None)]
 
 
@@ -161,6 +180,23 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine, as the current one, in an empty project directory: the one that the parameter names."""
     with ENGINES[request.param](request) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextFields]:
+    """What to connect to; a server of our own is started once, and nothing is left of it."""
+    if CLUSTER is not None:
+        yield CLUSTER
+        return
+    from tests.server.running import RunningServer
+
+    server = RunningServer.of(tmp_path_factory.mktemp("cluster"), "--workers", "4")
+    process = psutil.Process(server.process.pid)
+    _kept.extend([process, *process.children(recursive=True)])
+    try:
+        yield ContextFields(endpoint=server.endpoint, cache=FlameContextCache(server.cache_endpoint))
+    finally:
+        assert server.end() == 0
 
 
 @contextmanager
@@ -187,9 +223,26 @@ def _uplink(request: pytest.FixtureRequest) -> Iterator[Engine]:
         uplink.close()
 
 
+@contextmanager
+def _cluster(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The cluster that FLAME_ENDPOINT and FLAME_CACHE_ENDPOINT name, or a server of our own."""
+    from flamepy.engine.cluster.engine import ClusterEngine
+
+    cluster = request.getfixturevalue("cluster")
+    request.getfixturevalue("project")
+    request.getfixturevalue("nothing_is_left")
+    engine = ClusterEngine(cluster)
+    try:
+        with use_engine(engine):
+            yield engine
+    finally:
+        engine.close()
+
+
 # A new engine is a row here.
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Engine]]] = {
     "inline": _inline,
     "embedded": _embedded,
     "uplink": _uplink,
+    "cluster": _cluster,
 }

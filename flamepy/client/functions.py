@@ -15,6 +15,8 @@ from flamepy.engine.api import WorkerView
 from flamepy.engine.current import current_engine
 from flamepy.engine.select import no_cluster
 
+_NO_CONNECTION = "this release runs the calls of Runners there, and no plain sessions"
+
 
 def connect(addr: str | None = None, tls_config: FlameContextTls | None = None) -> Connection:
     """Connect to the configured engine.
@@ -27,7 +29,7 @@ def connect(addr: str | None = None, tls_config: FlameContextTls | None = None) 
         The connection, to be closed or used with ``with``.
 
     Raises:
-        InvalidArgument: For an address or TLS: this release connects to no cluster.
+        InvalidArgument: For an address or TLS: plain sessions of clusters are for a later release.
         InvalidConfig: When the configuration is wrong.
 
     Example:
@@ -37,9 +39,9 @@ def connect(addr: str | None = None, tls_config: FlameContextTls | None = None) 
         ['flmrun']
     """
     if addr is not None:
-        raise no_cluster(addr, "call connect() without an address")
+        raise no_cluster(addr, _NO_CONNECTION, "call connect() without an address")
     if tls_config is not None:
-        raise no_cluster("(no address)", "call connect() without tls_config")
+        raise no_cluster("(no address)", _NO_CONNECTION, "call connect() without tls_config")
     return Connection(current_engine())
 
 

@@ -35,9 +35,17 @@ class ObjectRef:
     key: str
     version: int = 0
 
-    def encode(self) -> bytes:
-        """The reference as a BSON document: endpoint, key, version, in this order."""
-        integer = struct.pack("<i", self.version) if self.version < 2**31 else struct.pack("<q", self.version)
+    def encode(self, *, is_wide: bool = False) -> bytes:
+        """The reference as a BSON document: endpoint, key, version, in this order.
+
+        Args:
+            is_wide: Also a small version as eight bytes, as servers write it; by default as short as it can be.
+
+        Returns:
+            The document.
+        """
+        is_wide = is_wide or self.version >= 2**31
+        integer = struct.pack("<q" if is_wide else "<i", self.version)
         body = (
             _text("endpoint", self.endpoint)
             + _text("key", self.key)

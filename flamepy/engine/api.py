@@ -24,7 +24,7 @@ from flamepy.core.task import Task
 from flamepy.engine.completion import Completion
 
 if TYPE_CHECKING:  # loaded when a Runner packages its project, which others need not wait for
-    from flamepy.packaging import PackageOptions, Packager
+    from flamepy.packaging import PackageOptions, Packager, Storage
 
 FORKED = (
     "this process was forked from the one that runs the workers, and cannot use them: "
@@ -91,6 +91,7 @@ class SessionSpec:
     max_instances: workers at one time, None = as many as there are. warmup: workers to start at once.
     name: for people. handle: what a handle needs that is made of the session's name, in ``SessionView`` as it is here.
     lease: of the Runner that opens it, whose end ends the session; "" = it stays until it is closed.
+    checkpoint: the state that a stateful session goes on from; None = it begins as its definition makes it.
     """
 
     application: str
@@ -104,6 +105,7 @@ class SessionSpec:
     handle: bytes = b""
     common_data: bytes | None = None
     lease: str = ""
+    checkpoint: Payload | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,18 @@ class Provisioner(Protocol):
 
     def options(self, excludes: Iterable[str], includes: Iterable[str]) -> PackageOptions:
         """How a package for these workers is made."""
+        ...
+
+    def storage(self, url: str | None, *, source: str = "") -> Storage | None:
+        """Where packages go: what ``package.storage`` names, or a place of the engine; None = they stay where they are.
+
+        source: the file of the configuration, for the message. Raises InvalidConfig, also for a place that these
+        workers cannot fetch from.
+        """
+        ...
+
+    def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:
+        """The attributes of a Runner's application, with what starts its workers here."""
         ...
 
     @property

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flamepy.core.application import ApplicationAttributes
 from flamepy.engine.environment import check_environment
 
 if TYPE_CHECKING:
-    from flamepy.packaging import PackageOptions, Packager
+    from flamepy.packaging import PackageOptions, Packager, Storage
 
 
 class MachineProvisioner:
@@ -28,6 +29,16 @@ class MachineProvisioner:
         from flamepy.packaging import PackageOptions
 
         return PackageOptions.for_this_machine(excludes, includes)
+
+    def storage(self, url: str | None, *, source: str = "") -> Storage | None:
+        if url is None:
+            return None
+        from flamepy.packaging import open_storage
+
+        return open_storage(url, source=source)
+
+    def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:
+        return attributes
 
     @functools.cached_property
     def packager(self) -> Packager:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flamepy.config import ContextFields
 from flamepy.core.descriptors import descriptors_needed
 from flamepy.engine.api import Engine
-from flamepy.errors import InvalidArgument
+from flamepy.errors import FlameError, InvalidArgument
 
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
 HERE = ""  # what is connected to without an endpoint: this machine, or in a call the engine that runs it
@@ -50,7 +50,15 @@ def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine
     cure = f"remove 'endpoint' from {context.source}" if context.source else "unset FLAME_ENDPOINT"
     if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
         cure = "unset FLAME_ENDPOINT"
-    raise no_cluster(context.endpoint, cure)
+    try:
+        from flamepy.engine.cluster.engine import ClusterEngine
+    except ImportError as error:
+        extra = f"{error.name} is missing, install it with pip install 'flame-jupyter[cluster]'"
+        raise no_cluster(context.endpoint, extra, cure) from error
+    try:
+        return ClusterEngine(context)
+    except FlameError as error:
+        raise no_cluster(context.endpoint, str(error).rstrip("."), cure) from error
 
 
 _STARTERS: Mapping[str, Callable[[ContextFields, Mapping[str, str]], Engine]] = {
@@ -60,9 +68,6 @@ _STARTERS: Mapping[str, Callable[[ContextFields, Mapping[str, str]], Engine]] = 
 }
 
 
-def no_cluster(endpoint: str, cure: str) -> InvalidArgument:
-    """The error to raise where the cluster at ``endpoint`` is wanted."""
-    return InvalidArgument(
-        f"cannot use the cluster at {endpoint}: this release runs calls on this machine only. "
-        f"To use the embedded engine, {cure}."
-    )
+def no_cluster(endpoint: str, reason: str, cure: str) -> InvalidArgument:
+    """The error to raise where the cluster at ``endpoint`` is wanted. cure: how to do without it."""
+    return InvalidArgument(f"cannot use the cluster at {endpoint}: {reason}. To use the embedded engine, {cure}.")

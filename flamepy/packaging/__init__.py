@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.package import Package, Packager
-from flamepy.packaging.pyproject import ProjectMetadata
 from flamepy.packaging.selection.manifest import Row
 from flamepy.packaging.storage import Storage, fetch_archive, open_storage
 from flamepy.packaging.storages.file_storage import FileStorage
@@ -19,7 +18,6 @@ __all__ = [
     "Package",
     "PackageOptions",
     "Packager",
-    "ProjectMetadata",
     "Row",
     "Storage",
     "fetch_archive",

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flamepy.packaging.pyproject import ProjectMetadata
-
 MAX_PACKAGE_BYTES = 100 * 1024 * 1024  # beyond it there is data in it, which travels better otherwise
 MAX_PACKAGE_FILES = 100_000  # about 10 s of packing; more is a data set, or a home directory by mistake
 LINK_OVER_BYTES = 20 * 1024 * 1024  # copying it would cost more than a start may
@@ -18,8 +16,8 @@ class PackageOptions:
     """excludes: fnmatch patterns beyond the built-in ones; includes: fnmatch patterns that win over every rule.
 
     max_bytes, max_files: of the unpacked content. link_over_bytes: bigger files become links to themselves and do not
-    count (same machine only); None = never. compresslevel: of gzip, 0 to 9. project: for the pyproject.toml that a
-    project without one gets in the archive; None = none. is_for_cluster: its workers bring their own flamepy.
+    count (same machine only); None = never. compresslevel: of gzip, 0 to 9. is_for_cluster: with flamepy beside it,
+    which no node needs to have then.
     """
 
     excludes: tuple[str, ...] = ()
@@ -28,7 +26,6 @@ class PackageOptions:
     max_files: int = MAX_PACKAGE_FILES
     link_over_bytes: int | None = None
     compresslevel: int = 6
-    project: ProjectMetadata | None = None
     is_for_cluster: bool = False
 
     @classmethod
@@ -37,7 +34,5 @@ class PackageOptions:
         return cls(tuple(excludes), tuple(includes), link_over_bytes=LINK_OVER_BYTES, compresslevel=0)
 
     @classmethod
-    def for_cluster(
-        cls, project: ProjectMetadata, excludes: Iterable[str] = (), includes: Iterable[str] = ()
-    ) -> PackageOptions:
-        return cls(tuple(excludes), tuple(includes), project=project, is_for_cluster=True)
+    def for_cluster(cls, excludes: Iterable[str] = (), includes: Iterable[str] = ()) -> PackageOptions:
+        return cls(tuple(excludes), tuple(includes), is_for_cluster=True)

@@ -183,7 +183,7 @@ class Packager:
         on_progress: Progress | None,
     ) -> tuple[Snapshot, Path]:
         """Read every file once, into an archive that gets its name when its content is known."""
-        added, _ = project.added_to(manifest, extra)
+        added = project.added_to(extra)
         try:
             self._workspace.path.mkdir(parents=True, exist_ok=True)  # a cleaner of the temporary directory was there
             with temporary_file_in(self._workspace.path) as part:

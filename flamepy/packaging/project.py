@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flamepy.packaging.digests import Contents, Reading, content_identity, read_contents, tree_digest
 from flamepy.packaging.options import PackageOptions
-from flamepy.packaging.pyproject import PYPROJECT, has_project_file, pyproject_for
+from flamepy.packaging.runtime import runtime_files
 from flamepy.packaging.selection.limits import check_extra, check_size
 from flamepy.packaging.selection.manifest import Entry, Kind, Manifest, Row, Stamp
 from flamepy.packaging.selection.scan import Scanner
@@ -107,24 +107,16 @@ class Project:
         self._contents.record(readings)
         # the mode belongs to the content that was read, not to the walk before
         read = tuple(_as_read(entry, readings.get(entry.path)) for entry in entries)
-        added, notes = self.added_to(manifest, extra)
+        added = self.added_to(extra)
         identities = {entry.path: self._contents.identity(entry) for entry in read}
         identities.update({path: content_identity(content) for path, content in added.items()})
-        snapshot = Snapshot(tree_digest(identities), read, added, (*manifest.notes, *notes), identities)
+        snapshot = Snapshot(tree_digest(identities), read, added, manifest.notes, identities)
         self._known = _Known(manifest, dict(extra), snapshot, self._contents.missing(read))
         return snapshot
 
-    def added_to(self, manifest: Manifest, extra: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
-        """The files that only the archive gets, and a note where a wish could not be met."""
-        added, project = dict(extra), self.options.project
-        if project is None:
-            return added, ()
-        paths = [entry.path for entry in manifest.entries if entry.kind is not Kind.DIRECTORY]
-        if not has_project_file((*paths, *extra)):
-            return {**added, PYPROJECT: pyproject_for(project)}, ()
-        if project.dependencies:
-            return added, ("dependencies are ignored: the project has metadata of its own, add them there",)
-        return added, ()
+    def added_to(self, extra: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The files that only the archive gets."""
+        return {**extra, **runtime_files()} if self.options.is_for_cluster else dict(extra)
 
 
 def _as_read(entry: Entry, reading: Reading | None) -> Entry:

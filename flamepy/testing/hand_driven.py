@@ -19,9 +19,10 @@ from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, CancelResult, Capability, EngineInfo, WorkerView
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.current import use_engine
+from flamepy.engine.held_sessions import HeldCall, PlainSessions, cancelled
 from flamepy.engine.provisioner import MachineProvisioner
 from flamepy.errors import InvalidState, NotFound
-from flamepy.testing.registries import HeldCall, PlainApplications, PlainSessions, cancelled
+from flamepy.testing.registries import PlainApplications
 from flamepy.worker.outcome import failed
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from flamepy.core.task import TaskState
 from flamepy.engine.api import EngineInfo, WorkerView
 from flamepy.engine.completion import Outcome
 from flamepy.engine.dependencies import failed_dependency, values_of, when_all_ended
+from flamepy.engine.held_sessions import HeldCall
 from flamepy.testing.hand_driven import HandDrivenEngine
-from flamepy.testing.registries import HeldCall
 from flamepy.worker.outcome import failed
 from flamepy.worker.services.service import Service, load_service
 

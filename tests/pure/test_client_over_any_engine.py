@@ -27,6 +27,7 @@ from flamepy.core.session import SessionAttributes, SessionState
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import Call, WorkerView
 from flamepy.engine.completion import Completion, Outcome
+from flamepy.engine.held_sessions import HeldCall
 from flamepy.errors import (
     CallCancelled,
     CallTimeout,
@@ -41,7 +42,6 @@ from flamepy.errors import (
 from flamepy.protocol.failure import Failure
 from flamepy.runner.types import RunnerContext
 from flamepy.testing import HandDrivenEngine, use_engine
-from flamepy.testing.registries import HeldCall
 
 
 class HandEngine(HandDrivenEngine):

@@ -48,6 +48,11 @@ class LocalApplications:
             self._remove([root])
             raise
 
+    def adopt(self, name: str, attributes: ApplicationAttributes, root: str) -> Application:
+        """Register an application whose files somebody else has unpacked at ``root``, and will remove."""
+        with self._installing:
+            return self._registry.add(name, attributes, root)
+
     def _unpack_behind(self, archive: str, root: str, name: str) -> None:
         self._core.loop.post(lambda: self._core.loop.pool.unpack(archive, root, name))
 

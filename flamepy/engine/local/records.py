@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from flamepy.cache.blob import Blob
 from flamepy.clock import monotonic_s
 from flamepy.codec.pickling import decode
+from flamepy.core.durations import expected_after
 from flamepy.core.session import Event, SessionState, SessionView
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import SessionSpec, WorkerView
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 _REASON_CHARS = 1000  # of the error that a task has ended with: a session remembers a thousand of them
 HISTORY_TASKS = 1000  # ended tasks that a session still lists; a notebook makes millions
-# Weight of the newest duration in what a session's next call is expected to take. A call that was merely off its
-# processor for a while must not make the others look slow; when one really is, its backlog is taken back.
-_SMOOTHING_DOWN, _SMOOTHING_UP = 0.5, 0.05
 
 
 class CallRecord:
@@ -43,7 +41,7 @@ class CallRecord:
 
     __slots__ = (
         "attempt", "carried_definition", "completion", "dependencies", "expected_s", "input", "is_cancel_asked",
-        "number", "request", "retries", "session", "unresolved", "worker",
+        "is_rescued", "number", "request", "retries", "session", "unresolved", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +66,7 @@ class CallRecord:
         self.carried_definition = False
         self.expected_s: float | None = None  # as known when it was sent
         self.is_cancel_asked = False
+        self.is_rescued = False  # has it been lost in a fault of the engine, and put into its queue again?
 
     def plain_request(self) -> bytes | None:
         """The request, when the call is nothing else: such calls share a packet."""
@@ -120,12 +119,7 @@ class SessionRecord:
         self.state_lost_reason = ""
 
     def learn_duration(self, duration_s: float) -> None:
-        known = self.expected_s
-        if known is None:
-            self.expected_s = duration_s
-        else:
-            weight = _SMOOTHING_DOWN if duration_s < known else _SMOOTHING_UP
-            self.expected_s = known + weight * (duration_s - known)
+        self.expected_s = expected_after(self.expected_s, duration_s)
 
     def running_count(self) -> int:
         return sum(1 for record in list(self.live.values()) if record.completion.state is TaskState.RUNNING)

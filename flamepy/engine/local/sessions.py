@@ -74,11 +74,16 @@ class LocalSessions:
         installed = self._applications.installed(spec.application)
         payload = spec.definition if spec.definition is not None else Payload(spec.common_data or b"")
         definition = self._core.objects.budget.hold(payload)
-        return self._record(session_id, spec, installed, definition)
+        record = self._record(session_id, spec, installed, definition)
+        if spec.checkpoint is not None:
+            record.checkpoint = self._core.objects.budget.hold(spec.checkpoint)
+        return record
 
     def _record(self, session_id: str, spec: SessionSpec, installed: Installed, definition: Blob) -> SessionRecord:
         number = next(self._numbers)
-        spec = replace(spec, definition=None)  # whose buffers are the caller's own arrays; the blob has a copy
+        spec = replace(
+            spec, definition=None, checkpoint=None
+        )  # whose buffers are the caller's own arrays; the blob has a copy
         return SessionRecord(number, session_id, spec, installed, definition, import_path_of_caller())
 
     def _add(self, record: SessionRecord) -> SessionView:
@@ -115,6 +120,10 @@ class LocalSessions:
         if not session.spec.lease:
             self._applications.session_closed(session.installed.name)
         return view
+
+    def checkpoint(self, session_id: str) -> Blob | None:
+        """The state of a stateful session after its last call; None while it is as its definition made it."""
+        return self.record(session_id).checkpoint
 
     def common_data(self, session_id: str) -> bytes | None:
         return self.record(session_id).spec.common_data

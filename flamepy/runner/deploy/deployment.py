@@ -105,7 +105,7 @@ def _packaged_and_leased(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, must_be_new: bool
 ) -> Deployment:
     template = _template(engine, project.context)
-    storage = _storage_of(project)
+    storage = engine.provisioner.storage(project.settings.storage, source=project.context.source or "")
     packager = engine.provisioner.packager
     package = _packaged(engine.provisioner, project, storage)
     stored = None if storage is None else _StoredPackage(storage, package.url, is_left=package.is_new)
@@ -114,7 +114,7 @@ def _packaged_and_leased(
     for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
         lease_id = short_name(name)
         undo.callback(_end_lease, engine, lease_id, lambda: _leave(packager, package, stored))
-        attributes = _attributes(project, name, template, package)
+        attributes = engine.provisioner.launched(_attributes(project, name, template, package))
         try:
             application = engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         except AlreadyExists as error:
@@ -189,14 +189,6 @@ def _template(engine: Engine, context: ContextFields) -> Application:
             f"or leave 'runner.template' out of {context.source or 'the configuration'}."
         )
     return template
-
-
-def _storage_of(project: ProjectRequest) -> Storage | None:
-    if project.settings.storage is None:
-        return None
-    from flamepy.packaging import open_storage
-
-    return open_storage(project.settings.storage, source=project.context.source or "")
 
 
 def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storage | None) -> Package:

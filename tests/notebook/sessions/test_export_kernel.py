@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exported cells in real kernels: ids of cells, replies as front ends see them, and notebooks that programs run."""
+"""Exported cells in real kernels: ids of cells, and replies as front ends see them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.notebook.kernels import Kernel, Reply
-from tests.notebook.sessions.test_scripted import run
 
 pytestmark = pytest.mark.kernel
 
@@ -58,29 +57,3 @@ def test_a_cell_that_cannot_be_exported_runs_and_typing_it_says_nothing(kernel: 
     assert reply.text.count("line 3 of the exported cell is not plain Python: !true") == 1
     assert kernel.answer(kernel.send("is_complete_request", {"code": cell}))["status"] == "complete"
     assert kernel.run("print('x' in globals())").text == "True\n"
-
-
-@pytest.mark.parametrize("program", ["nbconvert", "papermill"])
-def test_programs_export_cells_under_the_name_that_needs_no_path(
-    program: str, project: Path, private_home: Path
-) -> None:
-    done, node = run(
-        program,
-        project,
-        private_home,
-        "%load_ext flame_jupyter",
-        "#| export\ndef triple(x):\n    return 3 * x",
-        "%%flame_service use\ndef use(x):\n    import notebook_cells\n    return notebook_cells.triple(x)",
-        "print(use(2).get())",
-    )
-    assert done.returncode == 0, done.stderr
-    assert node.cells[-1].outputs[0].text == "6\n"
-    assert not list(project.glob("*.py"))
-
-
-def test_a_program_says_of_a_cell_that_it_is_not_exported(project: Path, private_home: Path) -> None:
-    done, node = run(
-        "nbconvert", project, private_home, "%load_ext flame_jupyter", "#| export json\nx = 1", "print('on')"
-    )
-    assert done.returncode == 0
-    assert "would hide the one of Python itself" in str(node)

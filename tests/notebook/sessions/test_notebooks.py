@@ -77,14 +77,9 @@ class NotebookRuns:
             "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         }
 
-    def nbconvert(self, name: str, *, to: str = "html") -> Run:
-        saved = self.elsewhere / (f"{name}.html" if to == "html" else f"{name}.ipynb")
-        arguments = ["--execute", "--to", to, "--output-dir", self.elsewhere, self.notebooks / f"{name}.ipynb"]
-        return self._run("nbconvert", arguments, saved)
-
-    def jupyter_execute(self, name: str) -> Run:
-        saved = self.notebooks / "executed.ipynb"
-        return self._run("jupyter", ["execute", self.notebooks / f"{name}.ipynb", "--output", "executed"], saved)
+    def nbconvert(self, name: str) -> Run:
+        arguments = ["--output-dir", self.elsewhere, self.notebooks / f"{name}.ipynb"]
+        return self._run("nbconvert", ["--execute", "--to", "html", *arguments], self.elsewhere / f"{name}.html")
 
     def papermill(self, name: str, **parameters: int) -> Run:
         """Run from another directory than that of the notebook."""
@@ -140,19 +135,6 @@ def test_a_notebook_is_stored_clean(path: Path) -> None:
     assert node.metadata.kernelspec.name == "python3"
 
 
-def test_quickstart_is_saved_with_every_result(desk: NotebookRuns) -> None:
-    node = desk.nbconvert("quickstart", to="notebook").notebook()
-
-    assert dict(results(node)) == QUICKSTART_RESULTS
-    assert "caught: -1.0 has no real square root" in shown(node, "error-catch")
-    assert_settled(node)
-    future = cell_of(node, "function-call").outputs[0].data
-    assert "sum_fn(1, 3)" in future["text/plain"]
-    assert "done in" in future["text/plain"]
-    assert "Done" in future["text/html"]
-    assert "<script" not in future["text/html"]
-
-
 def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: NotebookRuns) -> None:
     page = desk.nbconvert("quickstart").page()
 
@@ -165,13 +147,19 @@ def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: NotebookR
     assert "html-manager" not in page  # what nbconvert loads from the network when a widget's state is saved
 
 
-def test_papermill_sets_the_parameter_and_the_directory(desk: NotebookRuns) -> None:
+def test_papermill_sets_the_parameter_and_the_directory_and_saves_every_result(desk: NotebookRuns) -> None:
     (desk.notebooks / "beside.txt").write_text("shipped")
 
     node = desk.papermill("quickstart", n=3).notebook()
 
     assert dict(results(node)) == QUICKSTART_RESULTS
+    assert "caught: -1.0 has no real square root" in shown(node, "error-catch")
     assert_settled(node)
+    future = cell_of(node, "function-call").outputs[0].data
+    assert "sum_fn(1, 3)" in future["text/plain"]
+    assert "done in" in future["text/plain"]
+    assert "Done" in future["text/html"]
+    assert "<script" not in future["text/html"]
     assert re.search("3 calls ended: 3 succeeded|ended in .*: 3 done", shown(node, "many-call"))
     assert "They get a copy of `notebooks/` (1 file, 7 B)" in shown(node, "function-define")
 
@@ -190,12 +178,14 @@ def test_the_search_takes_parameters_gives_its_numbers_and_pictures_and_is_saved
 
 FAILURES = [
     pytest.param(
+        "nbconvert",
         "%%flame_service broken\ndef broken(x):\n    return x\n\n\nbroken.no_such_name\n",
         "AttributeError",
         [r"Cell In\[3\], line 6\n", r"-+> 6 broken\.no_such_name\n"],
         id="in the body of a service",
     ),
     pytest.param(
+        "papermill",
         "x = -1.0\nsquare_root(x).get()",
         "ValueError",
         [
@@ -208,8 +198,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("source", "kind", "places"), FAILURES)
-@pytest.mark.parametrize("tool", ["nbconvert", "papermill"])
+@pytest.mark.parametrize(("tool", "source", "kind", "places"), FAILURES)
 def test_a_failing_cell_fails_the_run_with_one_traceback_at_its_line(
     desk: NotebookRuns, tool: str, source: str, kind: str, places: list[str]
 ) -> None:

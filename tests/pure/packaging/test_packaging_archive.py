@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flamepy.errors import InvalidArgument, PackageError
-from flamepy.packaging import Package, PackageOptions, Packager, ProjectMetadata
+from flamepy.packaging import Package, PackageOptions, Packager
 
 BIG = 64 * 1024
 LINKING = PackageOptions(link_over_bytes=BIG, compresslevel=0)
@@ -182,28 +182,14 @@ def test_big_files_are_linked_on_this_machine_and_do_not_count(packager: Package
         packager.package(root, "app", PackageOptions(max_bytes=BIG))
 
 
-def test_a_project_without_metadata_gets_some_for_a_cluster(packager: Packager, root: Path) -> None:
+def test_a_package_for_a_cluster_brings_our_own_worker_along(packager: Packager, root: Path) -> None:
     write(root / "main.py")
-    write(root / "flamepy" / "__init__.py")
-    options = PackageOptions.for_cluster(ProjectMetadata("my-app", ("numpy",)))
-    package = packager.package(root, "my-app", options)
-    assert names(package) == ["main.py", "pyproject.toml"]
-    with tarfile.open(package.path) as tar:
-        text = tar.extractfile("pyproject.toml").read().decode()  # type: ignore[union-attr]  # a missing one fails too
-    assert 'dependencies = ["numpy"]' in text
-    assert not (root / "pyproject.toml").exists()
+    package = packager.package(root, "my-app", PackageOptions.for_cluster())
+    brought = [name for name in names(package) if name.startswith(".flame/flamepy/")]
+    assert names(package) == [*brought, "main.py"]
+    assert {".flame/flamepy/__init__.py", ".flame/flamepy/instance/launch.sh"} <= set(brought)
     assert packager.stale_files(package) == []
-    other = packager.package(root, "my-app", PackageOptions.for_cluster(ProjectMetadata("my-app", ("scipy",))))
-    assert other.sha != package.sha
-
-
-def test_a_project_with_metadata_keeps_it_and_says_that_dependencies_are_ignored(
-    packager: Packager, root: Path
-) -> None:
-    write(root / "pyproject.toml", "[project]\n")
-    package = packager.package(root, "app", PackageOptions.for_cluster(ProjectMetadata("app", ("numpy",))))
-    assert names(package) == ["pyproject.toml"]
-    assert "dependencies are ignored" in package.notes[0]
+    assert not (root / ".flame").exists()
 
 
 def test_links_that_stay_inside_are_links_and_those_that_leave_are_what_they_point_to(

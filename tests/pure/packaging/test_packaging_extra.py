@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flamepy.errors import PackageError
-from flamepy.packaging import Package, PackageOptions, Packager, ProjectMetadata
+from flamepy.packaging import Package, PackageOptions, Packager
 
 
 @pytest.fixture
@@ -72,9 +72,3 @@ def test_an_extra_file_hides_nothing_and_stays_inside(packager: Packager, root: 
 def test_extra_files_count_towards_the_limit(packager: Packager, root: Path) -> None:
     with pytest.raises(PackageError, match=r"big\.py"):
         packager.package(root, "app", PackageOptions(max_bytes=100), extra={"big.py": b"#" * 200})
-
-
-def test_an_extra_project_file_is_the_one_that_counts(packager: Packager, root: Path) -> None:
-    options = PackageOptions.for_cluster(ProjectMetadata("app"))
-    package = packager.package(root, "app", options, extra={"pyproject.toml": b"[project]\n"})
-    assert content(package, "pyproject.toml") == b"[project]\n"

@@ -9,7 +9,6 @@ import pathspec
 import pytest
 
 from flamepy.errors import PackageError
-from flamepy.packaging.pyproject import ProjectMetadata, has_project_file, pyproject_for
 from flamepy.packaging.selection.limits import check_size, exclude_line, format_bytes, heaviest, too_many_files
 from flamepy.packaging.selection.manifest import Entry, Kind, Stamp
 
@@ -81,18 +80,3 @@ def test_an_exclude_line_fits_its_path_in_both_languages(path: str) -> None:
 )
 def test_sizes_are_written_for_people(nbytes: int, text: str) -> None:
     assert format_bytes(nbytes) == text
-
-
-def test_a_generated_project_file_names_the_project_and_its_sorted_dependencies() -> None:
-    text = pyproject_for(ProjectMetadata("my app_", ("zlib-ng", 'numpy>=2; python_version >= "3.10"'))).decode()
-    assert 'name = "my-app"' in text
-    assert 'dependencies = ["numpy>=2; python_version >= \\"3.10\\"", "zlib-ng"]' in text
-    assert "py-modules = []" in text
-
-
-@pytest.mark.parametrize(
-    ("paths", "has_one"),
-    [([], False), (["setup.cfg"], True), (["sub/setup.py"], False), (["a", "pyproject.toml"], True)],
-)
-def test_a_project_file_counts_only_at_the_root(paths: list[str], has_one: bool) -> None:
-    assert has_project_file(paths) is has_one

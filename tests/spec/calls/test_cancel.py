@@ -50,6 +50,7 @@ class Slow:
         announce_and_sleep(path)
 
 
+@pytest.mark.cluster
 @pytest.mark.uplink
 def test_a_running_call_is_interrupted(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:
@@ -91,6 +92,7 @@ def test_a_waiting_call_is_removed_and_the_others_run(engine: Engine, tmp_path: 
         assert third.wait(BOUND_S)
 
 
+@pytest.mark.cluster
 def test_a_cancelled_call_of_a_stateful_service_leaves_its_state(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:
         slow = runner.service(Slow)

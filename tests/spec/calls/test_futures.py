@@ -66,6 +66,7 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@pytest.mark.cluster
 @pytest.mark.uplink
 def test_a_future_tells_what_becomes_of_its_call(runner: Runner, gate: Gate) -> None:
     future = runner.service(held)(gate.path, 3)
@@ -320,6 +321,7 @@ def test_a_finished_future_keeps_its_value_after_its_runner(engine: Engine) -> N
         future.ref()
 
 
+@pytest.mark.cluster
 @pytest.mark.inline
 @pytest.mark.uplink
 def test_what_a_call_prints_comes_with_its_future(runner: Runner) -> None:

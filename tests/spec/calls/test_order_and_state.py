@@ -86,6 +86,7 @@ def test_calls_run_one_at_a_time_in_the_order_in_which_they_were_made(engine: En
         assert log.all().get(BOUND_S) == list(range(200))
 
 
+@pytest.mark.cluster
 @pytest.mark.uplink
 def test_later_calls_wait_behind_one_that_waits_for_its_argument(engine: Engine, tmp_path: Path) -> None:
     with Runner("order") as runner:

@@ -315,6 +315,7 @@ def test_async_for_gives_the_parts_and_the_loop_goes_on_meanwhile(runner: Runner
     assert asyncio.run(both()) == ["first", "second"]
 
 
+@pytest.mark.cluster
 @pytest.mark.inline
 def test_the_state_is_saved_after_each_part_and_a_failed_part_leaves_it_as_it_was(runner: Runner) -> None:
     tape = runner.service(Tape)

@@ -299,6 +299,7 @@ def test_methods_of_its_class_can_be_called(runner: Runner) -> None:
     assert (str(again), again.flame_call) == ("another text", "")
 
 
+@pytest.mark.cluster
 def test_what_it_was_raised_from_is_its_cause(runner: Runner) -> None:
     error = error_of(runner, raise_from, BIG)
     assert isinstance(error, RuntimeError)

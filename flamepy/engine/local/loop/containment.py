@@ -16,7 +16,7 @@ from flamepy.clock import monotonic_s
 from flamepy.engine.local.loop.completions import Completions, failed
 from flamepy.engine.local.records import CallRecord, WorkerRecord
 from flamepy.engine.local.workers.pool import Pool
-from flamepy.errors import EngineFailed, FlameError, FlameErrorCode
+from flamepy.errors import EngineFailed, FlameError, as_fault
 
 logger = logging.getLogger(__name__)
 
@@ -63,19 +63,6 @@ class Containment:
         if len(times_s) == _MOST_FAULTS and now_s - times_s[0] < _FAULTS_WITHIN_S:
             raise as_engine_failure(error) from error
         return as_fault(error)
-
-
-def as_fault(error: Exception) -> FlameError:
-    """What the one is told who waits for the step that ``error`` came out of."""
-    if isinstance(error, FlameError):
-        return error
-    fault = FlameError(
-        FlameErrorCode.INTERNAL,
-        f"an unexpected error in the engine ended this call: {error!r}. Other calls are not concerned. "
-        "Make it again; if it fails again, report the error with its traceback, which is in the log.",
-    )
-    fault.__cause__ = error
-    return fault
 
 
 def as_engine_failure(error: BaseException) -> EngineFailed:

@@ -276,11 +276,14 @@ class Dispatcher:
 
     def put_back_all(self, records: Iterable[CallRecord]) -> None:
         """These calls, oldest first, wait again, in front of the others."""
+        faults: list[tuple[CallRecord, Exception]] = []
         for record in reversed(list(records)):
             try:
                 self.put_back(record)
             except Exception as error:  # noqa: BLE001 - it ends this call
-                self._contain.end_call(record, error)
+                faults.append((record, error))
+        for record, fault in faults:  # once the others are in their queues
+            self._contain.end_call(record, fault)
 
     def put_back(self, record: CallRecord) -> None:
         """The call waits again, in front of the others."""
@@ -377,12 +380,16 @@ class Dispatcher:
                 self._take_back(worker)
 
     def _put_right(self, fault: FlameError) -> None:
-        """After an unexpected error in any step: calls that no queue and no worker has any more end with ``fault``."""
+        """After an unexpected error in any step: what no queue and no worker has any more waits again, once.
+
+        It ends with ``fault`` when that happens to it a second time, or when a worker may have begun it.
+        """
         ready = set(self._ready)
         for each in self._pool.all():
             each.recount()
         for session in list(self.sessions.values()):
             waiting = set(session.waiting)
+            rescued = []
             for record in list(session.live.values()):
                 worker = record.worker
                 if record.completion.is_done():
@@ -392,7 +399,12 @@ class Dispatcher:
                         record.worker = None
                         self._completions.give_up(record, failed(fault))
                 elif not self._counts_arguments(record) and record not in waiting:
-                    self._completions.give_up(record, failed(fault))
+                    if record.is_rescued:
+                        self._completions.give_up(record, failed(fault))
+                    else:
+                        record.is_rescued = True
+                        rescued.append(record)
+            session.waiting.extendleft(reversed(rescued))
             session.is_ready = session in ready
             self._make_ready(session)
             if session.state is SessionState.CLOSED and not session.live:

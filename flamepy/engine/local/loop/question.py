@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from flamepy.engine.local.loop.containment import as_fault
-from flamepy.errors import FlameError
+from flamepy.errors import FlameError, as_fault
 
 Answer = TypeVar("Answer")
 

@@ -145,11 +145,14 @@ class Reports:
             session.worker = None
             session.state_lost_reason = session.unsaved_reason
         self._dispatcher.put_back_all(exited.others)
+        faults: list[tuple[CallRecord, Exception]] = []
         for record in exited.victims:
             try:
                 self._take_victim(record, exited)
             except Exception as error:  # noqa: BLE001 - it ends this call
-                self._contain.end_call(record, error)
+                faults.append((record, error))
+        for record, fault in faults:
+            self._contain.end_call(record, fault)
         if session is not None and session.state_lost_reason:
             for record in list(session.live.values()):
                 self._completions.give_up(record, state_lost(session))

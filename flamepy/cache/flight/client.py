@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes into the object cache of a cluster and out of it: rows of Arrow, with deadlines and plain errors.
+
+Safe from any thread. A client whose connection broke is replaced: the library's own would go on failing until its
+back-off ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flamepy.core.addresses import in_url
+from flamepy.core.cache import ObjectRef
+from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound
+
+logger = logging.getLogger(__name__)
+
+_ROW_BYTES = 8 * 1024 * 1024  # of a big object: a row is copied as a whole at the other end
+_DEADLINE_S = 30.0  # of a request that moves little
+_BYTES_PER_S = 1_000_000  # the slowest link that a big object is still waited for on
+_SCHEMA = pa.schema([pa.field("version", pa.uint64(), nullable=False), pa.field("data", pa.binary(), nullable=False)])
+# of buffers, because pa.array loads pandas, where it is installed: half a second
+_VERSION_0 = pa.Array.from_buffers(pa.uint64(), 1, [None, pa.py_buffer(bytes(8))])
+_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+_FORMAT = b"flame.cache.format"  # in the schema of a table that is kept as a table
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What the cache has of an object. version: the newest; base: its bytes; patches: oldest first.
+
+    table: in place of ``base``, where the object is a table of Arrow.
+    """
+
+    version: int
+    base: memoryview
+    patches: Sequence[memoryview]
+    table: pa.Table | None = None
+
+
+class FlightClient:
+    """endpoint: such as ``grpc://host:9090``; authority: certificates (PEM) to trust, None = those of the system."""
+
+    def __init__(self, endpoint: str, *, authority: bytes | None = None) -> None:
+        self.endpoint = endpoint
+        self._location = location_of(endpoint)
+        self._authority = authority
+        self._lock = threading.Lock()
+        self._client: flight.FlightClient | None = None
+
+    def put(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
+        """Store the parts, one behind the other, under a full key or a fresh one below ``<app>/<session>``."""
+        return self._put(flight.FlightDescriptor.for_path(key), parts, key)
+
+    def count(self, key: str) -> int:
+        """How often this was called for ``key``, this time included. Raises FlameError where that is not known."""
+        return self._put(flight.FlightDescriptor.for_path(key), [b"\0"], key, is_repeatable=False).version
+
+    def patch(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
+        """Append a change to the object. Raises NotFound."""
+        return self._put(flight.FlightDescriptor.for_command(f"PATCH:{key}".encode()), parts, key, is_repeatable=False)
+
+    def _put(
+        self,
+        descriptor: flight.FlightDescriptor,
+        parts: Sequence[bytes | memoryview],
+        key: str,
+        *,
+        is_repeatable: bool = True,
+    ) -> ObjectRef:
+        nbytes = sum(map(len, _flat(parts)))
+
+        def put(client: flight.FlightClient) -> ObjectRef:
+            writer, reader = client.do_put(descriptor, _SCHEMA, options=_options(nbytes))
+            with writer:
+                for row in _rows(parts):
+                    writer.write_batch(row)
+                writer.done_writing()
+                answer = reader.read()
+            if answer is None:
+                raise _odd(self.endpoint, "it did not say where it has put an object")
+            return ObjectRef.decode(answer.to_pybytes())
+
+        return self._do(put, f"put {key}", attempts=2 if is_repeatable else 1)
+
+    def get(self, key: str) -> Fetched:
+        """The object whole. Raises NotFound."""
+
+        def get(client: flight.FlightClient) -> Fetched:
+            # how big it is nobody knows beforehand: the deadline is for each object that anyone would keep here
+            reader = client.do_get(flight.Ticket(f"{key}:0".encode()), options=_options(1 << 30))
+            if (reader.schema.metadata or {}).get(_FORMAT) is not None:
+                table = reader.read_all()
+                version = int((reader.schema.metadata or {}).get(b"flame.cache.version", b"0"))
+                return Fetched(version, memoryview(b""), (), table)
+            return _assembled(_read_rows(reader), self.endpoint)
+
+        return self._do(get, f"get {key}")
+
+    def look(self, key: str) -> tuple[int, memoryview] | None:
+        """The version of an object that changes, and its bytes; None = it is not there. Raises other FlameErrors."""
+        try:
+            fetched = self.get(key)
+        except NotFound:
+            return None
+        return fetched.version, fetched.base
+
+    def has(self, key: str) -> bool:
+        """Is there an object of this key? Asked as one who has its first version: then it is not sent."""
+
+        def has(client: flight.FlightClient) -> bool:
+            reader = client.do_get(flight.Ticket(f"{key}:1".encode()), options=_options(0))
+            _ = reader.schema  # an object that is not there is told of here
+            reader.cancel()  # a newer version would follow
+            return True
+
+        try:
+            return self._do(has, f"look for {key}")
+        except NotFound:
+            return False
+
+    def delete(self, prefix: str) -> None:
+        """``<app>/<session>/<object>``, ``<app>/<session>`` or ``<app>/*``. Unknown is fine."""
+
+        def delete(client: flight.FlightClient) -> None:
+            for _ in client.do_action(flight.Action("DELETE", prefix.encode()), options=_options(0)):
+                pass
+
+        self._do(delete, f"delete {prefix}")
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _do(self, step: Callable[[flight.FlightClient], _Answer], what: str, *, attempts: int = 2) -> _Answer:
+        """Run the step; again on a new connection where the old one is broken, unless that would do it twice."""
+        for attempt in range(1, attempts + 1):
+            client = self._connected()
+            try:
+                return step(client)
+            except flight.FlightUnavailableError as error:
+                logger.debug("cache unavailable endpoint=%s what=%s attempt=%d", self.endpoint, what, attempt)
+                self._drop(client)
+                if attempt == attempts:
+                    raise FlameError(
+                        FlameErrorCode.INTERNAL,
+                        f"the object cache at {self.endpoint} does not answer: {_first_line(error)}. See whether it "
+                        "runs, and whether this address is right.",
+                    ) from error
+            except flight.FlightTimedOutError as error:
+                raise CallTimeout(
+                    f"the object cache at {self.endpoint} did not answer in time ({what}). Try again, or see why it is "
+                    "slow."
+                ) from error
+            except KeyError as error:
+                raise NotFound(
+                    f"{what}: the object cache at {self.endpoint} does not have it: {_first_line(error)}"
+                ) from error
+            except pa.ArrowInvalid as error:
+                raise InvalidArgument(f"{what}: the object cache refuses it: {_first_line(error)}") from error
+            except pa.ArrowException as error:
+                raise _odd(self.endpoint, f"{what}: {_first_line(error)}") from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _connected(self) -> flight.FlightClient:
+        with self._lock:
+            if self._client is None:
+                trust = {} if self._authority is None else {"tls_root_certs": self._authority}
+                self._client = flight.FlightClient(self._location, generic_options=_UNLIMITED, **trust)
+            return self._client
+
+    def _drop(self, client: flight.FlightClient) -> None:
+        with self._lock:
+            if self._client is client:
+                self._client = None
+
+
+def location_of(endpoint: str) -> str:
+    """As Flight writes addresses. Raises InvalidArgument."""
+    parts = urlsplit(endpoint)
+    scheme = {"grpc": "grpc", "http": "grpc", "grpcs": "grpc+tls", "https": "grpc+tls", "grpc+tls": "grpc+tls"}
+    if parts.scheme not in scheme or not parts.hostname:
+        raise InvalidArgument(f"{endpoint!r} is no address of an object cache: write it as grpc://host:9090.")
+    return f"{scheme[parts.scheme]}://{in_url(parts.hostname)}:{parts.port or 9090}"
+
+
+def _flat(parts: Sequence[bytes | memoryview]) -> list[memoryview]:
+    return [memoryview(each).cast("B") for each in parts]
+
+
+def _rows(parts: Sequence[bytes | memoryview]) -> Iterator[pa.RecordBatch]:
+    """The parts in rows that refer to their memory; small ones share a row."""
+    small: list[memoryview] = []
+    for part in _flat(parts):
+        if len(part) < 4096:
+            small.append(part)
+            continue
+        if small:
+            yield _row(memoryview(b"".join(small)))
+            small = []
+        for begin in range(0, len(part), _ROW_BYTES):
+            yield _row(part[begin : begin + _ROW_BYTES])
+    if small:
+        yield _row(memoryview(b"".join(small)))
+
+
+def _row(data: memoryview) -> pa.RecordBatch:
+    offsets = pa.py_buffer(b"\0\0\0\0" + len(data).to_bytes(4, "little"))
+    value = pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(data)])
+    return pa.RecordBatch.from_arrays([_VERSION_0, value], schema=_SCHEMA)
+
+
+def _read_rows(reader: flight.FlightStreamReader) -> Iterator[tuple[int, str, memoryview]]:
+    names = set(reader.schema.names)
+    for chunk in reader:
+        batch = chunk.data
+        kinds = batch.column("kind").to_pylist() if "kind" in names else ["base"] * batch.num_rows
+        versions = batch.column("version").to_pylist()
+        data = batch.column("data")
+        for row in range(batch.num_rows):
+            yield versions[row], kinds[row], memoryview(data[row].as_buffer())
+
+
+def _assembled(rows: Iterator[tuple[int, str, memoryview]], endpoint: str) -> Fetched:
+    base: list[memoryview] = []
+    patches: list[memoryview] = []
+    version = 0
+    for row_version, kind, data in rows:
+        version = max(version, row_version)
+        if kind == "patch":
+            patches.append(data)
+        else:
+            base.append(data)
+    if not base:
+        raise _odd(endpoint, "it sent an object without its beginning")
+    return Fetched(version, base[0] if len(base) == 1 else memoryview(b"".join(base)), patches)
+
+
+def _options(nbytes: int) -> flight.FlightCallOptions:
+    return flight.FlightCallOptions(timeout=_DEADLINE_S + nbytes / _BYTES_PER_S)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error.args[0]) if error.args else type(error).__name__
+    return text.partition("\n")[0].partition(". gRPC client debug context")[0][:300]
+
+
+def _odd(endpoint: str, what: str) -> FlameError:
+    return FlameError(
+        FlameErrorCode.INTERNAL,
+        f"the object cache at {endpoint} behaves unexpectedly: {what}. Is it a Flame 0.6 cache?",
+    )

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The applications of a cluster, and who of this process uses them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from flamepy.core.application import Application, ApplicationAttributes
+from flamepy.core.cache import ObjectKey
+from flamepy.core.names import checked_application_name
+from flamepy.engine.cluster.connection import Connection
+from flamepy.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
+from flamepy.wire import messages
+from flamepy.wire.applications import application_of, specification
+
+logger = logging.getLogger(__name__)
+
+
+class ClusterApplications:
+    """Implements ``engine.api.Applications``.
+
+    end_sessions: ends those that a lease alone is on. forget: drops the objects below a prefix.
+    """
+
+    def __init__(
+        self, connection: Connection, end_sessions: Callable[[str], object], forget: Callable[[str], object]
+    ) -> None:
+        self._connection = connection
+        self._end_sessions = end_sessions
+        self._forget = forget
+        self._lock = threading.Lock()
+        self._leases: dict[str, str] = {}
+        self._by_lease: set[str] = set()
+
+    def register(self, name: str, attributes: ApplicationAttributes) -> Application:
+        checked_application_name(name)
+        request = messages.RegisterApplicationRequest(name=name, application=specification(attributes))
+        result = self._connection.ask(self._connection.call("RegisterApplication", request, is_repeatable=False))
+        _check(result, name)
+        found = self.get(name)
+        if found is None:
+            raise NotFound(
+                f"application {name!r} was registered, and is gone again: somebody has removed it. Try again."
+            )
+        return found
+
+    def unregister(self, name: str) -> None:
+        if self.get(name) is None:
+            raise NotFound(f"application {name!r} not found: list_applications() shows those that are there.")
+        request = messages.UnregisterApplicationRequest(name=name)
+        _check(self._connection.ask(self._connection.call("UnregisterApplication", request)), name)
+
+    def lease(
+        self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
+    ) -> Application:
+        with self._lock:
+            application = None if must_be_new else self.get(name)
+            if application is None:
+                if attributes is None:
+                    raise NotFound(f"application {name!r} not found: register it, or open a Runner({name!r}).")
+                try:
+                    application = self.register(name, attributes)
+                except AlreadyExists:
+                    application = self.get(name)  # another process was faster
+                    if must_be_new or application is None:
+                        raise
+                else:
+                    self._by_lease.add(name)
+            self._leases[lease_id] = name
+            return application
+
+    def end_lease(self, lease_id: str) -> bool:
+        with self._lock:
+            name = self._leases.pop(lease_id, None)
+            if name is None:
+                return False
+            self._end_sessions(lease_id)
+            if name not in self._by_lease or name in self._leases.values():
+                return False
+            self._by_lease.discard(name)
+            try:
+                self.unregister(name)
+            except NotFound:
+                return False
+            except InvalidState as error:  # other programs have sessions on it: theirs to remove
+                logger.debug("application kept name=%s reason=%s", name, error)
+                return False
+            self._forget(ObjectKey.for_all_sessions(name).to_prefix())
+            return True
+
+    def get(self, name: str) -> Application | None:
+        try:
+            return application_of(
+                self._connection.ask(self._connection.call("GetApplication", messages.GetApplicationRequest(name=name)))
+            )
+        except NotFound:
+            return None
+
+    def list(self) -> Sequence[Application]:
+        reply = self._connection.ask(self._connection.call("ListApplication", messages.ListApplicationRequest()))
+        return [application_of(each) for each in reply.applications]
+
+
+def _check(result: messages.Result, name: str) -> None:
+    """Raises what a refusal, which comes as an answer, means."""
+    if result.return_code == 0:
+        return
+    text = result.message
+    if "already exists" in text or "UNIQUE" in text:
+        raise AlreadyExists(f"application {name!r} already exists: use another name, or unregister it first.")
+    if "open sessions" in text:
+        raise InvalidState(f"application {name!r} has open sessions: close them first.")
+    raise InvalidArgument(f"the cluster refuses application {name!r}: {text}")

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on a cluster ends the calls that it is about, and no others; nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+import flamepy
+from flamepy import CallCancelled, ObjectFuture, Runner
+from flamepy.codec.framed import parts_of
+from flamepy.codec.pickling import encode
+from flamepy.config import ContextFields
+from flamepy.core.application import ApplicationAttributes
+from flamepy.engine.cluster.connection import Connection
+from flamepy.engine.cluster.engine import ClusterEngine
+from flamepy.engine.current import use_engine
+from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.errors import ExecutorLost, FlameError
+from flamepy.instance.cache_access import CacheAccess
+from flamepy.instance.calls import Calls
+from flamepy.protocol.cluster import packets
+from flamepy.protocol.cluster.packets import RemoteCall
+from flamepy.protocol.cluster.parcels import Parcel
+from flamepy.runner.types import RunnerContext
+from flamepy.server.executors.instance_client import InstanceClient, InstanceFailed
+from flamepy.wire import messages
+from flamepy.wire.applications import application_of
+from tests.faults.going_on import Counter
+from tests.signs import BOUND_S, reached
+
+
+@pytest.fixture
+def cluster_engine(cluster: ContextFields, project: Path, nothing_is_left: None) -> Iterator[ClusterEngine]:
+    engine = ClusterEngine(cluster)
+    try:
+        with use_engine(engine):
+            yield engine
+    finally:
+        engine.close()
+
+
+def _begin_and_wait(begun: Path, once: bool = False) -> str:
+    if once and begun.exists():
+        return "again"
+    begun.touch()
+    while True:
+        try:
+            time.sleep(1000)
+        except KeyboardInterrupt:
+            continue
+
+
+def _print_and_wait(gate: Path) -> str:
+    print("before the gate", flush=True)
+    while not gate.exists():
+        time.sleep(0.01)
+    return "through"
+
+
+def _executors() -> list[psutil.Process]:
+    """The processes that the server's executors talk to, and those that watch over them."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        try:
+            if any("flamepy.instance" in word for word in each.cmdline()):
+                found.append(each)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _begun(future: ObjectFuture, begun: Path) -> ObjectFuture:
+    assert reached(begun.exists), future
+    return future
+
+
+def test_a_lost_executor_ends_its_call_and_the_state_is_that_of_the_acknowledged_calls(
+    cluster_engine: ClusterEngine, tmp_path: Path
+) -> None:
+    with Runner("lost") as runner:
+        counter, waiting = runner.service(Counter()), runner.service(_begin_and_wait)
+        patient = runner.service(_begin_and_wait, retries=1)
+        assert [counter.add().get(BOUND_S) for _ in range(2)] == [1, 2]
+        lost = _begun(waiting(tmp_path / "lost"), tmp_path / "lost")
+        repeated = _begun(patient(tmp_path / "again", once=True), tmp_path / "again")
+        for each in _executors():
+            each.send_signal(signal.SIGKILL)
+        error = lost.exception(BOUND_S)
+        assert isinstance(error, ExecutorLost)
+        assert "was not run again" in str(error)
+        assert repeated.get(BOUND_S) == "again"
+        assert counter.add().get(BOUND_S) == 3
+
+
+def test_the_end_of_the_engine_ends_every_call_and_callbacks_may_wait(
+    cluster_engine: ClusterEngine, cluster: ContextFields, tmp_path: Path
+) -> None:
+    runner = Runner("ends")
+    service = runner.service(_begin_and_wait)
+    object_ = runner.service(Counter())
+    assert object_.add().get(BOUND_S) == 1
+    running = _begun(service(tmp_path / "begun"), tmp_path / "begun")
+    may_go_on, went_on = threading.Event(), threading.Event()
+
+    def wait_for_another(_: ObjectFuture) -> None:
+        may_go_on.wait(BOUND_S)
+        went_on.set()
+
+    behind = object_.array(running)
+    behind.add_done_callback(wait_for_another)
+    assert behind.cancel()
+    assert object_.add().get(BOUND_S) == 2, "a callback that waits holds up other calls"
+    may_go_on.set()
+    assert went_on.wait(BOUND_S)
+    cluster_engine.close(grace_s=0.1)  # the call lets no interrupt through
+    assert isinstance(running.exception(BOUND_S), CallCancelled)
+    _close_sessions(cluster)
+
+
+def _close_sessions(cluster: ContextFields) -> None:
+    """Those that an engine had to leave, because their worker was not done with a call."""
+    assert cluster.endpoint is not None
+    connection = Connection(cluster.endpoint)
+
+    def is_closed(session_id: str) -> bool:
+        try:
+            connection.ask(connection.call("CloseSession", messages.CloseSessionRequest(session_id=session_id)))
+        except FlameError:  # the worker kills the call after its grace
+            return False
+        return True
+
+    for each in connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions:
+        assert reached(partial(is_closed, each.metadata.id))
+    connection.close(BOUND_S)
+
+
+def test_a_packet_that_is_handed_over_twice_runs_once(
+    cluster: ContextFields, project: Path, nothing_is_left: None, tmp_path: Path
+) -> None:
+    def note(path: str) -> None:
+        with open(path, "a") as file:
+            file.write("ran\n")
+
+    def parcel(value: object) -> Parcel:
+        data = b"".join(parts_of(encode(value)))
+        return Parcel(len(data), data)
+
+    path = tmp_path / "notes"
+    engine = EmbeddedEngine(workers=1)
+    try:
+        engine.applications.adopt("here", ApplicationAttributes(), str(project))
+        assert cluster.cache_endpoint is not None
+        calls = Calls(engine, CacheAccess(cluster.cache_endpoint, "twice/session"), "here")
+        call = RemoteCall(1, "service", parcel(RunnerContext(note)), parcel((None, (str(path),), {})), name="note")
+        data = packets.task_input("packet", [call])
+        (report,) = packets.reports_of(calls.run(data))
+        assert report.status == packets.OK
+        with pytest.raises(ExecutorLost, match="note: the cluster handed it over a second time"):
+            calls.run(data)
+    finally:
+        engine.close()
+    assert path.read_text() == "ran\n"
+
+
+def test_what_a_call_prints_is_there_while_it_runs(cluster_engine: ClusterEngine, tmp_path: Path) -> None:
+    with Runner("prints") as runner:
+        future = runner.service(_print_and_wait)(tmp_path / "gate")
+        assert reached(lambda: future.output == "before the gate\n"), future
+        assert future.state == "running"
+        (tmp_path / "gate").touch()
+        assert future.get(BOUND_S) == "through"
+
+
+def test_a_worker_that_was_killed_is_followed_by_another_one_which_leaves_the_session(
+    project: Path, tmp_path: Path, nothing_is_left: None
+) -> None:
+    """Else its executor would ask it for ever, and be lost to the whole cluster."""
+    root = Path(flamepy.__file__).parent
+    (project / ".flame").mkdir()
+    (project / ".flame" / "flamepy").symlink_to(root)
+    socket = tmp_path / "socket"
+    environ = {
+        **os.environ,
+        "FLAME_APP_DIR": str(project),
+        "FLAME_INSTANCE_ENDPOINT": str(socket),
+        "FLAME_CACHE_ENDPOINT": "grpc://127.0.0.1:1",
+        "FLAME_PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "FLAME_WORKER_PYTHON": sys.executable,
+    }
+    supervisor = subprocess.Popen(
+        ["/bin/sh", str(root / "instance" / "launch.sh")], env=environ, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        asyncio.run(_kill_between_enter_and_leave(supervisor.pid, str(socket)))
+    finally:
+        supervisor.terminate()
+        said = supervisor.communicate(timeout=BOUND_S)[1]
+    assert supervisor.returncode == 0, said
+    assert "ended (killed by SIGKILL); another one is started" in said
+
+
+async def _kill_between_enter_and_leave(supervisor_pid: int, socket: str) -> None:
+    client = InstanceClient(socket)
+    await asyncio.wait_for(client.connect(), BOUND_S)
+    try:
+        entered = await client.enter("session", application_of(messages.Application()), None)
+        assert entered.return_code == 0
+        children = psutil.Process(supervisor_pid).children()
+        (serving,) = [each for each in children if "flamepy.instance" in " ".join(each.cmdline())]
+        serving.kill()
+        await asyncio.wait_for(_leave(client), BOUND_S)
+    finally:
+        await client.close()
+
+
+async def _leave(client: InstanceClient) -> None:
+    """As an executor does: until it is answered."""
+    is_left = False
+    while not is_left:
+        try:
+            await client.leave()
+            is_left = True
+        except InstanceFailed:  # nobody listens
+            await asyncio.sleep(0.01)
