@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flamepy import FlameContext, FlameContextRunner, FlamePackage, NotFound, PackageError, Runner
+from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.runner import PackageKeptWarning
 from tests.projects.storage_servers import S3_BUCKET, Answer, http_server, s3_server, use_s3
@@ -30,9 +31,8 @@ def context(url: str, template: str = "flmrun") -> FlameContext:
     return FlameContext(package=FlamePackage(storage=url), runner=FlameContextRunner(template=template))
 
 
-def test_workers_run_what_was_fetched_from_a_server_and_the_last_runner_removes_it(
-    embedded: EmbeddedEngine, root: Path
-) -> None:
+@pytest.mark.cluster
+def test_workers_run_what_was_fetched_from_a_server_and_the_last_runner_removes_it(engine: Engine, root: Path) -> None:
     with http_server(moves=True) as server:
         with Runner("remote", context=context(server.url)) as first:
             old = first.service(where_from)
