@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -141,13 +142,19 @@ def http_server(*, moves: bool = False, user: str = "", tls: ssl.SSLContext | No
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
+        with _serving(server):
             yield state
-        finally:
-            server.shutdown()
-            thread.join()
+
+
+@contextlib.contextmanager
+def _serving(server: BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -155,19 +162,17 @@ def s3_server() -> Iterator[str]:
     """An S3 API with an empty bucket; yields its address."""
     import logging
 
-    from moto.server import ThreadedMotoServer
+    from moto.server import create_backend_app
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
+    server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True)
+    with _serving(server):
+        url = f"http://127.0.0.1:{server.server_port}"
         with urllib.request.urlopen(urllib.request.Request(f"{url}/{S3_BUCKET}", method="PUT")):
             pass
         yield url
-    finally:
-        server.stop()
+    server.server_close()
 
 
 def use_s3(monkeypatch: pytest.MonkeyPatch, url: str, home: Path, **variables: str) -> None:

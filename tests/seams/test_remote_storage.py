@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from flamepy.errors import InvalidArgument, InvalidConfig, NotFound
+from flamepy import FlameContext, FlamePackage, Runner
+from flamepy.engine.local.engine import EmbeddedEngine
+from flamepy.errors import InvalidArgument, InvalidConfig, NotFound, PackageError
 from flamepy.packaging import Package, PackageOptions, Packager, Storage, fetch_archive, open_storage
 from flamepy.protocol.app_directory import make_directory, unpack_once
 from tests.projects.storage_servers import S3_BUCKET, http_server, s3_server, use_s3
@@ -46,9 +49,9 @@ def drive(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=["http", "webdav", "s3", "memory", "drive"])
-def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, s3_url: str, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     if request.param == "s3":
-        use_s3(monkeypatch, s3_url, tmp_path)
+        use_s3(monkeypatch, request.getfixturevalue("s3_url"), tmp_path)
         yield f"s3://{S3_BUCKET}/{tmp_path.name}"
     elif request.param == "drive":
         yield request.getfixturevalue("drive")
@@ -122,6 +125,7 @@ def test_an_unchanged_package_is_neither_compressed_nor_uploaded_again(
     storage.delete(first.url)
 
 
+@pytest.mark.parametrize("url", ["webdav", "drive"], indirect=True)
 def test_two_versions_lie_side_by_side_and_none_is_overwritten(
     storage: Storage, pack: Callable[[], Package], root: Path, tmp_path: Path
 ) -> None:
@@ -161,13 +165,32 @@ def test_an_archive_that_is_not_what_its_name_says_is_refused(
     storage.delete(other.url)
 
 
-@pytest.mark.parametrize("url", ["s3", "drive"], indirect=True)
-def test_a_place_that_is_not_there_is_not_made(url: str, root: Path, tmp_path: Path) -> None:
+def test_a_place_that_is_not_there_is_not_made(drive: str, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     archive.write_bytes(b"content")
-    missing = {"s3": "s3://missing/packages", "drive": "drive://host/missing"}[url.partition(":")[0]]
     with pytest.raises(InvalidConfig, match=r"the place does not exist.*Create it"):
-        open_storage(missing).upload(archive, NAME)
+        open_storage("drive://host/missing").upload(archive, NAME)
+    assert not (tmp_path / "drive" / "missing").exists()
+
+
+@pytest.mark.parametrize("url", ["s3"], indirect=True)
+def test_workers_run_what_lies_in_s3(url: str, embedded: EmbeddedEngine, project: Path) -> None:
+    (project / "module.py").write_text("NAME = 'one'")
+    with Runner("remote", context=FlameContext(package=FlamePackage(storage=url))) as runner:
+        assert runner.service(lambda: str(importlib.import_module("module").NAME))().get() == "one"
+
+
+def test_s3_tells_of_a_missing_bucket_and_of_missing_credentials(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(b"content")
+    use_s3(monkeypatch, s3_url, tmp_path)
+    with pytest.raises(InvalidConfig, match=r"s3://nobody: the place does not exist .*bucket.*Create it"):
+        open_storage("s3://nobody").upload(archive, NAME)
+    use_s3(monkeypatch, s3_url, tmp_path, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    with pytest.raises(PackageError, match=r"wants credentials, and none were found .*aws configure"):
+        open_storage("s3://packages").upload(archive, NAME)
 
 
 @pytest.mark.parametrize("url", ["memory"], indirect=True)

@@ -24,7 +24,7 @@ from flamepy.packaging.storages.fsspec_faults import fault_of
 from flamepy.packaging.storages.fsspec_storage import FsspecStorage
 from flamepy.packaging.storages.http_storage import HttpStorage
 from flamepy.packaging.storages.remote_storage import PAUSES_S
-from tests.projects.storage_servers import Answer, HttpFiles, http_server, s3_server, use_s3
+from tests.projects.storage_servers import Answer, HttpFiles, http_server, use_s3
 
 NAME = "app.tar.gz"
 
@@ -194,18 +194,6 @@ def test_credentials_come_from_the_url_or_the_netrc_file_and_are_never_told(
         with pytest.raises(InvalidArgument) as refused:
             storage.delete(f"http://ada:s3cret@other/{NAME}")
         assert "s3cret" not in str(refused.value)
-
-
-def test_s3_tells_of_a_missing_bucket_and_of_missing_credentials(
-    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with s3_server() as url:
-        use_s3(monkeypatch, url, tmp_path)
-        with pytest.raises(InvalidConfig, match=r"s3://nobody: the place does not exist .*bucket.*Create it"):
-            open_storage("s3://nobody").find(NAME)
-        use_s3(monkeypatch, url, tmp_path, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
-        with pytest.raises(PackageError, match=r"wants credentials, and none were found .*aws configure"):
-            open_storage("s3://packages").upload(archive, NAME)
 
 
 def s3_error(code: str) -> ClientError:

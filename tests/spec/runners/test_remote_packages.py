@@ -14,7 +14,7 @@ from flamepy import FlameContext, FlameContextRunner, FlamePackage, NotFound, Pa
 from flamepy.engine.api import Engine
 from flamepy.engine.local.engine import EmbeddedEngine
 from flamepy.runner import PackageKeptWarning
-from tests.projects.storage_servers import S3_BUCKET, Answer, http_server, s3_server, use_s3
+from tests.projects.storage_servers import Answer, http_server
 
 
 def where_from() -> str:
@@ -32,16 +32,25 @@ def context(url: str, template: str = "flmrun") -> FlameContext:
 
 
 @pytest.mark.cluster
-def test_workers_run_what_was_fetched_from_a_server_and_the_last_runner_removes_it(engine: Engine, root: Path) -> None:
+def test_workers_run_what_was_fetched_from_a_server_and_the_runner_removes_it(engine: Engine, root: Path) -> None:
+    with http_server() as server:
+        with Runner("remote", context=context(server.url)) as runner:
+            assert runner.service(where_from)().get() == "one"
+            assert runner.package is not None
+            assert list(server.files) == [f"/packages/{runner.package.path.name}"]
+        assert server.files == {}
+        assert server.methods().count("GET") == 1
+
+
+def test_runners_share_what_has_the_same_content_and_the_last_one_removes_it(
+    embedded: EmbeddedEngine, root: Path
+) -> None:
     with http_server(moves=True) as server:
         with Runner("remote", context=context(server.url)) as first:
             old = first.service(where_from)
             assert old().get() == "one"
-            assert first.package is not None
-            assert list(server.files) == [f"/packages/{first.package.path.name}"]
-            with Runner("remote", context=context(server.url)) as second:
-                assert second.package is not None
-                assert second.package.url == first.package.url
+            with Runner("remote", context=context(server.url)):
+                pass
             assert len(server.files) == 1, "the first one goes on"
             (root / "module.py").write_text("NAME = 'two'")
             with Runner("remote", context=context(server.url)) as newer:
@@ -51,13 +60,6 @@ def test_workers_run_what_was_fetched_from_a_server_and_the_last_runner_removes_
             assert len(server.files) == 1
         assert server.files == {}
         assert server.methods().count("MOVE") == 2, "each content was sent once"
-
-
-def test_a_package_in_s3_is_one(embedded: EmbeddedEngine, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with s3_server() as url:
-        use_s3(monkeypatch, url, root.parent)
-        with Runner("remote", context=context(f"s3://{S3_BUCKET}/apps")) as runner:
-            assert runner.service(where_from)().get() == "one"
 
 
 def test_runners_of_one_name_may_use_different_storages(embedded: EmbeddedEngine, root: Path) -> None:
