@@ -50,16 +50,22 @@ class ClusterProvisioner:
     def storage(self, url: str | None, *, source: str = "") -> Storage | None:
         if url is None or self._cache.is_at(url):
             return self._cache
-        if urlsplit(url).scheme in _FETCHED_BY_NODES:
-            from flamepy.packaging import open_storage
+        parts = urlsplit(url)
+        told = f"{source}: package.storage" if source else "package.storage"
+        told = f"{told} {url_without_secrets(url)} cannot be used with a cluster"
+        if parts.scheme not in _FETCHED_BY_NODES:
+            raise InvalidConfig(
+                f"{told}, whose nodes fetch packages over {', '.join(_FETCHED_BY_NODES)} or from its own object cache "
+                f"({self._cache}): leave it out, which is to use that cache, or write https://host/packages."
+            )
+        if "@" in parts.netloc:  # applications with their urls are listed for anyone
+            raise InvalidConfig(
+                f"{told}, which would show the user in it to all clients: name the user in ~/.netrc, and let nodes read "
+                "packages without one."
+            )
+        from flamepy.packaging import open_storage
 
-            return open_storage(url, source=source)
-        where = f"{source}: " if source else ""
-        raise InvalidConfig(
-            f"{where}package.storage {url_without_secrets(url)} cannot be used with a cluster, whose nodes fetch "
-            f"packages over {', '.join(_FETCHED_BY_NODES)} or from its own object cache ({self._cache}): leave it out, "
-            "which is to use that cache, or write https://host/packages."
-        )
+        return open_storage(url, source=source)
 
     @functools.cached_property
     def packager(self) -> Packager:
