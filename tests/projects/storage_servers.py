@@ -162,7 +162,7 @@ def s3_server() -> Iterator[str]:
     """An S3 API with an empty bucket; yields its address."""
     import logging
 
-    from moto.server import create_backend_app
+    from moto.moto_server.werkzeug_app import create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request

@@ -60,8 +60,8 @@ class ClusterProvisioner:
             )
         if "@" in parts.netloc:  # applications with their urls are listed for anyone
             raise InvalidConfig(
-                f"{told}, which would show the user in it to all clients: name the user in ~/.netrc, and let nodes read "
-                "packages without one."
+                f"{told}, which would show the user in it to all clients: name the user in ~/.netrc, and let nodes "
+                "read packages without one."
             )
         from flamepy.packaging import open_storage
 

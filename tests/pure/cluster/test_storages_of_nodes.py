@@ -35,18 +35,9 @@ def test_packages_go_where_the_configuration_says_else_to_the_cache(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        (
-            "s3://bucket/packages",
-            "s3://bucket/packages cannot be used with a cluster, whose nodes fetch packages over file, http, https or "
-            "from its own object cache (grpc://cache:9090): leave it out, which is to use that cache, or write "
-            "https://host/packages.",
-        ),
-        ("grpc://other:9090", "grpc://other:9090 cannot be used with a cluster, whose nodes fetch packages over"),
-        (
-            "https://ada:s3cret@host/packages",
-            "https://host/packages cannot be used with a cluster, which would show the user in it to all clients: name "
-            "the user in ~/.netrc, and let nodes read packages without one.",
-        ),
+        ("s3://bucket/packages", ", whose nodes fetch packages over file, http, https or from its own object cache"),
+        ("grpc://other:9090", ", whose nodes fetch packages over"),
+        ("https://ada:s3cret@host/packages", ", which would show the user in it to all clients: name the user in"),
     ],
 )
 def test_a_place_that_nodes_cannot_fetch_from_is_refused_before_anything_is_packed(
@@ -54,4 +45,5 @@ def test_a_place_that_nodes_cannot_fetch_from_is_refused_before_anything_is_pack
 ) -> None:
     with pytest.raises(InvalidConfig) as refused:
         provisioner.storage(url, source="flame.yaml")
-    assert str(refused.value).startswith(f"flame.yaml: package.storage {says}")
+    shown = url.replace("ada:s3cret@", "")
+    assert str(refused.value).startswith(f"flame.yaml: package.storage {shown} cannot be used with a cluster{says}")
