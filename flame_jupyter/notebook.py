@@ -269,8 +269,9 @@ class Notebook:
 
     def archive(self, line: RunnerLine) -> Path:
         """The archive of the open Runner, or one that is made now. It is there until the kernel ends."""
-        if self.runner is not None and self.runner.package is not None:
-            return self.runner.package.path
+        package = None if self.runner is None else self.runner.package
+        if package is not None and package.path.exists():  # there is none when the storage had it already
+            return package.path
         root = self.root(line.root)
         options = replace(self._rules(line), max_bytes=self._limit_bytes(line))
         if not root.is_chosen:

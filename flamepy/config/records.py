@@ -42,11 +42,12 @@ class FlamePackage:
     """How a Runner's project directory is packed.
 
     Attributes:
-        storage: URL of the directory that takes the archives; None = a private store of the engine.
+        storage: URL of the place that takes the archives, such as ``file:///opt/packages``, ``https://host/packages``
+            or ``s3://bucket/packages``; None = a private store of the engine.
         excludes: Patterns of what stays here; a configuration file adds its own to the default ones.
     """
 
-    storage: str | None = None
+    storage: str | None = field(default=None, repr=False)  # it may have a password in it
     excludes: list[str] = field(default_factory=lambda: list(DEFAULT_EXCLUDES))
 
 

@@ -17,6 +17,7 @@ from flamepy.config.records import (
     FlamePackage,
 )
 from flamepy.core.resources import parse_bytes
+from flamepy.core.shown import url_without_secrets
 from flamepy.errors import InvalidConfig
 
 ENDPOINT_SCHEMES = ("http", "https")
@@ -181,29 +182,30 @@ def _url(entry: Section, key: str, schemes: Sequence[str] | None) -> str | None:
 def problem_of_url(url: str, schemes: Sequence[str] | None) -> tuple[str, str] | None:
     """What is wrong with ``url``, and the cure; None when nothing is. ``schemes`` None: a package storage, of any."""
     example = _EXAMPLES["file" if schemes is None else schemes[0]]
+    shown = url_without_secrets(url)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        return f"is not a valid URL: {url!r} ({error})", f"Write it like {example!r}, with a port from 1 to 65535."
+        return f"is not a valid URL: {shown!r} ({error})", f"Write it like {example!r}, with a port from 1 to 65535."
     if "://" not in url:
         guess = f"file://{url}" if schemes is None and url.startswith("/") else example
-        return f"is not a URL: {url!r} has no scheme", f"Write it like {guess!r}."
+        return f"is not a URL: {shown!r} has no scheme", f"Write it like {guess!r}."
     if schemes is not None and parts.scheme not in schemes:
         cure = f"Use one of {', '.join(schemes)}, such as {example!r}.{did_you_mean(parts.scheme, schemes)}"
         return f"has the scheme {parts.scheme!r}, which nothing here understands", cure
     if parts.scheme == "file":
         if parts.hostname not in (None, "localhost"):
-            return f"names a host: {url!r}", f"A path needs three slashes: 'file:///{parts.netloc}{parts.path}'."
+            return f"names a host: {shown!r}", f"A path needs three slashes: 'file:///{parts.netloc}{parts.path}'."
         if not parts.path.strip("/"):
-            return f"names no directory: {url!r}", f"Write it like {example!r}."
+            return f"names no directory: {shown!r}", f"Write it like {example!r}."
         return None
     if schemes is None:
         return None  # what else there is to say of it, its storage says (packaging/storage.py)
     if not parts.hostname:
-        return f"names no host: {url!r}", f"Write it like {example!r}."
+        return f"names no host: {shown!r}", f"Write it like {example!r}."
     if port == 0:
-        return f"has the port 0: {url!r}", f"Write it like {example!r}, with a port from 1 to 65535."
+        return f"has the port 0: {shown!r}", f"Write it like {example!r}, with a port from 1 to 65535."
     return None
 
 

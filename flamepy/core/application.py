@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from flamepy.core.shown import url_without_secrets
+
 DEFAULT_MAX_INSTANCES = 1_000_000  # what the reference server fills in
 DEFAULT_DELAY_RELEASE_S = 60
 
@@ -50,8 +52,18 @@ class ApplicationSchema:
     common_data: str | None = None
 
 
-@dataclass(frozen=True)
-class ApplicationAttributes:
+class _Shown:
+    """Shows the fields of a record, and of its url what is no secret: a notebook keeps what it displays."""
+
+    def __repr__(self) -> str:
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        if values["url"] is not None:
+            values["url"] = url_without_secrets(values["url"])
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+
+@dataclass(frozen=True, repr=False)
+class ApplicationAttributes(_Shown):
     """What the author of an application says about it; None = the engine's default.
 
     Attributes:
@@ -85,8 +97,8 @@ class ApplicationAttributes:
     installer: str | None = None
 
 
-@dataclass(frozen=True)
-class Application:
+@dataclass(frozen=True, repr=False)
+class Application(_Shown):
     """A registered application, defaults filled in.
 
     Attributes:

@@ -14,3 +14,10 @@ def short_repr(value: object) -> str:
     if isinstance(value, int) and (bits := value.bit_length()) > _SHOWN_BITS:
         return f"<an integer of about {int(bits * _DIGITS_OF_A_BIT) + 1:,} digits>"
     return reprlib.repr(value)
+
+
+def url_without_secrets(url: str) -> str:
+    """A url as it may be shown: without user, password and query."""
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    place, slash, path = rest.partition("?")[0].partition("#")[0].partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"

@@ -214,9 +214,12 @@ class Provisioner(Protocol):
         """How a package for these workers is made."""
         ...
 
-    @property
-    def storage(self) -> Storage | None:
-        """Where packages go for which nothing else is configured; None = they stay where they are made."""
+    def storage(self, url: str | None, *, source: str = "") -> Storage | None:
+        """Where packages go: what ``package.storage`` names, or a place of the engine; None = they stay where they are.
+
+        source: the file of the configuration, for the message. Raises InvalidConfig, also for a place that these
+        workers cannot fetch from.
+        """
         ...
 
     def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:

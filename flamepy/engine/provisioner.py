@@ -12,13 +12,11 @@ from flamepy.core.application import ApplicationAttributes
 from flamepy.engine.environment import check_environment
 
 if TYPE_CHECKING:
-    from flamepy.packaging import PackageOptions, Packager
+    from flamepy.packaging import PackageOptions, Packager, Storage
 
 
 class MachineProvisioner:
     """Implements ``engine.api.Provisioner``. directory: for packages of Runners without configured storage."""
-
-    storage = None
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
@@ -31,6 +29,13 @@ class MachineProvisioner:
         from flamepy.packaging import PackageOptions
 
         return PackageOptions.for_this_machine(excludes, includes)
+
+    def storage(self, url: str | None, *, source: str = "") -> Storage | None:
+        if url is None:
+            return None
+        from flamepy.packaging import open_storage
+
+        return open_storage(url, source=source)
 
     def launched(self, attributes: ApplicationAttributes) -> ApplicationAttributes:
         return attributes

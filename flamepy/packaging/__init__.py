@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from flamepy.packaging.file_storage import FileStorage
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.package import Package, Packager
 from flamepy.packaging.selection.manifest import Row
-from flamepy.packaging.storage import Storage, local_archive, open_storage
+from flamepy.packaging.storage import Storage, fetch_archive, open_storage
+from flamepy.packaging.storages.file_storage import FileStorage
 
 __all__ = [
     "FileStorage",
@@ -20,6 +20,6 @@ __all__ = [
     "Packager",
     "Row",
     "Storage",
-    "local_archive",
+    "fetch_archive",
     "open_storage",
 ]

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flamepy.packaging.digests import Reading, read_entry
+from flamepy.packaging.digests import ADDED_FILE_MODE, Reading, read_entry
 from flamepy.packaging.selection.manifest import Entry, Kind, Stamp, archived_file_mode
 
 if TYPE_CHECKING:
     from flamepy.packaging.tar_stream import TarStream
 
 Progress = Callable[[int, int], None]
-_ADDED_FILE_MODE = 0o644
 
 
 def write_archive(
@@ -44,7 +43,7 @@ def write_archive(
         tar = TarStream(zipped)
         for name, item in _in_order(entries, added):
             if isinstance(item, bytes):
-                tar.add_file(name, _ADDED_FILE_MODE, len(item), [item])
+                tar.add_file(name, ADDED_FILE_MODE, len(item), [item])
                 continue
             if item.kind is Kind.FILE:
                 with contextlib.suppress(FileNotFoundError):
@@ -54,7 +53,8 @@ def write_archive(
                 tar.add_directory(name, item.archived_mode)
                 continue
             else:
-                tar.add_link(name, item.archived_mode, item.target)
+                linked = f"{item.stamp.size_bytes} {item.stamp.mtime_ns}" if item.kind is Kind.LINKED else ""
+                tar.add_link(name, item.archived_mode, item.target, linked)
             files += 1
             on_progress(files, nbytes)
         tar.end()

@@ -18,6 +18,7 @@ from flamepy.packaging.selection.manifest import Entry, Kind, Stamp, archived_fi
 FINE_GRAIN_NS = 20_000_000  # kernels stamp files by their tick, 10 ms at the slowest; twice that
 COARSE_GRAIN_NS = 2_000_000_000  # file systems that keep whole seconds; FAT keeps every other
 CHUNK_BYTES = 1 << 20
+ADDED_FILE_MODE = 0o644  # of a file that only the archive has
 
 
 class Reading(NamedTuple):
@@ -54,17 +55,34 @@ class Contents:
     def identity(self, entry: Entry) -> bytes:
         """What makes two entries of one path the same. Files must have been learnt."""
         if entry.kind is Kind.FILE:
-            return b"f %o %s" % (archived_file_mode(entry.stamp), self._readings[entry.path].digest)
+            return file_identity(archived_file_mode(entry.stamp), self._readings[entry.path].digest)
         if entry.kind is Kind.LINKED:
             # reading it is what the link avoids; new data must still make a new package
             said = f"{entry.target}\0{entry.stamp.size_bytes}\0{entry.stamp.mtime_ns}".encode(errors="surrogateescape")
         else:
             said = os.fsencode(entry.target)
-        return b"%s %o %s" % (entry.kind.value, entry.archived_mode, said)
+        return other_identity(entry.kind, entry.archived_mode, said)
 
     def _settled(self, entry: Entry) -> Reading | None:
         reading = self._readings.get(entry.path)
         return reading if reading is not None and reading.is_settled and reading.stamp == entry.stamp else None
+
+
+def file_identity(mode: int, digest: bytes) -> bytes:
+    """Of a file with its content."""
+    return b"f %o %s" % (mode, digest)
+
+
+def content_identity(content: bytes) -> bytes:
+    """Of a file that only the archive has."""
+    import hashlib
+
+    return file_identity(ADDED_FILE_MODE, hashlib.sha256(content).digest())
+
+
+def other_identity(kind: Kind, mode: int, said: bytes) -> bytes:
+    """Of what has no content of its own."""
+    return b"%s %o %s" % (kind.value, mode, said)
 
 
 def read_entry(entry: Entry, now_ns: Callable[[], int], consume: Callable[[Stamp, Iterable[bytes]], None]) -> Reading:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flamepy.core.names import checked_application_name
+from flamepy.core.shown import url_without_secrets
 from flamepy.errors import PackageError
 from flamepy.packaging.archive import Progress, write_archive
 from flamepy.packaging.options import PackageOptions
@@ -30,7 +31,8 @@ SHORT_SHA_CHARS = 12
 class Package:
     """A project as it was when it was packed, in an archive called ``<name>-<12 digits of sha>.tar.gz``.
 
-    path: the archive on this machine; url: where workers fetch it; sha: over paths, modes and contents.
+    path: the archive on this machine, which is not made when the storage has it already; url: where workers fetch it;
+    is_new: the storage did not have it; sha: over paths, modes and contents.
     files, nbytes: what is in it, unpacked; linked: big files that it only links to; notes: what may surprise;
     extra: files that only the archive has.
     """
@@ -38,6 +40,7 @@ class Package:
     name: str
     path: Path
     url: str
+    is_new: bool
     sha: str
     files: int
     nbytes: int
@@ -47,6 +50,10 @@ class Package:
     options: PackageOptions
     identities: Mapping[str, bytes] = field(repr=False, compare=False)
     extra: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        url = url_without_secrets(self.url)
+        return f"Package({self.name!r}, url={url!r}, sha={self.sha!r}, files={self.files}, nbytes={self.nbytes})"
 
 
 class Packager:
@@ -71,11 +78,13 @@ class Packager:
         storage: Storage | None = None,
         extra: Mapping[str, bytes] | None = None,
         on_progress: Progress | None = None,
+        on_upload: Progress | None = None,
     ) -> Package:
-        """Pack ``root`` under an application's name, and upload it when there is a ``storage``.
+        """Pack ``root`` under an application's name, and upload it when there is a ``storage`` without it.
 
         extra: path -> content of files that only the archive gets; a path of the directory itself is refused.
         on_progress: is told files and bytes after each file; it is not called when nothing has to be packed.
+        on_upload: is told bytes sent and bytes in all, again and again; not called when nothing goes over a network.
         Raises PackageError (unreadable, too big, no space), InvalidConfig (storage), InvalidArgument (name).
         """
         checked_application_name(name)
@@ -87,19 +96,30 @@ class Packager:
                 project.archives_in |= {os.path.realpath(storage.directory)}
             manifest = project.scan()
             project.check(manifest, extra)
-            snapshot = archive = None
-            if project.newest is not None:  # else every file must be read for packing anyway
+            archive = None
+            # every file must be read for packing anyway; twice is worth it where compressing takes longer than both
+            if project.newest is not None or (storage is not None and project.options.compresslevel):
                 snapshot = project.snapshot(manifest, extra)
                 archive = project.archive_of(snapshot.sha)
-            if snapshot is None or archive is None:
+            else:
                 snapshot, archive = self._pack(project, manifest, name, extra, on_progress)
-            path = self._under_name(archive, name, snapshot.sha)
-        url = path.as_uri() if storage is None else storage.upload(path, path.name)
+            if archive is None and storage is None:
+                snapshot, archive = self._pack(project, manifest, name, extra, on_progress)
+        # not under the lock: the other end of a network may take its time
+        url = None if storage is None else storage.find(self._path_of(name, snapshot.sha).name)
+        is_new = url is None
+        if url is None:
+            with self._lock:
+                if archive is None:
+                    snapshot, archive = self._pack(project, manifest, name, extra, on_progress)
+                path = self._under_name(archive, name, snapshot.sha)
+            url = path.as_uri() if storage is None else _uploaded(storage, path, on_upload)
         packed = [entry for entry in snapshot.entries if entry.kind is not Kind.DIRECTORY]
         return Package(
             name=name,
-            path=path,
+            path=self._path_of(name, snapshot.sha),
             url=url,
+            is_new=is_new,
             sha=snapshot.sha,
             files=len(packed) + len(snapshot.added),
             nbytes=sum(entry.counted_bytes for entry in packed) + sum(map(len, snapshot.added.values())),
@@ -138,7 +158,8 @@ class Packager:
         """The caller needs this archive no more. It stays while it is what the directory held last. Idempotent."""
         with self._lock:
             project = self._project(package.root, package.options)
-            if project.newest is None or project.newest[1] != package.path:
+            is_newest = project.newest is not None and project.newest[1] == package.path
+            if not is_newest:
                 package.path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -208,3 +229,10 @@ class Packager:
         return PackageError(
             f"cannot write the package into {self._workspace.path}: {reason}. {cure_for_write(error.errno)}"
         )
+
+
+def _uploaded(storage: Storage, path: Path, on_upload: Progress | None) -> str:
+    if on_upload is None:
+        return storage.upload(path, path.name)
+    nbytes = path.stat().st_size
+    return storage.upload(path, path.name, lambda sent: on_upload(sent, nbytes))

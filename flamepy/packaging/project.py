@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flamepy.packaging.digests import Contents, Reading, read_contents, tree_digest
+from flamepy.packaging.digests import Contents, Reading, content_identity, read_contents, tree_digest
 from flamepy.packaging.options import PackageOptions
 from flamepy.packaging.runtime import runtime_files
 from flamepy.packaging.selection.limits import check_extra, check_size
@@ -109,7 +109,7 @@ class Project:
         read = tuple(_as_read(entry, readings.get(entry.path)) for entry in entries)
         added = self.added_to(extra)
         identities = {entry.path: self._contents.identity(entry) for entry in read}
-        identities.update({path: b"+" + content for path, content in added.items()})
+        identities.update({path: content_identity(content) for path, content in added.items()})
         snapshot = Snapshot(tree_digest(identities), read, added, manifest.notes, identities)
         self._known = _Known(manifest, dict(extra), snapshot, self._contents.missing(read))
         return snapshot

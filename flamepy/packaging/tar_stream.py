@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _SMALL_BYTES = 1 << 16
 _NAME = slice(0, tarfile.LENGTH_NAME)
 _SIZE = slice(124, 136)
 _CHECKSUM = slice(148, 156)
+LINKED_RECORD = "FLAME.linked"  # size in bytes and mtime in ns of a big file that the archive only links to
 _MAX_SIZE_BYTES = 8**11 - 1  # more does not fit into eleven octal digits
 
 
@@ -46,8 +48,10 @@ class TarStream:
     def add_directory(self, name: str, mode: int) -> None:
         self._write(_header(name, tarfile.DIRTYPE, mode))
 
-    def add_link(self, name: str, mode: int, target: str) -> None:
-        self._write(_header(name, tarfile.SYMTYPE, mode, target=target))
+    def add_link(self, name: str, mode: int, target: str, linked: str = "") -> None:
+        """linked: what the digest of the package has of the file at the other end, for who checks the archive."""
+        records = {LINKED_RECORD: linked} if linked else {}
+        self._write(_header(name, tarfile.SYMTYPE, mode, target=target, records=records))
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -97,10 +101,19 @@ def _template(mode: int) -> tuple[bytes, bytes, bytes, int]:
     )
 
 
-def _header(name: str, kind: bytes, mode: int, *, size_bytes: int = 0, target: str = "") -> bytes:
+def _header(
+    name: str,
+    kind: bytes,
+    mode: int,
+    *,
+    size_bytes: int = 0,
+    target: str = "",
+    records: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.mode = mode
     info.size = size_bytes
     info.linkname = target
-    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    info.pax_headers = dict(records)
+    return info.tobuf(tarfile.PAX_FORMAT if records else tarfile.GNU_FORMAT, "utf-8", "surrogateescape")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flamepy.engine.environment import EnvironmentWarning as EnvironmentWarning
     from flamepy.engine.unsupported import UnsupportedOptionWarning as UnsupportedOptionWarning
+    from flamepy.runner.deploy.deployment import PackageKeptWarning as PackageKeptWarning
     from flamepy.runner.runner import Runner as Runner
     from flamepy.runner.runner import StaleCodeWarning as StaleCodeWarning
     from flamepy.runner.service.attaching import OpenService as OpenService
@@ -46,6 +47,7 @@ _HOMES = {
     "RunnerService": "service.handle",
     "ServiceView": "service.service_link",
     "SessionContext": "types",
+    "PackageKeptWarning": "deploy.deployment",
     "StaleCodeWarning": "runner",
     "UnsavedStateWarning": "waiting.object_future",
     "WrongArguments": "service.signatures",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from flamepy.config import ContextFields, FlameContext
 from flamepy.config.context import CONF_VARIABLE
+from flamepy.core.shown import url_without_secrets
 from flamepy.errors import InvalidConfig
 from flamepy.tools.findings import Finding
 
@@ -53,11 +54,12 @@ def _file_text(context: ContextFields, environ: Mapping[str, str]) -> str:
 
 def _values(context: ContextFields) -> dict[str, object]:
     limit = context.memory_limit_bytes
+    storage = None if context.package is None else context.package.storage
     return {
         "endpoint": context.endpoint,
         "cache endpoint": context.cache_endpoint,
         "cache storage": context.cache.storage,
-        "package storage": None if context.package is None else context.package.storage,
+        "package storage": None if storage is None else url_without_secrets(storage),
         "workers": context.workers,
         "memory limit": None if limit is None else f"{limit} bytes",
     }

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from flamepy.config import FlameContext
+from flamepy.core.shown import url_without_secrets
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
-from flamepy.errors import InvalidConfig
+from flamepy.errors import FlameError, InvalidConfig
 from flamepy.tools.findings import Finding, Level
 
 LIMITS = "Engine and limits"
@@ -56,12 +57,13 @@ def _storage(url: str) -> Finding:
     from flamepy.packaging import open_storage
 
     try:
-        directory = open_storage(url).directory
-    except InvalidConfig as error:
-        return Finding(PLACES, "package storage", url, Level.WRONG, str(error))
-    if directory is None:
-        return Finding(PLACES, "package storage", f"{url} (remote, not tried)")
-    return writable("package storage", directory, "(configured)")
+        storage = open_storage(url)
+        if storage.directory is not None:
+            return writable("package storage", storage.directory, "(configured)")
+        storage.find("flame-doctor.tar.gz")
+    except FlameError as error:
+        return Finding(PLACES, "package storage", url_without_secrets(url), Level.WRONG, str(error))
+    return Finding(PLACES, "package storage", f"{storage} (answers; nothing was written)")
 
 
 def _scratch() -> Finding:

@@ -86,7 +86,7 @@ def test_every_dependency_is_locked() -> None:
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = toml.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *itertools.chain.from_iterable(project["optional-dependencies"].values())]
-    names = {re.split(r"[<>=!~ ]", requirement)[0].lower() for requirement in wanted}
+    names = {re.split(r"[<>=!~ \[]", requirement)[0].lower() for requirement in wanted}
     locked = {line.split("==")[0] for lock in LOCKS for line in lock.read_text().splitlines() if "==" in line}
     assert "cloudpickle" in names
     assert names - locked == set()

@@ -39,6 +39,15 @@ def test_the_errors_and_the_records_need_no_engine() -> None:
     assert not loaded & {"cloudpickle", "numpy", "yaml", "flamepy.engine", "flamepy.runner", "IPython", "grpc"}
 
 
+def test_storages_load_their_libraries_when_they_are_used() -> None:
+    heavy = {"aiohttp", "botocore", "email", "fsspec", "http.client", "s3fs", "ssl", "tqdm", "urllib3"}
+    assert not loaded_by("from flamepy.packaging import open_storage; open_storage('file:///packages')") & heavy
+    named = loaded_by(
+        "from flamepy.packaging import open_storage as at; at('s3://packages'); at('https://host/packages')"
+    )
+    assert not named & {"aiohttp", "botocore", "fsspec", "s3fs", "tqdm", "urllib3"}
+
+
 @pytest.mark.parametrize("name", flamepy.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(flamepy, name) is not None

@@ -125,7 +125,7 @@ def test_a_directory_without_a_package_is_removed_when_it_comes_back(installer: 
     ("url", "error", "words"),
     [
         ("file:///nowhere/app.tar.gz", NotFound, "not found"),
-        ("http://host/app.tar.gz", InvalidArgument, "use one of file"),
+        ("grpc://host/app.tar.gz", InvalidArgument, "use one of file"),
     ],
 )
 def test_what_cannot_be_unpacked_is_named_and_leaves_nothing(

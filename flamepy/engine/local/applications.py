@@ -29,14 +29,21 @@ class LocalApplications:
 
     def register(self, name: str, attributes: ApplicationAttributes) -> Application:
         self._core.check()
+        self._fetch(name, attributes)
         with self._installing:
             return self._register(name, attributes)
+
+    def _fetch(self, name: str, attributes: ApplicationAttributes | None) -> None:
+        """What takes long may not hold up those who change other applications meanwhile."""
+        if attributes is not None and attributes.url is not None and self._registry.find(name) is None:
+            self._installer.fetch(attributes.url)
 
     def _register(self, name: str, attributes: ApplicationAttributes) -> Application:
         self._registry.check_free(name)
         root = self._installer.install(attributes.url, name)
         try:
-            return self._registry.add(name, attributes, root)
+            archive = None if attributes.url is None else self._installer.archive_at(attributes.url)
+            return self._registry.add(name, attributes, root, archive)
         except BaseException:
             self._remove([root])
             raise
@@ -68,6 +75,7 @@ class LocalApplications:
         self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
     ) -> Application:
         self._core.check()
+        self._fetch(name, attributes)
         with self._installing:
             if attributes is not None and (must_be_new or self._registry.find(name) is None):
                 application = self._register(name, attributes)

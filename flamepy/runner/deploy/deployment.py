@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,16 +19,18 @@ from flamepy.config import ContextFields, FlamePackage
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.names import short_name
 from flamepy.engine.api import Engine, Provisioner
-from flamepy.errors import AlreadyExists, InvalidState, NotFound
+from flamepy.errors import AlreadyExists, FlameError, InvalidState, NotFound
 from flamepy.protocol.worker_specification import PROJECT_VARIABLE
+from flamepy.runner.deploy.upload_bar import upload_bar
 
 if TYPE_CHECKING:  # loaded when it is needed: the workers' parent process starts meanwhile
-    from flamepy.packaging import Package, Storage
+    from flamepy.packaging import Package, Packager, Storage
 
 logger = logging.getLogger(__name__)
 
 SHORT_SHA_CHARS = 8
 _PACKAGE_ATTEMPTS = 5
+NETWORK_COMPRESSLEVEL = 6  # gzip's own choice: sending takes longer than compressing
 # What workers know of their Runner, so that a Runner of that name inside a call joins the code that it is in.
 NAME_VARIABLE = "FLAME_RUNNER_NAME"
 APPLICATION_VARIABLE = "FLAME_RUNNER_APPLICATION"
@@ -102,24 +105,60 @@ def _packaged_and_leased(
     engine: Engine, project: ProjectRequest, undo: contextlib.ExitStack, *, must_be_new: bool
 ) -> Deployment:
     template = _template(engine, project.context)
-    storage = _storage_of(project) or engine.provisioner.storage
+    storage = engine.provisioner.storage(project.settings.storage, source=project.context.source or "")
     packager = engine.provisioner.packager
     package = _packaged(engine.provisioner, project, storage)
-    if storage is not None:
-        undo.callback(storage.delete, package.url)
+    stored = None if storage is None else _StoredPackage(storage, package.url, is_left=package.is_new)
+    if stored is not None:
+        undo.callback(stored.delete)
     for name in (project.name, f"{project.name}.{package.sha[:SHORT_SHA_CHARS]}"):
         lease_id = short_name(name)
-        undo.callback(_end_lease, engine, lease_id, lambda: packager.discard(package))
+        undo.callback(_end_lease, engine, lease_id, lambda: _leave(packager, package, stored))
         attributes = engine.provisioner.launched(_attributes(project, name, template, package))
         try:
             application = engine.applications.lease(lease_id, name, attributes, must_be_new=must_be_new)
         except AlreadyExists as error:
             raise _already_exists(project.name) from error
         if application.environments.get(PACKAGE_VARIABLE) == package.sha:
-            logger.debug("application leased name=%s url=%s files=%d", name, package.url, package.files)
+            logger.debug("application leased name=%s storage=%s files=%d", name, storage, package.files)
+            if stored is not None and application.url == package.url:
+                stored.is_of_application, stored.is_left = True, False
             return Deployment(name, lease_id, package)
         engine.applications.end_lease(lease_id)  # Runners with other content have the name
     raise AlreadyExists(f"Applications {project.name!r} and {name!r} exist with other content: rename your Runner.")
+
+
+class PackageKeptWarning(UserWarning):
+    """A Runner has ended, and could not remove its package from the server that keeps it."""
+
+
+@dataclass
+class _StoredPackage:
+    """A package in a storage. is_left: no application uses it, as far as its engine knows.
+
+    is_of_application: it is what the workers of the application got, and stays until the last lease of that has ended.
+    """
+
+    storage: Storage
+    url: str
+    is_left: bool
+    is_of_application: bool = False
+
+    def delete(self) -> None:
+        """A server that does not answer now costs no one the end of a program, nor the error that it ends with."""
+        try:
+            self.storage.delete(self.url, is_last=self.is_left)
+        except FlameError as error:
+            if self.storage.knows_users:
+                raise
+            warnings.warn(f"the package stays in the storage: {error}", PackageKeptWarning, stacklevel=2)
+
+
+def _leave(packager: Packager, package: Package, stored: _StoredPackage | None) -> None:
+    """The application has gone, with its last lease."""
+    packager.discard(package)
+    if stored is not None and stored.is_of_application:
+        stored.is_left = True
 
 
 def _already_exists(name: str) -> AlreadyExists:
@@ -152,21 +191,19 @@ def _template(engine: Engine, context: ContextFields) -> Application:
     return template
 
 
-def _storage_of(project: ProjectRequest) -> Storage | None:
-    if project.settings.storage is None:
-        return None
-    from flamepy.packaging import open_storage
-
-    return open_storage(project.settings.storage, source=project.context.source or "")
-
-
 def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storage | None) -> Package:
     options = provisioner.options((*project.settings.excludes, *project.excludes), project.includes)
     if project.max_bytes is not None:
         options = replace(options, max_bytes=project.max_bytes)
     if project.max_files is not None:
         options = replace(options, max_files=project.max_files)
-    return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
+    if storage is None or storage.directory is not None:
+        return provisioner.packager.package(project.root, project.name, options, storage=storage, extra=project.extra())
+    options = replace(options, compresslevel=options.compresslevel or NETWORK_COMPRESSLEVEL)
+    with upload_bar(project.name) as on_upload:
+        return provisioner.packager.package(
+            project.root, project.name, options, storage=storage, extra=project.extra(), on_upload=on_upload
+        )
 
 
 def _attributes(project: ProjectRequest, name: str, template: Application, package: Package) -> ApplicationAttributes:

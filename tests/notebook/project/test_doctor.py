@@ -20,6 +20,7 @@ from flamepy.tools.machine import look_at_limits, look_at_places, writable
 from flamepy.tools.selftest import run_self_test
 from tests.notebook.kernels import Kernel
 from tests.notebook.shells import Shell
+from tests.projects.storage_servers import http_server
 
 COMMAND = [sys.executable, "-m", "flamepy"]
 
@@ -163,6 +164,24 @@ def test_limits_and_places_say_what_they_are_made_of(private_home: Path) -> None
     places = by_subject(look_at_places())
     assert places["scratch"].level is Level.WELL
     assert "none is configured" in places["package storage"].seen
+
+
+def test_a_storage_on_a_server_is_asked_and_its_password_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "flame.yaml"
+    monkeypatch.setenv("FLAME_CONF", str(file))
+    with http_server(user="ada:s3cret") as server:
+        url = server.url.replace("//", "//ada:s3cret@")
+        file.write_text(f"current-context: c\ncontexts: [{{name: c, package: {{storage: '{url}'}}}}]\n")
+        assert by_subject(look_at_configuration())["package storage"].seen == f"{server.url} (from the file)"
+        found = by_subject(look_at_places())["package storage"]
+        assert (found.level, found.seen) == (Level.WELL, f"{server.url} (answers; nothing was written)")
+        server.user = "ada:another"
+        found = by_subject(look_at_places())["package storage"]
+    assert found.level is Level.WRONG
+    assert "the credentials are not accepted (HTTP 401" in found.cure
+    assert "s3cret" not in f"{found}"
 
 
 def test_a_place_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from flamepy.protocol.app_directory import (
     check_archive,
@@ -41,14 +42,15 @@ class Installer:
         self._kept: list[tuple[str, str]] = []  # (url, root), oldest first
 
     def install(self, url: str | None, name: str) -> str:
-        """A directory for the content of the archive at ``url`` (``file://``); an empty one when there is none.
+        """A directory for the content of the archive at ``url``; an empty one when there is none.
 
-        A big archive may still be being unpacked. Raises NotFound (no such archive), InvalidArgument (not an archive,
-        or not a local one), FlameError (no room, too many open files).
+        An archive that lies elsewhere is fetched first. A big one may still be being unpacked. Raises NotFound (no such
+        archive), InvalidArgument (not an archive, damaged, or of no known kind), InvalidConfig (a library is missing),
+        PackageError (cannot be fetched), FlameError (no room, too many open files).
         """
         root = None if url is None else self._take_kept(url)
         if root is None:
-            root = self._new(None if url is None else archive_at(url), name)
+            root = self._new(None if url is None else self._fetched(url), name)
         if url is not None:
             with self._lock:
                 self._in_use[root] = url
@@ -62,7 +64,35 @@ class Installer:
                 return [root]
             self._kept.append((url, root))
             superfluous, self._kept = self._kept[:-KEPT_DIRECTORIES], self._kept[-KEPT_DIRECTORIES:]
-        return [root for _, root in superfluous]
+            needed = {*self._in_use.values(), *(kept for kept, _ in self._kept)}
+            downloads = {self._download_directory(left) for left, _ in superfluous if left not in needed}
+        return [*(root for _, root in superfluous), *filter(os.path.isdir, downloads)]
+
+    def archive_at(self, url: str) -> str:
+        """The file of this machine that is the archive of an application, or a copy of it that was fetched."""
+        from urllib.parse import unquote, urlsplit  # in functions, because the zygote starts while the engine is loaded
+
+        path = urlsplit(url).path
+        if url.startswith("file:"):
+            return unquote(path)
+        return os.path.join(self._download_directory(url), unquote(path.rpartition("/")[2]))
+
+    def fetch(self, url: str) -> None:
+        """Get an archive that lies elsewhere, unless it is here. Raises as ``install``."""
+        if not url.startswith("file:"):
+            from flamepy.packaging import fetch_archive
+
+            fetch_archive(url, Path(self._download_directory(url)))
+
+    def _fetched(self, url: str) -> str:
+        self.fetch(url)
+        return self.archive_at(url)
+
+    def _download_directory(self, url: str) -> str:
+        """One for each url: not every file name has a digest in it."""
+        import hashlib
+
+        return os.path.join(self._scratch, f"fetched-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
 
     def _take_kept(self, url: str) -> str | None:
         """A kept directory of this package in which nothing has changed."""
@@ -98,10 +128,3 @@ def _is_big(archive: str) -> bool:
     with contextlib.suppress(OSError):  # who opens it will say why that cannot be
         return os.stat(archive).st_size > AT_ONCE_BYTES
     return False
-
-
-def archive_at(url: str) -> str:
-    """The file of this machine that is the archive of an application. Raises InvalidArgument, PackageError."""
-    from flamepy.packaging import local_archive  # here, because the zygote starts while the engine is loaded
-
-    return str(local_archive(url))

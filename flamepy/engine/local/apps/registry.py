@@ -25,11 +25,13 @@ BUILT_IN = {"flmrun": RUNNER_TEMPLATE}  # what 0.6 programs look for
 class Installed:
     """An application and the directory that its workers run in, None when it has no package.
 
+    archive: the file of this machine that is unpacked there, None when there is none.
     environ: what its author wants in the environment of its workers.
     """
 
     application: Application
     root: str | None
+    archive: str | None = None
     environ: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,12 +56,14 @@ class Registry:
         if checked_application_name(name) in self._installed:
             raise AlreadyExists(f"application {name!r} already exists: use another name, or unregister it first.")
 
-    def add(self, name: str, attributes: ApplicationAttributes, root: str | None) -> Application:
+    def add(
+        self, name: str, attributes: ApplicationAttributes, root: str | None, archive: str | None = None
+    ) -> Application:
         """Raises InvalidArgument, AlreadyExists."""
         application = _application(name, attributes)
         with self._lock:
             self.check_free(name)
-            self._installed[name] = Installed(application, root, dict(attributes.environments or {}))
+            self._installed[name] = Installed(application, root, archive, dict(attributes.environments or {}))
         return application
 
     def find(self, name: str) -> Installed | None:

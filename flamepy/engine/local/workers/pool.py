@@ -18,7 +18,6 @@ from pathlib import Path
 from flamepy.clock import monotonic_s
 from flamepy.core.descriptors import lacks_descriptors, too_few_descriptors
 from flamepy.engine.local import schedule
-from flamepy.engine.local.apps.installer import archive_at
 from flamepy.engine.local.apps.registry import Installed
 from flamepy.engine.local.link.import_path import hidden_modules, import_path_of_caller
 from flamepy.engine.local.link.worker_link import WorkerLink
@@ -132,7 +131,7 @@ class Pool:
         return worker
 
     def _specification(self, worker_id: int, installed: Installed, path: ImportPath) -> WorkerSpecification:
-        root, archive = installed.root, _archive_of(installed)
+        root, archive = installed.root, installed.archive
         hidden = () if root is None else hidden_modules(root if is_complete(root) or archive is None else None, path)
         environ = {**os.environ, **installed.environ}
         environ.update(thread_limits(environ, workers=self.limit))
@@ -145,7 +144,7 @@ class Pool:
         self._startup.scratch.mkdir(parents=True, exist_ok=True)
         self._uplink.restore()
         if installed.root is not None:
-            restore_directory(_archive_of(installed), installed.root)
+            restore_directory(installed.archive, installed.root)
 
     def start_pinned(self, session: SessionRecord) -> WorkerRecord | None:
         """The worker of a stateful session; None when there are as many as there may be."""
@@ -369,11 +368,6 @@ def _opened_link(output: Path) -> tuple[WorkerLink, list[int]]:
         link = WorkerLink(ours, theirs, output_fd)
         undo.pop_all()
     return link, [theirs.fileno(), output_fd]
-
-
-def _archive_of(installed: Installed) -> str | None:
-    url = installed.application.url
-    return None if url is None else archive_at(url)
 
 
 def _no_worker(application: str, error: OSError) -> FlameError:

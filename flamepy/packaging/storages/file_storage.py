@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,7 @@ class FileStorage:
 
     def __init__(self, directory: Path) -> None:
         self.directory: Path | None = directory
+        self.knows_users = True  # each of them holds a lock
         self._directory = directory
         self._pid = os.getpid()
         self._in_use: dict[Path, int] = {}  # -> a descriptor that is locked
@@ -50,12 +52,24 @@ class FileStorage:
             raise InvalidConfig(f"package.storage {url} names no directory: write file:///path/to/packages.")
         return cls(Path(unquote(parts.path)))
 
-    @staticmethod
-    def local(url: str) -> Path:
-        """See ``Storage``."""
+    @classmethod
+    def fetch(cls, url: str, into: Path) -> Path:  # noqa: ARG003  # where copies would go
+        """See ``Storage``. It lies on this machine already."""
         return Path(unquote(urlsplit(url).path))
 
-    def upload(self, archive: Path, name: str) -> str:
+    def __str__(self) -> str:
+        return self._directory.absolute().as_uri()
+
+    def find(self, name: str) -> str | None:
+        """See ``Storage``."""
+        self._check_exists()
+        target = self._directory.absolute() / name
+        try:
+            return target.as_uri() if self._use(target) else None
+        except OSError as error:
+            raise self._unusable("read from", error) from error
+
+    def upload(self, archive: Path, name: str, on_sent: Callable[[int], object] | None = None) -> str:
         """See ``Storage``. Two uploads of one name at once do no harm: both bring the same content."""
         target = self._directory.absolute() / name
         self._check_exists()
@@ -95,12 +109,7 @@ class FileStorage:
                 undo.pop_all()
         return True
 
-    def exists(self, name: str) -> bool:
-        """See ``Storage``."""
-        self._check_exists()
-        return (self._directory / name).exists()
-
-    def delete(self, url: str) -> None:
+    def delete(self, url: str, *, is_last: bool = True) -> None:
         """See ``Storage``."""
         parts = urlsplit(url)
         target = Path(unquote(parts.path))
