@@ -15,7 +15,7 @@ from flamepy.core.task import TaskState
 from flamepy.engine.api import Call, SessionSpec
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.errors import ExecutorLost, FlameError, StateLost
+from flamepy.errors import ExecutorLost, FlameError, NotFound, StateLost
 from flamepy.instance.attendance import LOOK_S, Attendance
 from flamepy.instance.cache_access import CacheAccess
 from flamepy.protocol.cluster import packets
@@ -90,8 +90,7 @@ class Calls:
         known = self._opened.get(call.service)
         if known is not None and (not call.is_stateful or known.generation == call.generation):
             return
-        if call.generation and call.state is None:
-            raise StateLost(call.name, "it was in the memory of that worker alone")
+        checkpoint = self._state(call)
         if known is not None:
             self._engine.sessions.close(known.session_id, cancel=True)
         session_id = call.service if known is None else short_name(call.service)
@@ -103,10 +102,21 @@ class Calls:
                 is_stateful=call.is_stateful,
                 max_instances=1 if call.is_stateful else None,
                 name=call.name,
-                checkpoint=None if call.state is None else self._cache.payload(call.state),
+                checkpoint=checkpoint,
             ),
         )
         self._opened[call.service] = _Opened(session_id, call.generation)
+
+    def _state(self, call: RemoteCall) -> Payload | None:
+        """The state that the call goes on from, None = as the definition makes it. Raises StateLost."""
+        if call.state is None:
+            if call.generation:
+                raise StateLost(call.name, "it was in the memory of that worker alone")
+            return None
+        try:
+            return self._cache.payload(call.state)
+        except NotFound as error:
+            raise StateLost(call.name, "the object cache has dropped it") from error
 
     def _report(self, call: RemoteCall, started: Completion | FlameError) -> RemoteReport:
         if isinstance(started, FlameError):

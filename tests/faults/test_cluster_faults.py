@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import signal
@@ -28,7 +29,7 @@ from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.cluster.engine import ClusterEngine
 from flamepy.engine.current import use_engine
 from flamepy.engine.local.engine import EmbeddedEngine
-from flamepy.errors import ExecutorLost, FlameError
+from flamepy.errors import ExecutorLost, FlameError, StateLost
 from flamepy.instance.cache_access import CacheAccess
 from flamepy.instance.calls import Calls
 from flamepy.protocol.cluster import packets
@@ -105,6 +106,30 @@ def test_a_lost_executor_ends_its_call_and_the_state_is_that_of_the_acknowledged
         assert counter.add().get(BOUND_S) == 3
 
 
+class _Box:
+    def __init__(self) -> None:
+        self.data = b""
+
+    def fill(self, nbytes: int) -> int:
+        self.data += b"x" * nbytes
+        return len(self.data)
+
+
+def test_a_state_that_the_cache_has_dropped_is_said_to_be_lost(
+    cluster_engine: ClusterEngine, cluster: ContextFields
+) -> None:
+    with Runner("dropped") as runner:
+        box = runner.service(_Box())
+        assert box.fill(10_000_000).get(BOUND_S) == 10_000_000
+        for session_id in _sessions(cluster):
+            cluster_engine.objects.delete(f"dropped/{session_id}")
+        for each in _executors():
+            each.send_signal(signal.SIGKILL)
+        error = box.fill(1).exception(BOUND_S)
+        assert isinstance(error, StateLost)
+        assert "the object cache has dropped it" in str(error)
+
+
 def test_the_end_of_the_engine_ends_every_call_and_callbacks_may_wait(
     cluster_engine: ClusterEngine, cluster: ContextFields, tmp_path: Path
 ) -> None:
@@ -130,10 +155,15 @@ def test_the_end_of_the_engine_ends_every_call_and_callbacks_may_wait(
     _close_sessions(cluster)
 
 
+def _sessions(cluster: ContextFields) -> list[str]:
+    """Those that are open on the cluster."""
+    with _connected(cluster) as connection:
+        found = connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions
+        return [each.metadata.id for each in found if each.status.state == messages.SessionState.Open]
+
+
 def _close_sessions(cluster: ContextFields) -> None:
     """Those that an engine had to leave, because their worker was not done with a call."""
-    assert cluster.endpoint is not None
-    connection = Connection(cluster.endpoint)
 
     def is_closed(session_id: str) -> bool:
         try:
@@ -142,9 +172,19 @@ def _close_sessions(cluster: ContextFields) -> None:
             return False
         return True
 
-    for each in connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions:
-        assert reached(partial(is_closed, each.metadata.id))
-    connection.close(BOUND_S)
+    with _connected(cluster) as connection:
+        for each in _sessions(cluster):
+            assert reached(partial(is_closed, each))
+
+
+@contextlib.contextmanager
+def _connected(cluster: ContextFields) -> Iterator[Connection]:
+    assert cluster.endpoint is not None
+    connection = Connection(cluster.endpoint)
+    try:
+        yield connection
+    finally:
+        connection.close(BOUND_S)
 
 
 def test_a_packet_that_is_handed_over_twice_runs_once(

@@ -168,7 +168,8 @@ class FlightClient:
                 ) from error
             except KeyError as error:
                 raise NotFound(
-                    f"{what}: the object cache at {self.endpoint} does not have it: {_first_line(error)}"
+                    f"{what}: the object cache at {self.endpoint} does not have it. It was deleted, the cache was "
+                    "started anew, or it had no room for it: make it again."
                 ) from error
             except pa.ArrowInvalid as error:
                 raise InvalidArgument(f"{what}: the object cache refuses it: {_first_line(error)}") from error

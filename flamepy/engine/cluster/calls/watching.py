@@ -129,10 +129,8 @@ class TaskWatch:
         if session.succeed + session.failed and any(SECOND_WORKER in reason for reason in reasons):
             raise NotDelivered("the worker that had the object has ended")  # others are refused, and it takes no task
         if any(event.code == BIND_GIVEN_UP for event in session.events) and not session.running:
-            raise InvalidState(
-                f"the cluster could not start a worker: {reasons[-1] if reasons else 'it does not say why'}. "
-                "Mend that, and open the Runner again."
-            )
+            reason = reasons[-1].rstrip(". ") if reasons else "it does not say why"
+            raise InvalidState(f"the cluster could not start a worker: {reason}. Mend that, and open the Runner again.")
         await self._raise_if_hindered_for_long()
 
     async def _raise_if_hindered_for_long(self) -> None:
