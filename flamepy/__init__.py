@@ -55,9 +55,11 @@ if TYPE_CHECKING:
         AlreadyExists,
         CallCancelled,
         CallTimeout,
+        ConnectionLost,
         DependencyFailed,
         EngineFailed,
         EngineForked,
+        ExecutorLost,
         FlameError,
         FlameErrorCode,
         InvalidArgument,
@@ -97,7 +99,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # what can go wrong
     "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists", "NotFound",
     "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
-    "TaskFailed", "DependencyFailed", "WorkerLost", "StateLost", "StreamLost",
+    "ConnectionLost", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost", "StateLost", "StreamLost",
     # the rest
     "short_name", "errors", "rl", "runner", "util", "__version__",
 ]  # fmt: skip
@@ -133,7 +135,8 @@ _HOMES = {
     "flamepy.errors": (
         "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists",
         "NotFound", "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout",
-        "CallCancelled", "TaskFailed", "DependencyFailed", "WorkerLost", "StateLost", "StreamLost",
+        "CallCancelled", "ConnectionLost", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost", "StateLost",
+        "StreamLost",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

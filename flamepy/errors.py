@@ -257,6 +257,18 @@ class ExecutorLost(WorkerLost):
         )
 
 
+class ConnectionLost(FlameError):
+    """The cluster does not answer, and has not for as long as was waited. call: one whose end is not known thereby."""
+
+    def __init__(self, endpoint: str, reason: str, call: str = "") -> None:
+        unknown = f" {call} may have begun: what became of it is not known." if call else ""
+        super().__init__(
+            FlameErrorCode.INTERNAL,
+            f"{endpoint} does not answer ({reason.rstrip('. ')}).{unknown} See whether it runs, and at this address.",
+        )
+        self.args = (endpoint, reason, call)
+
+
 class StateLost(TaskFailed):
     """A stateful service lost its worker, and its state could not be saved before."""
 

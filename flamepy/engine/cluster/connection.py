@@ -22,6 +22,7 @@ from flamepy.core.addresses import in_url
 from flamepy.engine.completion import INTERRUPT_CHECK_S
 from flamepy.errors import (
     AlreadyExists,
+    ConnectionLost,
     FlameError,
     FlameErrorCode,
     InvalidArgument,
@@ -54,18 +55,6 @@ _KINDS = {
     grpc.StatusCode.FAILED_PRECONDITION: InvalidState,
 }
 _Answer = TypeVar("_Answer")
-
-
-class ConnectionLost(FlameError):
-    """The cluster does not answer, and has not for as long as was waited. call: one whose end is not known thereby."""
-
-    def __init__(self, endpoint: str, reason: str, call: str = "") -> None:
-        unknown = f" {call} may have begun: what became of it is not known." if call else ""
-        super().__init__(
-            FlameErrorCode.INTERNAL,
-            f"{endpoint} does not answer ({reason.rstrip('. ')}).{unknown} See whether it runs, and at this address.",
-        )
-        self.args = (endpoint, reason, call)
 
 
 class Connection:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Coroutine
 
 from flamepy.core.task import TaskState
 from flamepy.engine.cluster.calls.watching import NotDelivered, TaskWatch
-from flamepy.engine.cluster.connection import PATIENCE_S, Connection, ConnectionLost, back_off_s
-from flamepy.errors import ExecutorLost, FlameError
+from flamepy.engine.cluster.connection import PATIENCE_S, Connection, back_off_s
+from flamepy.errors import ConnectionLost, ExecutorLost, FlameError
 from flamepy.wire import messages
 from flamepy.wire.tasks import words_of_failure
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Coroutine
 from flamepy.clock import monotonic_s
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.cluster.calls.prospects import BIND_FAILED, BIND_GIVEN_UP, hindrance
-from flamepy.engine.cluster.connection import Connection, ConnectionLost, back_off_s
-from flamepy.errors import ExecutorLost, FlameError, InvalidState, NotFound
+from flamepy.engine.cluster.connection import Connection, back_off_s
+from flamepy.errors import ConnectionLost, ExecutorLost, FlameError, InvalidState, NotFound
 from flamepy.protocol.cluster.packets import SECOND_WORKER
 from flamepy.wire import messages
 from flamepy.wire.sessions import view_of
