@@ -6,6 +6,7 @@ version="${FLAME_PYTHON_VERSION:?is set by the Runner}"
 home="${FLAME_HOME:-/opt/flame}"
 runtime="$FLAME_APP_DIR/.flame"
 libraries="$home/lib/python$version/site-packages"
+executor="$PPID"  # it may be gone before Python has started
 
 suits() {
     [ -x "$1" ] && "$1" -c '
@@ -41,5 +42,5 @@ from flamepy.instance.supervisor import supervised
 def serve(known):
     from flamepy.instance.main import serve
     return serve(known)
-sys.exit(supervised(serve))
-' "$runtime"
+sys.exit(supervised(serve, executor_pid=int(sys.argv[2])))
+' "$runtime" "$executor"

@@ -25,12 +25,11 @@ _PAUSE_S = 0.5  # before the next start: what kills at once would be a busy loop
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
-def supervised(serve: Callable[[BinaryIO], int]) -> int:
+def supervised(serve: Callable[[BinaryIO], int], *, executor_pid: int) -> int:
     """The exit code of ``serve``, which runs in a child. Ends it when told to end, and when the executor has gone.
 
     serve: gets a file for what a successor must know; who has written nothing there has none.
     """
-    executor_pid = os.getppid()
     with tempfile.TemporaryFile() as known, _Signals() as signals:
         while True:
             child = _started(serve, known, signals)

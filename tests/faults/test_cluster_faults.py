@@ -43,6 +43,9 @@ from tests.faults.going_on import Counter
 from tests.signs import BOUND_S, reached
 
 
+LAUNCHER = str(Path(flamepy.__file__).parent / "instance" / "launch.sh")
+
+
 @pytest.fixture
 def cluster_engine(cluster: ContextFields, project: Path, nothing_is_left: None) -> Iterator[ClusterEngine]:
     engine = ClusterEngine(cluster)
@@ -232,20 +235,9 @@ def test_a_worker_that_was_killed_is_followed_by_another_one_which_leaves_the_se
     project: Path, tmp_path: Path, nothing_is_left: None
 ) -> None:
     """Else its executor would ask it for ever, and be lost to the whole cluster."""
-    root = Path(flamepy.__file__).parent
-    (project / ".flame").mkdir()
-    (project / ".flame" / "flamepy").symlink_to(root)
     socket = tmp_path / "socket"
-    environ = {
-        **os.environ,
-        "FLAME_APP_DIR": str(project),
-        "FLAME_INSTANCE_ENDPOINT": str(socket),
-        "FLAME_CACHE_ENDPOINT": "grpc://127.0.0.1:1",
-        "FLAME_PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "FLAME_WORKER_PYTHON": sys.executable,
-    }
     supervisor = subprocess.Popen(
-        ["/bin/sh", str(root / "instance" / "launch.sh")], env=environ, stderr=subprocess.PIPE, text=True
+        ["/bin/sh", LAUNCHER], env=_environ_of_a_worker(project, socket), stderr=subprocess.PIPE, text=True
     )
     try:
         asyncio.run(_kill_between_enter_and_leave(supervisor.pid, str(socket)))
@@ -254,6 +246,32 @@ def test_a_worker_that_was_killed_is_followed_by_another_one_which_leaves_the_se
         said = supervisor.communicate(timeout=BOUND_S)[1]
     assert supervisor.returncode == 0, said
     assert "ended (killed by SIGKILL); another one is started" in said
+
+
+def test_a_worker_whose_executor_was_gone_before_it_began_ends(project: Path, tmp_path: Path) -> None:
+    environ = _environ_of_a_worker(project, tmp_path / "socket")
+    executor = subprocess.run(
+        ["/bin/sh", "-c", '/bin/sh "$0" >&2 2>/dev/null & echo $!', LAUNCHER],
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert reached(lambda: not psutil.pid_exists(int(executor.stdout)))
+
+
+def _environ_of_a_worker(project: Path, socket: Path) -> dict[str, str]:
+    """What an executor would start the launcher with, in a directory that has what a package has."""
+    (project / ".flame").mkdir()
+    (project / ".flame" / "flamepy").symlink_to(Path(flamepy.__file__).parent)
+    return {
+        **os.environ,
+        "FLAME_APP_DIR": str(project),
+        "FLAME_INSTANCE_ENDPOINT": str(socket),
+        "FLAME_CACHE_ENDPOINT": "grpc://127.0.0.1:1",
+        "FLAME_PYTHON_VERSION": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "FLAME_WORKER_PYTHON": sys.executable,
+    }
 
 
 async def _kill_between_enter_and_leave(supervisor_pid: int, socket: str) -> None:
