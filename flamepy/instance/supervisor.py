@@ -17,10 +17,12 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
+from flamepy.clock import monotonic_s
 from flamepy.errors import describe_exit
 from flamepy.worker.processes.parent import die_with_parent
 
 _LOOK_S = 1.0  # between looks whether the executor's own process is there
+_END_S = 15.0  # for one that is told to end
 _PAUSE_S = 0.5  # before the next start: what kills at once would be a busy loop
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
@@ -97,14 +99,14 @@ def _started(serve: Callable[[BinaryIO], int], known: BinaryIO, signals: _Signal
 
 def _ended(child: int, executor_pid: int, signals: _Signals) -> int:
     """Its exit code, as ``subprocess`` counts it."""
-    is_passed_on = False
+    give_up_s: float | None = None
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         signals.is_told_to_end = signals.is_told_to_end or os.getppid() != executor_pid
-        if signals.is_told_to_end and not is_passed_on:
-            is_passed_on = True
+        if signals.is_told_to_end:  # again and again: one that has just been forked does not hear it
+            give_up_s = give_up_s or monotonic_s() + _END_S
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
+                os.kill(child, signal.SIGTERM if monotonic_s() < give_up_s else signal.SIGKILL)
         signals.wait(_LOOK_S)

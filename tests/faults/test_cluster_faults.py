@@ -42,7 +42,6 @@ from flamepy.wire.applications import application_of
 from tests.faults.going_on import Counter
 from tests.signs import BOUND_S, reached
 
-
 LAUNCHER = str(Path(flamepy.__file__).parent / "instance" / "launch.sh")
 
 
@@ -248,16 +247,30 @@ def test_a_worker_that_was_killed_is_followed_by_another_one_which_leaves_the_se
     assert "ended (killed by SIGKILL); another one is started" in said
 
 
-def test_a_worker_whose_executor_was_gone_before_it_began_ends(project: Path, tmp_path: Path) -> None:
-    environ = _environ_of_a_worker(project, tmp_path / "socket")
+# What stands for Python at first: waits until the executor has ended.
+PYTHON_LATER = """#!/bin/sh
+touch "$FLAME_APP_DIR/begun"
+while kill -0 "$EXECUTOR" 2>/dev/null; do :; done
+exec "{python}" "$@"
+"""
+EXECUTOR = """
+export EXECUTOR=$$
+/bin/sh "$0" >&2 2>/dev/null &
+echo $!
+until [ -e "$FLAME_APP_DIR/begun" ]; do :; done
+"""
+
+
+def test_a_worker_whose_executor_was_gone_before_its_python_began_ends(project: Path, tmp_path: Path) -> None:
+    later = tmp_path / "python"
+    later.write_text(PYTHON_LATER.format(python=sys.executable))
+    later.chmod(0o755)
+    environ = {**_environ_of_a_worker(project, tmp_path / "socket"), "FLAME_WORKER_PYTHON": str(later)}
     executor = subprocess.run(
-        ["/bin/sh", "-c", '/bin/sh "$0" >&2 2>/dev/null & echo $!', LAUNCHER],
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+        ["/bin/sh", "-c", EXECUTOR, LAUNCHER], env=environ, stdout=subprocess.PIPE, text=True, check=True
     )
-    assert reached(lambda: not psutil.pid_exists(int(executor.stdout)))
+    worker = psutil.Process(int(executor.stdout))
+    assert reached(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
 def _environ_of_a_worker(project: Path, socket: Path) -> dict[str, str]:
