@@ -19,7 +19,6 @@ from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 if TYPE_CHECKING:
     from flamepy.cache.flight.client import FlightClient
 
-_PATIENCE_S = 30.0  # with a cache that is started anew
 _PAUSE_S = 0.5
 
 
@@ -61,15 +60,17 @@ class CacheAccess:
         return self._client.look(f"{self._prefix}/{name}")
 
     def write(self, name: str, data: bytes) -> None:
-        self._client.put(f"{self._prefix}/{name}", [data])
+        self._client.tell(f"{self._prefix}/{name}", data)
 
     def count(self, name: str) -> int:
         """How often this was called for ``name``, on whatever node, this time included.
 
         A cache that does not answer is waited for. Raises FlameError when that takes too long.
         """
+        from flamepy.cache.flight.client import PATIENCE_S
+
         mark = os.urandom(16)  # by which this call is known in the cache
-        give_up_s = monotonic_s() + _PATIENCE_S
+        give_up_s = monotonic_s() + PATIENCE_S
         while True:
             try:
                 return self._client.put_once(f"{self._prefix}/{name}", mark)

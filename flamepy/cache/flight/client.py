@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import flight
 
+from flamepy.clock import monotonic_s
 from flamepy.core.addresses import in_url
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _ROW_BYTES = 8 * 1024 * 1024  # of a big object: a row is copied as a whole at the other end
 _DEADLINE_S = 30.0  # of a request that moves little
+PATIENCE_S = 30.0  # with a cache that does not answer
+_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _BYTES_PER_S = 1_000_000  # the slowest link that a big object is still waited for on
 _SCHEMA = pa.schema([pa.field("version", pa.uint64(), nullable=False), pa.field("data", pa.binary(), nullable=False)])
 # of buffers, because pa.array loads pandas, where it is installed: half a second
@@ -56,6 +60,7 @@ class FlightClient:
         self._authority = authority
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
+        self._lost_since_s: float | None = None  # by the monotonic clock; None = the cache answers
 
     def put(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
         """Store the parts, one behind the other, under a full key or a fresh one below ``<app>/<session>``."""
@@ -79,6 +84,7 @@ class FlightClient:
         key: str,
         *,
         is_repeatable: bool = True,
+        patience_s: float = PATIENCE_S,
     ) -> ObjectRef:
         nbytes = sum(map(len, _flat(parts)))
 
@@ -93,9 +99,9 @@ class FlightClient:
                 raise _odd(self.endpoint, "it did not say where it has put an object")
             return ObjectRef.decode(answer.to_pybytes())
 
-        return self._do(put, f"put {key}", attempts=2 if is_repeatable else 1)
+        return self._do(put, f"put {key}", is_repeatable=is_repeatable, patience_s=patience_s)
 
-    def get(self, key: str) -> Fetched:
+    def get(self, key: str, *, patience_s: float = PATIENCE_S) -> Fetched:
         """The object whole. Raises NotFound."""
 
         def get(client: flight.FlightClient) -> Fetched:
@@ -107,12 +113,19 @@ class FlightClient:
                 return Fetched(version, memoryview(b""), (), table)
             return _assembled(_read_rows(reader), self.endpoint)
 
-        return self._do(get, f"get {key}")
+        return self._do(get, f"get {key}", patience_s=patience_s)
+
+    def tell(self, key: str, data: bytes) -> None:
+        """Store a word that another one will follow: when the cache does not answer now, that is the error."""
+        self._put(flight.FlightDescriptor.for_path(key), [data], key, patience_s=0)
 
     def look(self, key: str) -> tuple[int, memoryview] | None:
-        """The version of an object that changes, and its bytes; None = it is not there. Raises other FlameErrors."""
+        """The version of an object that changes, and its bytes; None = it is not there. Asked once.
+
+        Raises FlameError when the cache does not answer.
+        """
         try:
-            fetched = self.get(key)
+            fetched = self.get(key, patience_s=0)
         except NotFound:
             return None
         return fetched.version, fetched.base
@@ -146,21 +159,38 @@ class FlightClient:
         if client is not None:
             client.close()
 
-    def _do(self, step: Callable[[flight.FlightClient], _Answer], what: str, *, attempts: int = 2) -> _Answer:
-        """Run the step; again on a new connection where the old one is broken, unless that would do it twice."""
-        for attempt in range(1, attempts + 1):
+    def _do(
+        self,
+        step: Callable[[flight.FlightClient], _Answer],
+        what: str,
+        *,
+        is_repeatable: bool = True,
+        patience_s: float = PATIENCE_S,
+    ) -> _Answer:
+        """Run the step; again on new connections while the cache does not answer, unless that would do it twice.
+
+        A cache that has been away for longer than ``patience_s`` is tried on one new connection.
+        """
+        attempt = 0
+        while True:
             client = self._connected()
             try:
-                return step(client)
+                answer = step(client)
             except flight.FlightUnavailableError as error:
                 logger.debug("cache unavailable endpoint=%s what=%s attempt=%d", self.endpoint, what, attempt)
                 self._drop(client)
-                if attempt == attempts:
+                now_s = monotonic_s()
+                since_s = self._lost_since_s = self._lost_since_s or now_s
+                if not is_repeatable or (attempt and now_s - since_s >= patience_s):
                     raise FlameError(
                         FlameErrorCode.INTERNAL,
                         f"the object cache at {self.endpoint} does not answer: {_first_line(error)}. See whether it "
                         "runs, and whether this address is right.",
                     ) from error
+                if attempt:  # the first failure may be that of a connection which was made long ago
+                    time.sleep(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S)) - 1])
+                attempt += 1
+                continue
             except flight.FlightTimedOutError as error:
                 raise CallTimeout(
                     f"the object cache at {self.endpoint} did not answer in time ({what}). Try again, or see why it is "
@@ -175,7 +205,8 @@ class FlightClient:
                 raise InvalidArgument(f"{what}: the object cache refuses it: {_first_line(error)}") from error
             except pa.ArrowException as error:
                 raise _odd(self.endpoint, f"{what}: {_first_line(error)}") from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            self._lost_since_s = None
+            return answer
 
     def _connected(self) -> flight.FlightClient:
         with self._lock:

@@ -45,6 +45,10 @@ class ClusterObjects:
     def payload(self, key: str) -> Payload:
         return self.store.get(ObjectRef(self.endpoint, key)).base.payload()
 
+    def tell(self, key: str, data: bytes) -> None:
+        """See ``FlightClient.tell``."""
+        self.client.tell(key, data)
+
     def look(self, key: str) -> tuple[int, memoryview] | None:
         """See ``FlightClient.look``."""
         return self.client.look(key)

@@ -38,9 +38,11 @@ class Cache:
         return None if found is None else (found[0], memoryview(found[1].written()))
 
     def put_parts(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
+        raise AssertionError(key)
+
+    def tell(self, key: str, data: bytes) -> None:
         assert key == CONTROL
-        self.put.append(cancels_of(parts[0]))
-        return ObjectRef("grpc://cache", key)
+        self.put.append(cancels_of(data))
 
     def payload(self, key: str) -> Payload:
         raise AssertionError(key)

@@ -54,7 +54,7 @@ class Following:
                 if found is not None and self._is_new(*found):
                     heard_s = now_s
                 if now_s - told_s >= SIGN_S:
-                    await asyncio.to_thread(self.write_control, cancelled())
+                    await asyncio.to_thread(self._objects.tell, self._control, cancels(cancelled()))
                     told_s = now_s
                 answered_s = now_s
             except FlameError as error:
