@@ -23,6 +23,7 @@ from flamepy.server.executors.worker_environ import Surroundings, expanded, work
 from flamepy.server.session_table import SessionRecord
 from flamepy.wire import messages
 
+REFUSED = "Connection refused"  # where nobody listens at the worker's socket any more
 LEAVE_S = 5.0  # for a worker to say good-bye to its session: a checkpoint is written in that time
 _EXIT_NOTICED_S = 1.0  # between the end of a worker's connection and that of its process
 INSTALL_FAILED, SHIM_FAILED, ENTER_FAILED, UNKNOWN = 10, 11, 12, 19  # what a failed binding is told by
@@ -208,7 +209,10 @@ class Executor:
                 result = await self._client.invoke(self.session.id, task.id, task.input)
             except InstanceFailed as error:
                 is_lost = error.is_lost
-                message = f"transport error: {await self._words_of(error)}" if is_lost else str(error)
+                words = await self._words_of(error)
+                # by which clients know that the task has not begun
+                refused = f"{REFUSED}: " if REFUSED in str(error) else ""
+                message = f"transport error: {refused}{words}" if is_lost else str(error)
             else:
                 state = TaskState.FAILED if result.return_code else TaskState.SUCCEED
                 output = result.output if result.HasField("output") else None
