@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Five words for everyday, and each does its own set-up: demo, test, check, fix, bench. (And: docs, clean, lock.)
+# Five words for everyday, and each does its own set-up: demo, test, check, fix, bench. (And: test-cluster, docs, clean, lock.)
 
 PYTHON ?= python3
 override VENV := .venv
@@ -11,11 +11,11 @@ RUN := $(VENV)/bin/python
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help demo test check fix bench docs lock clean
+.PHONY: help demo test test-cluster check fix bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /make \1|/' | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 $(READY): requirements/dev.txt pyproject.toml scripts/bootstrap.sh
 	@sh scripts/bootstrap.sh "$(PYTHON)" "$(VENV)"
@@ -28,6 +28,10 @@ demo: $(READY) ## run notebooks/quickstart.ipynb, print its results and where th
 test: $(READY) ## run every test; ARGS="-k counter" chooses
 	@sh scripts/ensure_chromium.sh
 	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-cluster: $(READY) ## run the rules of engines on the cluster of FLAME_ENDPOINT, FLAME_CACHE_ENDPOINT; ARGS="-x" as above
+	@test -n "$$FLAME_ENDPOINT" || { echo "Say which cluster: FLAME_ENDPOINT=http://host:8080 make test-cluster" >&2; exit 2; }
+	@$(RUN) -m pytest tests/spec -k cluster $(ARGS)
 
 check: $(READY) ## format, lint, types, import arrows, links, API reference, messages
 	@sh scripts/check.sh $(VENV)

@@ -20,17 +20,40 @@ from flamepy.wire.tasks import task_of
 _FIRST_LOOK_S = 0.05  # a task that began before its watch did says nothing of it
 _LOOK_S = 5.0  # between looks at a task and its session, beside the watch, which may have missed something
 HINDERED_S = 60.0  # a task that nothing can start for so long ends
+_OVERLOOKED_S = 30.0  # a task that its session does not count for so long will never be started
 
 
 class NotDelivered(Exception):
     """The executor's worker was gone, or the session closed, before the packet came: its calls have not begun."""
 
 
+class _Condition:
+    """For how long something has been so, at each look."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since_s: float | None = None
+
+    def lasts_s(self, holds: bool) -> float:
+        if not holds:
+            self._since_s = None
+            return 0.0
+        now_s = self._clock()
+        self._since_s = self._since_s or now_s
+        return now_s - self._since_s
+
+
 class TaskWatch:
     """abandoned: the sessions of this program that a lost executor may still hold."""
 
     def __init__(
-        self, connection: Connection, session_id: str, task_id: str, abandoned: Callable[[], Collection[str]]
+        self,
+        connection: Connection,
+        session_id: str,
+        task_id: str,
+        abandoned: Callable[[], Collection[str]],
+        *,
+        clock: Callable[[], float] = monotonic_s,
     ) -> None:
         self._connection = connection
         self._session_id = session_id
@@ -39,7 +62,8 @@ class TaskWatch:
         self._heard: asyncio.Queue[Task | FlameError | None] = asyncio.Queue()
         self._on_running: Callable[[], Coroutine[object, object, None]] | None = None
         self._beside: asyncio.Future[None] | None = None
-        self._hindered_since_s: float | None = None
+        self._hindered = _Condition(clock)
+        self._overlooked = _Condition(clock)
 
     async def until_ended(self, on_running: Callable[[], Coroutine[object, object, None]]) -> Task:
         """The task when it has ended. Raises FlameError when that cannot be known any more, or it cannot begin.
@@ -131,17 +155,16 @@ class TaskWatch:
         if any(event.code == BIND_GIVEN_UP for event in session.events) and not session.running:
             reason = reasons[-1].rstrip(". ") if reasons else "it does not say why"
             raise InvalidState(f"the cluster could not start a worker: {reason}. Mend that, and open the Runner again.")
+        # an executor that took it and had to leave its session at that moment has not put it back (source of 0.6)
+        if self._overlooked.lasts_s(not session.pending and not session.running) >= _OVERLOOKED_S:
+            raise NotDelivered("the cluster has lost sight of its task")
         await self._raise_if_hindered_for_long()
 
     async def _raise_if_hindered_for_long(self) -> None:
         nodes = (await self._connection.call("ListNodes", messages.ListNodesRequest())).nodes
         executors = (await self._connection.call("ListExecutor", messages.ListExecutorRequest())).executors
         words = hindrance(nodes, executors, self._session_id, self._abandoned())
-        if not words:
-            self._hindered_since_s = None
-            return
-        self._hindered_since_s = self._hindered_since_s or monotonic_s()
-        if monotonic_s() - self._hindered_since_s >= HINDERED_S:
+        if self._hindered.lasts_s(bool(words)) >= HINDERED_S:
             raise InvalidState(
                 f"no executor of the cluster can take the call, for {HINDERED_S:.0f} s now: {words}. It has not begun. "
                 "Have the cluster mended, then make the call again."
