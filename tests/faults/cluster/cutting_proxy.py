@@ -63,7 +63,7 @@ class CuttingProxy:
         task.add_done_callback(self._tasks.discard)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # nobody listens there, or the proxy ends
             writer.close()
             return
         try:
