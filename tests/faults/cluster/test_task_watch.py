@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from flamepy.core.task import Task, TaskState
+from flamepy.engine.cluster.calls.packets import run_packet
 from flamepy.engine.cluster.calls.watching import NotDelivered, TaskWatch
 from flamepy.engine.cluster.connection import Connection
 from flamepy.errors import InvalidState
@@ -23,6 +24,10 @@ from tests.signs import BOUND_S
 
 PENDING, RUNNING, SUCCEED = (getattr(messages.TaskState, name) for name in ("Pending", "Running", "Succeed"))
 READY = messages.Node(status=messages.NodeStatus(state=messages.NodeState.Ready))
+
+
+class Unavailable(Exception):
+    """The answer is that there is none."""
 
 
 class Frontend(grpc.GenericRpcHandler):
@@ -47,15 +52,26 @@ class Frontend(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         method = FRONTEND[details.method.rpartition("/")[2]]
         answer = self._replies[method.path.rpartition("/")[2]]
-        make = grpc.unary_stream_rpc_method_handler if method.path.endswith("WatchTask") else _unary
+
+        def answered(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return answer(request)
+            except Unavailable:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "as planned")
+
+        def streamed(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            try:
+                yield from answer(request)
+            except Unavailable:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "as planned")
+
+        is_stream = method.path.endswith(("WatchTask", "ListTask"))
+        make = grpc.unary_stream_rpc_method_handler if is_stream else grpc.unary_unary_rpc_method_handler
         return make(
-            lambda request, _: answer(request),
+            streamed if is_stream else answered,
             request_deserializer=method.request.FromString,
             response_serializer=method.reply.SerializeToString,
         )
-
-
-_unary = grpc.unary_unary_rpc_method_handler
 
 
 def _task(state: Any) -> messages.Task:
@@ -101,6 +117,37 @@ def test_a_watch_that_ends_without_a_word_is_followed_by_looks_and_another_watch
         task = followed(connection, lambda: 1.0)
     assert (task.state, task.output) == (TaskState.SUCCEED, b"out")
     assert frontend.watches >= 3
+
+
+class LostAnswers(Frontend):
+    """Creates the task, and does not answer; the list of tasks cannot be had the first time."""
+
+    def __init__(self) -> None:
+        super().__init__([SUCCEED])
+        self.created: list[bytes] = []
+        self.lists = 0
+        self._replies |= {"CreateTask": self._create, "ListTask": self._listed}
+
+    def _create(self, request: messages.CreateTaskRequest) -> messages.Task:
+        self.created.append(request.task.input)
+        raise Unavailable
+
+    def _listed(self, _: Any) -> Iterator[messages.Task]:
+        self.lists += 1
+        if self.lists == 1:
+            raise Unavailable
+        for data in self.created:
+            task = _task(PENDING)
+            task.spec.input = data
+            yield task
+
+
+def test_a_task_whose_creation_was_not_answered_is_not_created_again_before_it_is_known_that_it_is_not_there() -> None:
+    frontend = LostAnswers()
+    with connected(frontend) as connection:
+        output = connection.ask(run_packet(connection, "s", b"packet's calls", "packet", _nothing, list))
+    assert output == b"out"
+    assert (len(frontend.created), frontend.lists) == (1, 2)
 
 
 class SilentWatch(Frontend):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection, Coroutine
 
 from flamepy.core.task import TaskState
@@ -44,21 +43,22 @@ async def run_packet(
 
 
 async def _create(connection: Connection, session_id: str, data: bytes, packet_id: str) -> str:
-    """Create the task; where the connection breaks meanwhile, look first whether it is there."""
+    """Create the task; where the connection breaks meanwhile, not again before it is known that it is not there."""
     request = messages.CreateTaskRequest(task=messages.TaskSpec(session_id=session_id, input=data))
+    is_unknown = False
     attempt = 0
     while True:
         try:
+            found = await _find(connection, session_id, packet_id.encode()) if is_unknown else None
+            if found is not None:
+                return found
+            is_unknown = True
             reply = await connection.call("CreateTask", request, is_repeatable=False)
         except ConnectionLost:
             if connection.is_lost_for(PATIENCE_S):
                 raise
             await asyncio.sleep(back_off_s(attempt))
             attempt += 1
-            with contextlib.suppress(ConnectionLost):
-                found = await _find(connection, session_id, packet_id.encode())
-                if found is not None:
-                    return found
         else:
             return str(reply.metadata.id)
 
