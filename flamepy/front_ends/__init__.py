@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flamepy.clock import monotonic_s as monotonic_s
     from flamepy.core.resources import parse_bytes as parse_bytes
     from flamepy.core.shown import short_repr as short_repr
+    from flamepy.engine.select import cluster_of as cluster_of
     from flamepy.runner.service.handle import RESERVED_NAMES as RESERVED_NAMES
     from flamepy.runner.service.handle import view_of as view_of
     from flamepy.runner.service.interface import ConstructorNeedsArguments as ConstructorNeedsArguments
@@ -47,6 +48,7 @@ _HOMES = {
     "monotonic_s": "flamepy.clock",
     "parse_bytes": "flamepy.core.resources",
     "short_repr": "flamepy.core.shown",
+    "cluster_of": "flamepy.engine.select",
     "RESERVED_NAMES": "flamepy.runner.service.handle",
     "view_of": "flamepy.runner.service.handle",
     "ConstructorNeedsArguments": "flamepy.runner.service.interface",
