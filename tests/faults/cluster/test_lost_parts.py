@@ -137,6 +137,33 @@ def test_a_state_that_the_cache_has_dropped_is_said_to_be_lost(
         assert "the object cache has dropped it" in str(error)
 
 
+def test_a_session_that_the_cluster_has_forgotten_is_opened_again_and_an_application_is_missed_in_words(
+    cluster_engine: ClusterEngine, cluster: ContextFields
+) -> None:
+    """As after a server was started anew that keeps nothing."""
+    connection = Connection(str(cluster.endpoint))
+    with Runner("forgotten") as runner:
+        length = runner.service(len)
+        assert length("one").get(BOUND_S) == 3
+        _forget_sessions(connection, "forgotten")
+        assert length("three").get(BOUND_S) == 5
+        _forget_sessions(connection, "forgotten")
+        request = messages.UnregisterApplicationRequest(name="forgotten")
+        connection.ask(connection.call("UnregisterApplication", request))
+        error = length("four").exception(BOUND_S)
+        assert "the cluster does not know the application 'forgotten' any more" in str(error)
+        assert "Open the Runner again" in str(error)
+    connection.close(BOUND_S)
+
+
+def _forget_sessions(connection: Connection, application: str) -> None:
+    for each in connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions:
+        if each.spec.application == application:
+            named = {"session_id": each.metadata.id}
+            connection.ask(connection.call("CloseSession", messages.CloseSessionRequest(**named)))
+            connection.ask(connection.call("DeleteSession", messages.DeleteSessionRequest(**named)))
+
+
 def test_the_end_of_the_engine_ends_every_call_and_callbacks_may_wait(
     cluster_engine: ClusterEngine, cluster: ContextFields, tmp_path: Path
 ) -> None:
