@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectKey
 from flamepy.core.names import checked_application_name
-from flamepy.engine.cluster.connection import Connection
+from flamepy.engine.cluster.connection import PATIENCE_S, Connection
 from flamepy.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from flamepy.wire import messages
 from flamepy.wire.applications import application_of, specification
 
 logger = logging.getLogger(__name__)
+
+_LEAVE_S = 3.0  # a Runner that closes waits no longer for a cluster that does not answer
 
 
 class ClusterApplications:
@@ -47,10 +49,14 @@ class ClusterApplications:
         return found
 
     def unregister(self, name: str) -> None:
-        if self.get(name) is None:
+        self._unregister(name, PATIENCE_S)
+
+    def _unregister(self, name: str, patience_s: float) -> None:
+        if self._get(name, patience_s) is None:
             raise NotFound(f"application {name!r} not found: list_applications() shows those that are there.")
         request = messages.UnregisterApplicationRequest(name=name)
-        _check(self._connection.ask(self._connection.call("UnregisterApplication", request)), name)
+        call = self._connection.call("UnregisterApplication", request, patience_s=patience_s)
+        _check(self._connection.ask(call), name)
 
     def lease(
         self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
@@ -81,7 +87,7 @@ class ClusterApplications:
                 return False
             self._by_lease.discard(name)
             try:
-                self.unregister(name)
+                self._unregister(name, _LEAVE_S)
             except NotFound:
                 return False
             except InvalidState as error:  # other programs have sessions on it: theirs to remove
@@ -91,10 +97,13 @@ class ClusterApplications:
             return True
 
     def get(self, name: str) -> Application | None:
+        return self._get(name, PATIENCE_S)
+
+    def _get(self, name: str, patience_s: float) -> Application | None:
+        request = messages.GetApplicationRequest(name=name)
         try:
-            return application_of(
-                self._connection.ask(self._connection.call("GetApplication", messages.GetApplicationRequest(name=name)))
-            )
+            call = self._connection.call("GetApplication", request, patience_s=patience_s)
+            return application_of(self._connection.ask(call))
         except NotFound:
             return None
 

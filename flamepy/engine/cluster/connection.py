@@ -43,6 +43,7 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", _KEEP_ALIVE_MS),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # else a new channel waits with those that have just been refused
     ("grpc.min_reconnect_backoff_ms", 5_000),  # how long an attempt to connect may take, far away and with TLS
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
