@@ -39,7 +39,7 @@ from flame_jupyter.service.messages import moved_text
 from flame_jupyter.service.registry import Services
 from flame_jupyter.service.staleness import StalenessWatch
 from flame_jupyter.service.steady_status import SteadyStatus
-from flamepy.errors import PackageError
+from flamepy.errors import InvalidConfig, PackageError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -215,9 +215,19 @@ class Notebook:
         """The contexts of the configuration file, and which of them answer. Raises InvalidConfig."""
         from flame_jupyter.project.contexts import configured_contexts, context_table
 
-        return context_table(
-            configured_contexts(), self._context_of(with_defaults(RunnerLine("start"), self._started_with))
-        )
+        return context_table(configured_contexts(), self._context_of(self._next_line()))
+
+    def context(self) -> FlameContext | None:
+        """That of the open Runner, or of the next one; None when the configuration is wrong."""
+        if self.runner is not None:
+            return self._context
+        try:
+            return self._context_of(self._next_line())
+        except InvalidConfig:
+            return None
+
+    def _next_line(self) -> RunnerLine:
+        return with_defaults(RunnerLine("start"), self._started_with)
 
     def attach(self, name: str, variable: str | None) -> RunnerService:
         """Bind the open service of that name, which this notebook's cells need not have defined. Raises FlameError."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import html
 import os
-import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flame_jupyter.tables import table_html, table_text
 from flame_jupyter.wording import counted
@@ -21,9 +19,9 @@ if TYPE_CHECKING:
     from flamepy import ClusterView, FlameContext
 
 LOCAL = "local"  # the embedded engine, also where no context of the file has the name
+DEFAULT = "default"
 PROBE_S = 1.5  # all addresses are asked at one time; one that takes longer to answer is of no use
 _COLUMNS = ("", "context", "runs calls on", "answers")
-_PORTS = {"http": 80, "https": 443, "grpc": 9090, "grpcs": 9090}
 _GRACE_S = 0.3  # for the connection to close, and the answer to be written down
 _ADDRESSES = ("FLAME_ENDPOINT", "FLAME_CACHE_ENDPOINT")
 
@@ -67,12 +65,13 @@ class ContextTable:
 def context_called(name: str) -> FlameContext:
     """The context of that name, with the addresses of the file: who names one means it, whatever FLAME_ENDPOINT says.
 
-    ``local`` is the embedded engine unless the file gives it another meaning. Raises InvalidConfig for other names.
+    Unless the file gives them another meaning, ``local`` is the embedded engine, and ``default`` what counts when
+    nobody names a context. Raises InvalidConfig for other names.
     """
     from flamepy import FlameContext
 
-    if name == LOCAL and name not in [each.name for each in configured_contexts()]:
-        return FlameContext(name=LOCAL, endpoint=None)
+    if name in (LOCAL, DEFAULT) and name not in [each.name for each in configured_contexts()]:
+        return FlameContext(name=LOCAL, endpoint=None) if name == LOCAL else current_context()
     return FlameContext.named(name, environ=_without_addresses())
 
 
@@ -159,7 +158,7 @@ def _answers(contexts: Sequence[FlameContext]) -> dict[str, str]:
 
 
 def _answer(context: FlameContext) -> str:
-    from flamepy.front_ends import cluster_of
+    from flamepy.front_ends import cluster_of, connection_problem
 
     try:
         view = cluster_of(context, timeout_s=PROBE_S)
@@ -168,7 +167,7 @@ def _answer(context: FlameContext) -> str:
     if view.problem:
         return f"no: {view.problem}"
     cache = context.cache_endpoint
-    if cache is not None and (problem := _connection_problem(cache)):
+    if cache is not None and (problem := connection_problem(cache, PROBE_S)):
         return f"{answer_text(view)}; its object cache at {cache} does not: {problem}"
     return answer_text(view)
 
@@ -178,14 +177,3 @@ def answer_text(view: ClusterView) -> str:
     ready = sum(each.is_ready for each in view.nodes)
     nodes = counted(ready, "node") + ("" if ready == len(view.nodes) else f" of {len(view.nodes)} ready")
     return f"in {max(1, round(view.answer_s * 1000))} ms: {nodes}, {counted(view.slots, 'slot')}"
-
-
-def _connection_problem(endpoint: str) -> str:
-    """Why nothing takes a connection at this address; "" = something does."""
-    parts = urlsplit(endpoint)
-    try:
-        address = (parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80))
-        with socket.create_connection(address, timeout=PROBE_S):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)

@@ -50,6 +50,7 @@ class ClusterView:
         problem: Why it does not answer, in a few words; "" = it does.
         nodes: Its machines.
         executors: The places of those that are in use.
+        sessions: How many are open, of all programs; None = that was not asked.
         waiting: Why calls of this program that have been sent wait there; "" = none does.
     """
 
@@ -59,6 +60,7 @@ class ClusterView:
     problem: str = ""
     nodes: tuple[NodeView, ...] = ()
     executors: tuple[ExecutorView, ...] = ()
+    sessions: int | None = None
     waiting: str = ""
 
     @property

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flamepy.runner.waiting.progress import show_progress_with as show_progress_with
     from flamepy.runner.waiting.progress import wait_for_all as wait_for_all
     from flamepy.runner.waiting.user_errors import told as told
+    from flamepy.tools.cluster import connection_problem as connection_problem
     from flamepy.tools.doctor import examine as examine
     from flamepy.tools.findings import Finding as Finding
     from flamepy.tools.findings import Level as Level
@@ -63,6 +64,7 @@ _HOMES = {
     "show_progress_with": "flamepy.runner.waiting.progress",
     "wait_for_all": "flamepy.runner.waiting.progress",
     "told": "flamepy.runner.waiting.user_errors",
+    "connection_problem": "flamepy.tools.cluster",
     "examine": "flamepy.tools.doctor",
     "Finding": "flamepy.tools.findings",
     "Level": "flamepy.tools.findings",

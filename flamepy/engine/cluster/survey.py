@@ -49,9 +49,16 @@ async def _session(connection: Connection, session_id: str) -> SessionView | Non
 def ask(connection: Connection, timeout_s: float) -> ClusterView:
     """How it is, or that it does not answer within ``timeout_s``. Raises FlameError for what is no cluster."""
     try:
-        return connection.ask(asyncio.wait_for(survey(connection), timeout_s))
+        return connection.ask(asyncio.wait_for(_survey_of_all(connection), timeout_s))
     except (ConnectionLost, TimeoutError, asyncio.TimeoutError) as error:
         return ClusterView(connection.endpoint, problem=problem_of(error) or f"no answer in {timeout_s:g} s")
+
+
+async def _survey_of_all(connection: Connection) -> ClusterView:
+    """With the sessions of all programs, which may be many."""
+    view = await survey(connection)
+    listed = (await connection.call("ListSession", messages.ListSessionRequest(), patience_s=0)).sessions
+    return replace(view, sessions=sum(each.status.state == messages.SessionState.Open for each in listed))
 
 
 def problem_of(error: Exception) -> str:
