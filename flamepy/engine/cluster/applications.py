@@ -6,10 +6,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectKey
 from flamepy.core.names import checked_application_name
+from flamepy.engine.cluster.cache_storage import PACKAGE_SCHEMES
 from flamepy.engine.cluster.connection import PATIENCE_S, Connection
 from flamepy.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from flamepy.wire import messages
@@ -87,14 +89,23 @@ class ClusterApplications:
                 return False
             self._by_lease.discard(name)
             try:
+                application = self._get(name, _LEAVE_S)
                 self._unregister(name, _LEAVE_S)
             except NotFound:
                 return False
             except InvalidState as error:  # other programs have sessions on it: theirs to remove
                 logger.debug("application kept name=%s reason=%s", name, error)
                 return False
-            self._forget(ObjectKey.for_all_sessions(name).to_prefix())
+            assert application is not None, "else it could not be unregistered"
+            self._forget_objects(application)
             return True
+
+    def _forget_objects(self, gone: Application) -> None:
+        """Those of its sessions, and its package: it lies below the name that Runners of several contents share."""
+        left = self._list(_LEAVE_S)
+        in_use = {each.name for each in left} | {_home_of_package(each) for each in left}
+        for home in {gone.name, _home_of_package(gone)} - in_use - {""}:
+            self._forget(ObjectKey.for_all_sessions(home).to_prefix())
 
     def get(self, name: str) -> Application | None:
         return self._get(name, PATIENCE_S)
@@ -108,8 +119,18 @@ class ClusterApplications:
             return None
 
     def list(self) -> Sequence[Application]:
-        reply = self._connection.ask(self._connection.call("ListApplication", messages.ListApplicationRequest()))
+        return self._list(PATIENCE_S)
+
+    def _list(self, patience_s: float) -> Sequence[Application]:
+        call = self._connection.call("ListApplication", messages.ListApplicationRequest(), patience_s=patience_s)
+        reply = self._connection.ask(call)
         return [application_of(each) for each in reply.applications]
+
+
+def _home_of_package(application: Application) -> str:
+    """Below which name of the object cache its package is; "" = in another storage."""
+    parts = urlsplit(application.url or "")
+    return parts.path.lstrip("/").partition("/")[0] if parts.scheme in PACKAGE_SCHEMES else ""
 
 
 def _check(result: messages.Result, name: str) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -154,6 +155,25 @@ def test_a_session_that_the_cluster_has_forgotten_is_opened_again_and_an_applica
         assert "the cluster does not know the application 'forgotten' any more" in str(error)
         assert "Open the Runner again" in str(error)
     connection.close(BOUND_S)
+
+
+def test_a_package_stays_as_long_as_an_application_uses_it(cluster_engine: ClusterEngine, project: Path) -> None:
+    """Those of one name lie together, whatever application got which: a Runner, and one that takes its place."""
+    (project / "data.txt").write_text("first")
+    first = Runner("packed")
+    (project / "data.txt").write_text("second")
+    first.service(len).close()
+    assert first.application != "packed"
+    with Runner("packed") as second:
+        assert second.package is not None
+        key = urlsplit(second.package.url).path.lstrip("/")
+        first.close()
+        assert cluster_engine.objects.look(key) is not None
+        with Runner("packed") as third:
+            assert third.application == "packed"
+            second.close()
+            assert cluster_engine.objects.look(key) is not None
+    assert cluster_engine.objects.look(key) is None, "it goes with the last of them"
 
 
 def _forget_sessions(connection: Connection, application: str) -> None:
