@@ -18,6 +18,7 @@ _STATES = {
     messages.ExecutorState.ExecutorUnbinding: "unbinding",
     messages.ExecutorState.ExecutorReleasing: "releasing",
 }
+_SOON = "the cluster is about to give it an executor"
 _MAX_REASON_CHARS = 300  # a worker's traceback is for the doctor's reader to scroll in the logs of the node
 
 
@@ -63,7 +64,8 @@ def _why(nodes: Collection[NodeView], executors: Collection[ExecutorView], sessi
         return f"the service's {busy} busy"
     slots, taken = sum(each.slots for each in ready), [each for each in executors if each.session_id]
     if len(taken) < slots:
-        return "the cluster is about to give it an executor"
+        leaving = [each for each in taken if each.state in ("unbinding", "releasing")]
+        return f"for {len(leaving)} of {len(taken)} executors to leave their sessions" if leaving else _SOON
     own = sum(each.is_own for each in taken)
     by = [f"{own} by other services of this program"] if own else []
     by += [f"{len(taken) - own} by other programs"] if len(taken) > own else []
