@@ -74,13 +74,13 @@ class Cluster:
         return f"{self.where()}, answers in {max(1, round(view.answer_s * 1000))} ms"
 
     def executors_text(self) -> str:
-        """``1 node, 4 slots: 1 used here (on node-a), 2 by other programs``; "" = it has not said so yet."""
+        """``2 nodes, 4 slots: 1 used here (on node-a: 1), 2 by other programs``; "" = it has not said so yet."""
         view = self.view
         if not view.nodes:
             return "" if view.problem else "no node"
         ready = sum(each.is_ready for each in view.nodes)
         nodes = counted(ready, "node") if ready == len(view.nodes) else f"{ready} of {len(view.nodes)} nodes ready"
-        on = listed([name if count == 1 else f"{name}: {count}" for name, count in view.own_by_node.items()])
+        on = listed([f"{name}: {count}" if len(view.nodes) > 1 else name for name, count in view.own_by_node.items()])
         used = [f"{view.own} used here (on {on})"] if view.own else []
         used += [f"{view.others} by other programs"] if view.others else []
         return f"{nodes}, {counted(view.slots, 'slot')}: {', '.join(used) or 'all free'}"
