@@ -22,6 +22,7 @@ import pytest
 
 import flamepy
 from flamepy import CallCancelled, ObjectFuture, Runner
+from flamepy.cache.flight.client import FlightClient
 from flamepy.codec.framed import parts_of, payload_of
 from flamepy.codec.pickling import encode
 from flamepy.config import ContextFields
@@ -157,8 +158,10 @@ def test_a_session_that_the_cluster_has_forgotten_is_opened_again_and_an_applica
     connection.close(BOUND_S)
 
 
-def test_a_package_stays_as_long_as_an_application_uses_it(cluster_engine: ClusterEngine, project: Path) -> None:
+@pytest.mark.usefixtures("cluster_engine")
+def test_a_package_stays_as_long_as_an_application_uses_it(cluster: ContextFields, project: Path) -> None:
     """Those of one name lie together, whatever application got which: a Runner, and one that takes its place."""
+    cache = FlightClient(str(cluster.cache_endpoint))
     (project / "data.txt").write_text("first")
     first = Runner("packed")
     (project / "data.txt").write_text("second")
@@ -168,12 +171,13 @@ def test_a_package_stays_as_long_as_an_application_uses_it(cluster_engine: Clust
         assert second.package is not None
         key = urlsplit(second.package.url).path.lstrip("/")
         first.close()
-        assert cluster_engine.objects.look(key) is not None
+        assert cache.has(key)
         with Runner("packed") as third:
             assert third.application == "packed"
             second.close()
-            assert cluster_engine.objects.look(key) is not None
-    assert cluster_engine.objects.look(key) is None, "it goes with the last of them"
+            assert cache.has(key)
+    assert not cache.has(key), "it goes with the last of them"
+    cache.close()
 
 
 def _forget_sessions(connection: Connection, application: str) -> None:
