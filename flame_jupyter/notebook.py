@@ -196,10 +196,10 @@ class Notebook:
         context, line = context_called(name), RunnerLine("restart", context=name)
         where, runner, text = where_text(context), self.runner, ""
         if runner is None:
-            text = f"Flame: new Runners use {where}."
+            text = f"Flame: new services run on {where}."
         elif stops_first:
             self.stop()
-            text = f"Flame: Runner {runner.name} stopped. New ones use {where}."
+            text = f"Flame: Runner {runner.name} stopped. New services run on {where}."
         elif self._runs_there(line):
             text = f"Flame: Runner {runner.name} uses {where} already."
         else:

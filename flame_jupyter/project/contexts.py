@@ -28,7 +28,7 @@ _ADDRESSES = ("FLAME_ENDPOINT", "FLAME_CACHE_ENDPOINT")
 
 @dataclass(frozen=True)
 class ContextRow:
-    """is_chosen: new Runners use it; answer: in words."""
+    """is_chosen: new services run there; answer: in words."""
 
     name: str
     endpoint: str | None
@@ -54,7 +54,7 @@ class ContextTable:
 
     def _title(self) -> str:
         if self.source is not None:
-            return f"Contexts of {self.source} (* = new Runners use it)"
+            return f"Contexts of {self.source} (* = new services run there)"
         where = "calls run on the embedded engine" if not self.rows else "the environment says where calls run"
         return f"Flame: no configuration file, so {where}. ~/.flame/flame.yaml adds more."
 

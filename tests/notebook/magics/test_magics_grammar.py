@@ -246,7 +246,7 @@ def test_contexts_waits_for_no_endpoint_that_is_silent(shell: Shell, private_hom
 
 def test_use_moves_the_runner_with_its_services(shell: Shell, private_home: Path) -> None:
     configure(private_home)
-    assert "new Runners use this machine" in shell.run("%flame_runner use here").printed
+    assert "new services run on this machine" in shell.run("%flame_runner use here").printed
     shell.run("r = %flame_runner start")
     shell.run(SQUARE)
     shell.run(COUNTER)
@@ -263,7 +263,7 @@ def test_use_moves_the_runner_with_its_services(shell: Shell, private_home: Path
     assert [each.name for each in shell.run("%flame_runner contexts").value.rows if each.is_chosen] == ["laptop"]
     assert shell.run("square(3).get(), Counter.add(3).get()").value == (9, 3)
     assert "Runner" in repr(shell.run("%flame_runner start --cluster laptop").value), "it is there already"
-    assert "stopped. New ones use this machine." in shell.run("%flame_runner use here --stop").printed
+    assert "stopped. New services run on this machine." in shell.run("%flame_runner use here --stop").printed
     assert "is stopped" in str(shell.run_any("square(3)").error)
 
 
