@@ -60,8 +60,8 @@ class RunnerLine:
 
     status, services, cells and contexts show what there is, logs what calls have printed, inspect one result.
     restart packages again and serves everything anew; attach binds an open service to a variable; wait waits for
-    calls, and cancel ends them; use chooses the context of new Runners; doctor looks whether all is well here, and
-    says what to do if not.
+    calls, and cancel ends them; use moves the Runner and its services to another context; doctor looks whether all is
+    well here, and says what to do if not.
     """
 
     subcommand: str
@@ -91,11 +91,11 @@ class RunnerLine:
         commands=_PACKAGES, is_kept=True, is_fixed=True,
     )  # fmt: skip
     workers: int | None = option(
-        "--workers", "number of worker processes of the embedded engine", "N",
+        "--workers", "number of worker processes on this machine", "N",
         kind=Kind.COUNT, at_least=1, commands=_STARTS, is_kept=True,
     )  # fmt: skip
     is_local: bool = option(
-        "--local", "use the embedded engine, whatever is configured", default=False,
+        "--local", "use this machine, whatever is configured", default=False,
         kind=Kind.FLAG, commands=_STARTS, is_fixed=True,
     )  # fmt: skip
     context: str | None = option(
@@ -144,7 +144,7 @@ class RunnerLine:
         "--timeout", "wait: give up after so many seconds", "S", kind=Kind.SECONDS, commands=("wait",)
     )
     stops_first: bool = option(
-        "--stop", "use: stop the Runner although services are open", default=False, kind=Kind.FLAG, commands=("use",)
+        "--stop", "use: stop the Runner instead of moving it", default=False, kind=Kind.FLAG, commands=("use",)
     )
     quiet: bool = option("--quiet", "print nothing", default=False, kind=Kind.FLAG)
 

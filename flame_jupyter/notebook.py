@@ -35,10 +35,11 @@ from flame_jupyter.project.location import (
 )
 from flame_jupyter.project.named_runners import different_option, runner_called, with_defaults
 from flame_jupyter.project.requirements import dependencies_of
+from flame_jupyter.service.messages import moved_text
 from flame_jupyter.service.registry import Services
 from flame_jupyter.service.staleness import StalenessWatch
 from flame_jupyter.service.steady_status import SteadyStatus
-from flamepy.errors import PackageError
+from flamepy.errors import InvalidConfig, PackageError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -68,7 +69,7 @@ class Notebook:
         self._token = os.urandom(2).hex()
         self._runner: Runner | None = None
         self._started_with = RunnerLine("start")
-        self._context_name: str | None = None
+        self._context: FlameContext | None = None  # of the Runner
         self._packager: Packager | None = None
 
     @property
@@ -81,6 +82,8 @@ class Notebook:
         if self.runner is not None and line.force:
             self.stop()
         runner = self.runner
+        if runner is not None and self._runs_there(line):  # asked for by its name, however it came there
+            line = replace(line, context=self._started_with.context, is_local=self._started_with.is_local)
         if runner is None:
             self.services.end()  # those of one whose engine has ended say so from now on
             runner = self._opened(line)
@@ -105,13 +108,13 @@ class Notebook:
         line = with_defaults(line, self._started_with)
         if old is None:
             return self.start(line), ""
-        before = self._started_with
+        before = self._started_with, self._context
         with self._status.held():
             new = self._opened(line)
             try:
                 text = self.services.reopen(old, new)
             except BaseException:
-                self._runner, self._started_with = old, before
+                self._runner, (self._started_with, self._context) = old, before
                 new.close(wait=False)
                 raise
             old.close(wait=False)  # calls that still run end behind, and their futures keep their values
@@ -128,7 +131,7 @@ class Notebook:
         if name is not None:
             runner = runner_called(name, runner, self.shell.user_ns)
         if runner is not None:
-            if context is not None and context != self._context_name:
+            if context is not None and not self._runs_there(RunnerLine("start", context=context)):
                 raise UsageError(
                     f"--cluster {context}: the Runner {runner.name!r} is open in another context. "
                     f"%flame_runner restart --cluster {context} moves it, with all its services."
@@ -183,31 +186,48 @@ class Notebook:
         else:
             kernel.log.warning(text)
 
-    def use(self, name: str, *, stops_first: bool) -> FlameContext:
-        """From now on, new Runners use the context of that name. Raises UsageError while services are open."""
-        from flamepy import FlameContext
+    def use(self, name: str, *, stops_first: bool) -> str:
+        """From now on, Runners use the context of that name: an open one moves there, with its services.
 
-        context = FlameContext.named(name)
-        if self.runner is not None:
-            names = self.services.names_on(self.runner)
-            if names and not stops_first:
-                raise UsageError(
-                    f"services are open ({', '.join(names)}), and they stay where they are: "
-                    f"%flame_runner use {name} --stop closes them first."
-                )
+        stops_first: it ends instead. Returns what to print. Raises UsageError, FlameError; all is then as it was.
+        """
+        from flame_jupyter.project.contexts import context_called, where_text
+
+        context, line = context_called(name), RunnerLine("restart", context=name)
+        where, runner, text = where_text(context), self.runner, ""
+        if runner is None:
+            text = f"Flame: new services run on {where}."
+        elif stops_first:
             self.stop()
+            text = f"Flame: Runner {runner.name} stopped. New services run on {where}."
+        elif self._runs_there(line):
+            text = f"Flame: Runner {runner.name} uses {where} already."
+        else:
+            names, objects = self.services.names_on(runner), self.services.objects_on(runner)
+            running = self.unfinished_calls()
+            self.restart(line)
+            text = moved_text(runner.name, where, names, objects, running)
         self.settings.context = name
         self._started_with = replace(self._started_with, context=None, is_local=False)
-        return context
+        return text
 
     def contexts(self) -> ContextTable:
         """The contexts of the configuration file, and which of them answer. Raises InvalidConfig."""
-        from flame_jupyter.project.contexts import context_table
-        from flamepy import FlameContext
+        from flame_jupyter.project.contexts import configured_contexts, context_table
 
-        contexts = FlameContext.all()
-        chosen = self.settings.context or (FlameContext().name if contexts else None)
-        return context_table(contexts, chosen)
+        return context_table(configured_contexts(), self._context_of(self._next_line()))
+
+    def context(self) -> FlameContext | None:
+        """That of the open Runner, or of the next one; None when the configuration is wrong."""
+        if self.runner is not None:
+            return self._context
+        try:
+            return self._context_of(self._next_line())
+        except InvalidConfig:
+            return None
+
+    def _next_line(self) -> RunnerLine:
+        return with_defaults(RunnerLine("start"), self._started_with)
 
     def attach(self, name: str, variable: str | None) -> RunnerService:
         """Bind the open service of that name, which this notebook's cells need not have defined. Raises FlameError."""
@@ -256,7 +276,7 @@ class Notebook:
     def _look(self) -> Status:
         from flame_jupyter.service.runner_status import status_of
 
-        return status_of(self.runner, self.services.views())
+        return status_of(self.runner, self.services.views(), (self._context and self._context.name) or "")
 
     def dry_run(self, line: RunnerLine) -> DryRun:
         """What a package would hold. Reads no contents. Raises UsageError, PackageError."""
@@ -285,7 +305,8 @@ class Notebook:
 
         self._place = None
         self._refresh_settings(line)
-        context = self._context(line)
+        context = self._context_of(line)
+        self._check_cluster(context)
         root = self.root(line.root)
         try:
             with self._told_too_big(root, line):
@@ -310,22 +331,41 @@ class Notebook:
         except InvalidArgument as error:
             if context.endpoint is None:
                 raise
-            raise UsageError(f"{_named(context)}: {error} Or start with --local.") from error
-        self._runner, self._started_with, self._context_name = runner, line, context.name
+            raise UsageError(f"{error} Or start with --local.") from error
+        self._runner, self._started_with, self._context = runner, line, context
         atexit.unregister(self._tell_what_ends)
         atexit.register(self._tell_what_ends)  # behind the engine's own, because the last one comes first
-        if workers := line.workers or self.settings.workers:
+        workers = line.workers or self.settings.workers
+        if workers and runner.worker_limit is not None:  # a cluster decides that by itself
             runner.resize(workers)
         return runner
 
-    def _context(self, line: RunnerLine) -> FlameContext:
+    def _context_of(self, line: RunnerLine) -> FlameContext:
         """The configuration that a Runner gets: ``--local``, else ``--cluster``, the setting, the current context."""
+        from flame_jupyter.project.contexts import context_called, current_context
         from flamepy import FlameContext
 
         if line.is_local:
             return FlameContext(endpoint=None)
         name = line.context or self.settings.context
-        return FlameContext.named(name) if name else FlameContext()
+        return context_called(name) if name else current_context()
+
+    def _runs_there(self, line: RunnerLine) -> bool:
+        """Does the Runner use the context that ``line`` names?"""
+        if self._context is None or not (line.is_local or line.context):
+            return False
+        asked = self._context_of(line)
+        is_same_place = asked.endpoint == self._context.endpoint
+        return is_same_place and (line.is_local or self._context.name in (None, asked.name))
+
+    def _check_cluster(self, context: FlameContext) -> None:
+        """Raises UsageError when the cluster does not answer now: a Runner would wait half a minute for it."""
+        if context.endpoint is None:
+            return
+        from flame_jupyter.project.contexts import cluster_problem
+
+        if problem := cluster_problem(context):
+            raise UsageError(f"{problem} Without the cluster: --local.")
 
     def _name(self, line: RunnerLine) -> str:
         place = self.place()
@@ -351,7 +391,7 @@ class Notebook:
         """The rules that the Runner will follow: configured excludes, then those of the magic and the settings."""
         from flamepy.packaging import PackageOptions
 
-        configured = self._context(line).required_package().excludes
+        configured = self._context_of(line).required_package().excludes
         return PackageOptions.for_this_machine((*configured, *self.excludes(line)), self.includes(line))
 
     def _archives(self) -> Packager:
@@ -386,7 +426,3 @@ class Notebook:
         from flame_jupyter.project.dry_run import limit_of
 
         return limit_of(line.max_size or self.settings.max_package_size)
-
-
-def _named(context: FlameContext) -> str:
-    return f"context {context.name!r} ({context.endpoint})" if context.name else f"the cluster at {context.endpoint}"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Shim,
     )
     from flamepy.core.cache import ObjectRef
+    from flamepy.core.cluster import ClusterView, ExecutorView, NodeView
     from flamepy.core.names import short_name
     from flamepy.core.resources import ResourceRequirement
     from flamepy.core.session import Event, SessionAttributes, SessionState, SessionView
@@ -95,7 +96,7 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # what they are
     "Application", "ApplicationAttributes", "ApplicationSchema", "ApplicationState", "Shim",
     "SessionAttributes", "SessionState", "SessionView", "Task", "TaskState", "Event", "ResourceRequirement",
-    "WorkerView",
+    "WorkerView", "ClusterView", "NodeView", "ExecutorView",
     # what can go wrong
     "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists", "NotFound",
     "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
@@ -128,6 +129,7 @@ _HOMES = {
         "Application", "ApplicationAttributes", "ApplicationSchema", "ApplicationState", "Shim",
     ),
     "flamepy.core.cache": ("ObjectRef",),
+    "flamepy.core.cluster": ("ClusterView", "NodeView", "ExecutorView"),
     "flamepy.core.names": ("short_name",),
     "flamepy.core.resources": ("ResourceRequirement",),
     "flamepy.core.session": ("SessionAttributes", "SessionState", "SessionView", "Event"),

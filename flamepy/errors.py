@@ -267,6 +267,7 @@ class ConnectionLost(FlameError):
             f"{endpoint} does not answer ({reason.rstrip('. ')}).{unknown} See whether it runs, and at this address.",
         )
         self.args = (endpoint, reason, call)
+        self.reason = reason
 
 
 class StateLost(TaskFailed):

@@ -22,6 +22,7 @@ from flame_jupyter.export.directive import Directive
 from flame_jupyter.export.module import DEFAULT_MODULE
 from flame_jupyter.lines import ExportLine, RunnerLine, ServiceLine
 from flame_jupyter.output import say
+from flame_jupyter.service.runner_status import silence_text
 
 if TYPE_CHECKING:
     from flame_jupyter.display.sources.inspector import Inspector
@@ -77,6 +78,8 @@ def define(notebook: Notebook, asked: ServiceLine, cell: str, *, is_quiet: bool)
             runner, is_new = notebook.runner_on_demand(asked.runner, asked.context)
         if is_new and not is_quiet:
             say(notebook.status().start_text())
+        elif (view := runner.cluster()) is not None and view.problem:
+            say(silence_text(view))
         return runner
 
     if asked.export is not None or asked.no_run:
@@ -108,7 +111,9 @@ class _Commands:
     def start(self) -> Runner | None:
         """The Runner; None when nothing is to be shown (``--as`` still binds it)."""
         with told_packaging(self.notebook):
-            return self._shown(self.notebook.start(self.asked))
+            runner = self.notebook.start(self.asked)
+        self._say(self._ignored_text(runner))
+        return self._shown(runner)
 
     def restart(self) -> Runner | None:
         with told_packaging(self.notebook):
@@ -116,7 +121,7 @@ class _Commands:
         lines = text.splitlines()
         if len(lines) > MAX_LINES:
             lines[MAX_LINES - 1 :] = [f"and {len(lines) - MAX_LINES + 1} more services, all redefined"]
-        self._say("\n".join(lines))
+        self._say("\n".join([*lines, self._ignored_text(runner)]).strip())
         return self._shown(runner)
 
     def stop(self) -> None:
@@ -180,11 +185,8 @@ class _Commands:
         return inspect(held.the_one(self.notebook.shell.user_ns, self.asked.operands[0]))
 
     def use(self) -> None:
-        before = self.notebook.runner
-        context = self.notebook.use(self.asked.operands[0], stops_first=self.asked.stops_first)
-        where = "the embedded engine" if context.endpoint is None else f"the cluster at {context.endpoint}"
-        stopped = "" if before is None else f" Runner {before.name} stopped."
-        self._say(f"Flame: new Runners use the context {context.name!r}, {where}.{stopped}")
+        with told_packaging(self.notebook):
+            self._say(self.notebook.use(self.asked.operands[0], stops_first=self.asked.stops_first))
 
     def contexts(self) -> ContextTable:
         return self.notebook.contexts()
@@ -193,6 +195,11 @@ class _Commands:
         from flame_jupyter.reports.doctor import checkup
 
         return checkup(self.notebook)
+
+    def _ignored_text(self, runner: Runner) -> str:
+        if self.asked.workers is None or runner.worker_limit is not None:
+            return ""
+        return "Flame: --workers counts on this machine only; a cluster decides by itself how many run calls."
 
     def _meant(self) -> list[ObjectFuture]:
         return held.meant(self.notebook.shell.user_ns, self.asked.operands, self.notebook.unfinished)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
+from flame_jupyter.project.contexts import where_text
 from flame_jupyter.tables import table_html
 from flamepy.front_ends import Finding, Level, Report, examine
 
@@ -45,7 +46,7 @@ class Checkup:
 
 def checkup(notebook: Notebook) -> Checkup:
     """Look at everything. Makes a few calls on the engine of this process, which starts when there is none."""
-    return Checkup(examine(tuple(_look_at_notebook(notebook))))
+    return Checkup(examine(tuple(_look_at_notebook(notebook)), notebook.context()))
 
 
 def _look_at_notebook(notebook: Notebook) -> Iterator[Finding]:
@@ -59,6 +60,10 @@ def _look_at_notebook(notebook: Notebook) -> Iterator[Finding]:
     yield Finding(
         GROUP, "Runner", "none is open" if runner is None else f"{runner.name}, application {runner.application}"
     )
+    if (context := notebook.context()) is not None:
+        named = f" (context {context.name})" if context.name else ""
+        yield Finding(GROUP, "calls run on", where_text(context) + named)
+    yield from _waiting(notebook)
     sources, settings = notebook.settings.sources, notebook.settings
     told = {name: sources.origin(name) for name in sorted(sources.names)}
     changed = {name: origin for name, origin in told.items() if origin != "default"}
@@ -66,6 +71,13 @@ def _look_at_notebook(notebook: Notebook) -> Iterator[Finding]:
         yield Finding(GROUP, f"setting {name}", f"{getattr(settings, name)!r} (from {origin})")
     if not changed:
         yield Finding(GROUP, "settings", "all are the defaults (%config FlameMagics shows them)")
+
+
+def _waiting(notebook: Notebook) -> Iterator[Finding]:
+    """What the calls of the notebook wait for on their cluster."""
+    view = None if notebook.runner is None else notebook.runner.cluster()
+    if view is not None and view.waiting:
+        yield Finding(GROUP, "calls", f"they wait: {view.waiting}", Level.NOTE)
 
 
 def _live_views(has_kernel: bool) -> Finding:

@@ -55,7 +55,9 @@ class _Asker:
         if status.name is None:
             return None
         exported = len(self._notebook.exports)
-        rows = [("Engine", _engine(status)), ("Package", self._package(status)), ("Calls", _calls(status))]
+        rows = [*_engine(status), ("Package", self._package(status)), ("Calls", _calls(status))]
+        if status.cluster is not None and status.cluster.view.waiting:
+            rows.append(("Waiting", status.cluster.view.waiting))
         if exported:
             rows.append(("Exported cells", str(exported)))
         services = tuple(each.cells() for each in status.services.services)
@@ -80,8 +82,12 @@ class _Asker:
         )
 
 
-def _engine(status: Status) -> str:
-    return "embedded, inside a worker" if status.workers is None else f"embedded, {status.workers.text()}"
+def _engine(status: Status) -> list[tuple[str, str]]:
+    if status.cluster is not None:
+        executors = status.cluster.executors_text()
+        return [("Engine", status.cluster.text()), *([("Executors", executors)] if executors else [])]
+    inside = "embedded, inside a worker"
+    return [("Engine", inside if status.workers is None else f"embedded, {status.workers.text()}")]
 
 
 def _calls(status: Status) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flame_jupyter.wording import listed
+from flame_jupyter.wording import counted, listed
 
 if TYPE_CHECKING:
     from flame_jupyter.service.record import ServiceRecord
@@ -30,6 +30,18 @@ def redefined_text(old: ServiceRecord, new: ServiceRecord, running: int) -> str:
     if running:
         calls = f"; {running} call{'s' if running > 1 else ''} still running on the old one"
     return f"{new.variable}: redefined{calls}{reset}"
+
+
+def moved_text(runner: str, where: str, names: Sequence[str], objects: Sequence[str], running: int) -> str:
+    """names: the services that were declared anew there; objects: those among them whose state stays behind."""
+    if not names:
+        return f"Flame: Runner {runner} now uses {where}."
+    calls = ""
+    if running:
+        go, they = ("goes", "it") if running == 1 else ("go", "they")
+        calls = f" {counted(running, 'call')} that had begun {go} on where {they} began."
+    state = f" The state of {listed(objects)} does not move: it begins anew." if objects else ""
+    return f"Flame: {listed(names)} now run{'s' if len(names) == 1 else ''} on {where}.{state}{calls}"
 
 
 def reason_text(changed: Sequence[str]) -> str:

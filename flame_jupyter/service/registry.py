@@ -34,7 +34,7 @@ from flame_jupyter.service.staleness import StalenessWatch
 from flame_jupyter.service.steady_status import SteadyStatus
 from flame_jupyter.tracebacks.cell_index import CodeIndex
 from flame_jupyter.wording import listed
-from flamepy.errors import InvalidArgument, InvalidState
+from flamepy.errors import ConnectionLost, InvalidArgument, InvalidState
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -119,6 +119,14 @@ class Services:
         """The variables of the services that ``runner`` serves."""
         return [each.variable for each in self._records.values() if each.runner is runner]
 
+    def objects_on(self, runner: Runner) -> list[str]:
+        """Those of them whose object has been made, and may have a state."""
+        return [
+            each.variable
+            for each in self._records.values()
+            if each.runner is runner and each.kind != "function" and each.service is not None
+        ]
+
     def close_idle(self) -> None:
         """Close the sessions of replaced services whose last call has ended. Called after each cell.
 
@@ -194,7 +202,7 @@ class Services:
                 record.opened()
             else:  # its object is made at the first call: a constructor that needs arguments may never be called
                 _check_class(local, line)
-        except (ValueError, TypeError, InvalidArgument) as error:
+        except (ValueError, TypeError, InvalidArgument, ConnectionLost) as error:
             raise UsageError(f"cannot serve {shown}: {error}") from error
         except InvalidState as error:  # the engine, or the Runner, has ended without our doing
             raise UsageError(

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flame_jupyter.service.service_table import ServiceStatus, ServiceTable
-from flame_jupyter.wording import counted, size_text
+from flame_jupyter.wording import counted, listed, size_text
 
 if TYPE_CHECKING:
-    from flamepy import WorkerView
+    from flamepy import ClusterView, WorkerView
     from flamepy.runner import Runner, ServiceView
 
 SHORT_SHA_CHARS = 4
+_CLUSTER_S = 0.5  # what a status waits for a cluster's answer; it shows what was known before, when that takes longer
 # Of a package; more was perhaps not meant, and the first line about it says how to look.
 MANY_FILES, MANY_BYTES = 100, 10 * 2**20
 
@@ -54,14 +55,60 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """The cluster that runs the calls. name: of its context, "" = it has none."""
+
+    name: str
+    view: ClusterView
+
+    def where(self) -> str:
+        """``cluster prod at http://host:8080``"""
+        return f"cluster {self.name} at {self.view.endpoint}" if self.name else f"cluster at {self.view.endpoint}"
+
+    def text(self) -> str:
+        """Whether it answers, and how fast."""
+        view = self.view
+        if view.problem:
+            since = f" for {view.silent_s:.0f} s" if view.silent_s >= 1 else ""
+            return f"{self.where()} does not answer{since} ({view.problem}). Calls that it has go on there."
+        return f"{self.where()}, answers in {max(1, round(view.answer_s * 1000))} ms"
+
+    def executors_text(self) -> str:
+        """``2 nodes, 4 slots: 1 used here (on node-a: 1), 2 by other programs``; "" = it has not said so yet."""
+        view = self.view
+        if not view.nodes:
+            return "" if view.problem else "no node"
+        ready = sum(each.is_ready for each in view.nodes)
+        nodes = counted(ready, "node") if ready == len(view.nodes) else f"{ready} of {len(view.nodes)} nodes ready"
+        on = listed([f"{name}: {count}" if len(view.nodes) > 1 else name for name, count in view.own_by_node.items()])
+        used = [f"{view.own} used here (on {on})"] if view.own else []
+        used += [f"{view.others} by other programs"] if view.others else []
+        return f"{nodes}, {counted(view.slots, 'slot')}: {', '.join(used) or 'all free'}"
+
+    def facts(self) -> dict[str, object]:
+        view = self.view
+        return {
+            "context": self.name or None,
+            "endpoint": view.endpoint,
+            "problem": view.problem or None,
+            "nodes": [each.name for each in view.nodes if each.is_ready],
+            "slots": view.slots,
+            "executors": {"own": view.own, "others": view.others},
+            "waiting": view.waiting or None,
+        }
+
+
+@dataclass(frozen=True)
 class Status:
     """The notebook's Runner. name None: none is open. nbytes: of the package, unpacked.
 
-    workers: of the embedded engine; None: this notebook runs in a worker, whose engine decides that.
+    workers: of the embedded engine; cluster: where calls run instead. Neither: this notebook runs in a worker, whose
+    engine decides that.
     """
 
     name: str | None
     workers: Workers | None = None
+    cluster: Cluster | None = None
     files: int = 0
     nbytes: int = 0
     root: str = ""
@@ -73,6 +120,8 @@ class Status:
         who = "Flame: the workers of the engine that runs this notebook."
         if self.workers is not None:
             who = f"Flame: {counted(self.workers.limit, 'worker')} on this machine."
+        elif self.cluster is not None:
+            who = f"Flame: the workers of the {self.cluster.where()}."
         if not self.files:
             return f"{who} `{self.root}/` has no files to give them."
         files = f"{counted(self.files, 'file')}, {size_text(self.nbytes)}"
@@ -83,17 +132,21 @@ class Status:
     def facts_text(self) -> str:
         """The same in one line for those who know, as the status shows it."""
         workers = "" if self.workers is None else f" {counted(self.workers.limit, 'worker')},"
+        engine = f"embedded engine,{workers}" if self.cluster is None else f"{self.cluster.where()},"
         if not self.files:
-            return f"Flame: embedded engine,{workers} no files to package in `{self.root}/`"
+            return f"Flame: {engine} no files to package in `{self.root}/`"
         files = f"{counted(self.files, 'file')} / {size_text(self.nbytes)}"
-        return f"Flame: embedded engine,{workers} packaged {files} from `{self.root}/` (sha {self.sha})"
+        return f"Flame: {engine} packaged {files} from `{self.root}/` (sha {self.sha})"
 
     def as_json(self) -> str:
         """The same for scripts, one object."""
         services = [each.facts() for each in self.services.services]
         package = {"root": self.root, "files": self.files, "bytes": self.nbytes, "sha": self.sha}
         workers = {} if self.workers is None else {"workers": self.workers.limit, "busy": self.workers.busy}
-        facts = {"runner": self.name, "engine": "embedded", "workers": None, **workers, "package": package}
+        engine: dict[str, object] = {"engine": "embedded", "workers": None, **workers}
+        if self.cluster is not None:
+            engine = {"engine": "cluster", "workers": None, "cluster": self.cluster.facts()}
+        facts = {"runner": self.name, **engine, "package": package}
         return json.dumps({"runner": None} if self.name is None else {**facts, "services": services})
 
     def __repr__(self) -> str:
@@ -108,19 +161,30 @@ class Status:
         return head + (self.services._repr_html_() if self.services.services else "")
 
 
-def status_of(runner: Runner | None, services: Sequence[ServiceStatus]) -> Status:
-    """Take the snapshot. Raises FlameError when the engine ends just now."""
+def silence_text(view: ClusterView) -> str:
+    """What a cell says that will wait for a cluster that does not answer just now."""
+    return (
+        f"Flame: {view.endpoint} does not answer ({view.problem}). It is tried again for up to half a minute; "
+        "an interrupt ends that."
+    )
+
+
+def status_of(runner: Runner | None, services: Sequence[ServiceStatus], context_name: str = "") -> Status:
+    """Take the snapshot. context_name: of the Runner. Raises FlameError when the engine ends just now."""
     if runner is None:
         return Status(None)
     services = [*services, *_others(runner, services)]
     limit = runner.worker_limit
     workers = None if limit is None else Workers.of(limit, runner.workers())
+    view = runner.cluster(_CLUSTER_S) if limit is None else None
+    cluster = None if view is None else Cluster(context_name, view)
     package = runner.package
     if package is None:  # the application was there before, with a package that we know nothing of
-        return Status(runner.name, workers, services=ServiceTable(tuple(services)))
+        return Status(runner.name, workers, cluster, services=ServiceTable(tuple(services)))
     return Status(
         name=runner.name,
         workers=workers,
+        cluster=cluster,
         files=package.files,
         nbytes=package.nbytes,
         root=package.root.name,

@@ -18,6 +18,7 @@ from flamepy.cache.api import ObjectStore
 from flamepy.codec.payload import Payload
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectRef
+from flamepy.core.cluster import ClusterView
 from flamepy.core.resources import ResourceRequirement
 from flamepy.core.session import SessionView
 from flamepy.core.task import Task
@@ -291,6 +292,10 @@ class Engine(Protocol):
         ...
 
     def workers(self) -> Sequence[WorkerView]: ...
+
+    def cluster(self, *, wait_s: float) -> ClusterView | None:
+        """How the cluster is that runs the calls, asked for at most ``wait_s``; None: this engine is no cluster."""
+        ...
 
     @property
     def worker_limit(self) -> int | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from flamepy.config import ContextFields
+from flamepy.core.cluster import ClusterView
 from flamepy.core.descriptors import descriptors_needed
 from flamepy.engine.api import Engine
-from flamepy.errors import FlameError, InvalidArgument
+from flamepy.errors import ConnectionLost, FlameError, InvalidArgument
 
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
 HERE = ""  # what is connected to without an endpoint: this machine, or in a call the engine that runs it
@@ -45,6 +46,24 @@ def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, startup=startup)
 
 
+def cluster_of(context: ContextFields, *, timeout_s: float) -> ClusterView:
+    """How the cluster is that the configuration means, without an engine: whether it answers, and with what.
+
+    Raises FlameError for what does answer, and is no cluster, and where grpcio is not installed.
+    """
+    assert context.endpoint is not None
+    try:
+        from flamepy.engine.cluster.engine import connection_to
+        from flamepy.engine.cluster.survey import ask
+    except ImportError as error:
+        raise InvalidArgument(f"{_extra_for(error)}.") from error
+    connection = connection_to(context)
+    try:
+        return ask(connection, timeout_s)
+    finally:
+        connection.close(timeout_s)
+
+
 def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine:
     assert context.endpoint is not None
     cure = f"remove 'endpoint' from {context.source}" if context.source else "unset FLAME_ENDPOINT"
@@ -53,12 +72,18 @@ def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine
     try:
         from flamepy.engine.cluster.engine import ClusterEngine
     except ImportError as error:
-        extra = f"{error.name} is missing, install it with pip install 'flame-jupyter[cluster]'"
-        raise no_cluster(context.endpoint, extra, cure) from error
+        raise no_cluster(context.endpoint, _extra_for(error), cure) from error
     try:
         return ClusterEngine(context)
+    except ConnectionLost as error:
+        reason = f"it does not answer ({error.reason}). See whether it runs, and at this address"
+        raise no_cluster(context.endpoint, reason, cure) from error
     except FlameError as error:
         raise no_cluster(context.endpoint, str(error).rstrip("."), cure) from error
+
+
+def _extra_for(error: ImportError) -> str:
+    return f"{error.name} is missing, install it with pip install 'flame-jupyter[cluster]'"
 
 
 _STARTERS: Mapping[str, Callable[[ContextFields, Mapping[str, str]], Engine]] = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flamepy.clock import monotonic_s as monotonic_s
     from flamepy.core.resources import parse_bytes as parse_bytes
     from flamepy.core.shown import short_repr as short_repr
+    from flamepy.engine.select import cluster_of as cluster_of
     from flamepy.runner.service.handle import RESERVED_NAMES as RESERVED_NAMES
     from flamepy.runner.service.handle import view_of as view_of
     from flamepy.runner.service.interface import ConstructorNeedsArguments as ConstructorNeedsArguments
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from flamepy.runner.waiting.progress import show_progress_with as show_progress_with
     from flamepy.runner.waiting.progress import wait_for_all as wait_for_all
     from flamepy.runner.waiting.user_errors import told as told
+    from flamepy.tools.cluster import connection_problem as connection_problem
     from flamepy.tools.doctor import examine as examine
     from flamepy.tools.findings import Finding as Finding
     from flamepy.tools.findings import Level as Level
@@ -47,6 +49,7 @@ _HOMES = {
     "monotonic_s": "flamepy.clock",
     "parse_bytes": "flamepy.core.resources",
     "short_repr": "flamepy.core.shown",
+    "cluster_of": "flamepy.engine.select",
     "RESERVED_NAMES": "flamepy.runner.service.handle",
     "view_of": "flamepy.runner.service.handle",
     "ConstructorNeedsArguments": "flamepy.runner.service.interface",
@@ -61,6 +64,7 @@ _HOMES = {
     "show_progress_with": "flamepy.runner.waiting.progress",
     "wait_for_all": "flamepy.runner.waiting.progress",
     "told": "flamepy.runner.waiting.user_errors",
+    "connection_problem": "flamepy.tools.cluster",
     "examine": "flamepy.tools.doctor",
     "Finding": "flamepy.tools.findings",
     "Level": "flamepy.tools.findings",

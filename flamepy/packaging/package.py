@@ -33,8 +33,8 @@ class Package:
 
     path: the archive on this machine, which is not made when the storage has it already; url: where workers fetch it;
     is_new: the storage did not have it; sha: over paths, modes and contents.
-    files, nbytes: what is in it, unpacked; linked: big files that it only links to; notes: what may surprise;
-    extra: files that only the archive has.
+    files, nbytes: what is in it, unpacked, without our own worker, which one for a cluster brings along;
+    linked: big files that it only links to; notes: what may surprise; extra: files that only the archive has.
     """
 
     name: str
@@ -121,8 +121,8 @@ class Packager:
             url=url,
             is_new=is_new,
             sha=snapshot.sha,
-            files=len(packed) + len(snapshot.added),
-            nbytes=sum(entry.counted_bytes for entry in packed) + sum(map(len, snapshot.added.values())),
+            files=len(packed) + len(extra),
+            nbytes=sum(entry.counted_bytes for entry in packed) + sum(map(len, extra.values())),
             linked=tuple(entry.path for entry in packed if entry.kind is Kind.LINKED),
             notes=snapshot.notes,
             root=Path(project.root),

@@ -17,6 +17,7 @@ from flamepy.cache.objects import put_object
 from flamepy.codec.pickling import encode
 from flamepy.config import ContextFields, FlameContext
 from flamepy.core.cache import ObjectKey, ObjectRef
+from flamepy.core.cluster import ClusterView
 from flamepy.core.names import checked_application_name, short_name
 from flamepy.core.resources import ResourceRequirement
 from flamepy.core.session import SessionView
@@ -463,6 +464,23 @@ class Runner:
     def workers(self) -> list[WorkerView]:
         """The processes that run calls on this Runner's engine, whatever Runner the calls are of."""
         return list(self._engine.workers())
+
+    def cluster(self, timeout: float = 2.0) -> ClusterView | None:
+        """How the cluster is that runs the calls: nodes, executors, and why calls wait there.
+
+        Args:
+            timeout: Seconds to wait for its answer; without one, what was known before is given, and how old it is.
+
+        Returns:
+            A snapshot; None where calls run on this machine.
+
+        Example:
+            >>> from flamepy import Runner
+            >>> with Runner("docs") as runner:
+            ...     print(runner.cluster())
+            None
+        """
+        return self._engine.cluster(wait_s=timeout)
 
     def resize(self, workers: int) -> None:
         """Change the limit of workers, for all Runners of the engine. Calls that run go on.

@@ -159,6 +159,9 @@ class HandDrivenEngine:
     def workers(self) -> Sequence[WorkerView]:
         return []
 
+    def cluster(self, *, wait_s: float) -> None:
+        """Calls run in the process of the test."""
+
     def resize(self, workers: int) -> None:
         raise InvalidState(f"the {self.info.kind} engine has no workers to resize: it is for tests.")
 

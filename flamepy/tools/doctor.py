@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 
+from flamepy.config import ContextFields, FlameContext
+from flamepy.errors import InvalidConfig
+from flamepy.tools.cluster import ENDPOINT, look_at_cluster
 from flamepy.tools.configuration import look_at_configuration
-from flamepy.tools.findings import Finding, Report
+from flamepy.tools.findings import Finding, Level, Report
 from flamepy.tools.hiding import look_at_hiding_files
 from flamepy.tools.installation import look_at_installation
 from flamepy.tools.machine import look_at_limits, look_at_places
 from flamepy.tools.selftest import run_self_test
 
 
-def examine(more: Iterable[Finding] = ()) -> Report:
-    """Look at everything, the self-test last. more: what the caller has found in its own part of the world."""
-    return Report(tuple(_all(more)))
+def examine(more: Iterable[Finding] = (), context: ContextFields | None = None) -> Report:
+    """Look at everything, the self-test last.
+
+    more: what the caller has found in its own part of the world. context: where its calls run; None = as configured.
+    """
+    return Report(tuple(_all(more, context)))
 
 
 def main() -> int:
@@ -31,11 +38,16 @@ def main() -> int:
     return 0 if report.is_well else 1
 
 
-def _all(more: Iterable[Finding]) -> Iterator[Finding]:
+def _all(more: Iterable[Finding], context: ContextFields | None) -> Iterator[Finding]:
     yield from look_at_installation()
     yield from look_at_hiding_files()
     yield from more
     yield from look_at_configuration()
     yield from look_at_limits()
     yield from look_at_places()
-    yield from run_self_test()
+    with contextlib.suppress(InvalidConfig):  # which was told above
+        context = context or FlameContext()
+    cluster = [] if context is None else list(look_at_cluster(context))
+    yield from cluster
+    if not any(each.subject == ENDPOINT and each.level is Level.WRONG for each in cluster):
+        yield from run_self_test(context=context)

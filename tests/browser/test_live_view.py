@@ -167,7 +167,7 @@ def test_the_first_notebook_of_the_project_runs_and_ends_static(lab: Lab) -> Non
     lab.run_all()
     expect(lab.page.locator(".flame-view")).to_have_count(0)
     lab.screenshot("quickstart", lab.page.locator(".jp-Notebook"))
-    lab.picture("quickstart", 0, 7, kind=".jp-Notebook .jp-Cell")  # of the README, down to the first value
+    lab.picture("quickstart", 0, 10, kind=".jp-Notebook .jp-Cell")  # of the README, down to the first value
     saved = lab.save()
     assert not any(WIDGET_VIEW in display for cell in saved.cells for display in _all_displays(cell))
     assert any("28" in str(cell.get("outputs")) for cell in saved.cells)

@@ -6,16 +6,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from flamepy.core.application import Application, ApplicationAttributes
 from flamepy.core.cache import ObjectKey
 from flamepy.core.names import checked_application_name
-from flamepy.engine.cluster.connection import Connection
+from flamepy.engine.cluster.cache_storage import PACKAGE_SCHEMES
+from flamepy.engine.cluster.connection import PATIENCE_S, Connection
 from flamepy.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from flamepy.wire import messages
 from flamepy.wire.applications import application_of, specification
 
 logger = logging.getLogger(__name__)
+
+_LEAVE_S = 3.0  # a Runner that closes waits no longer for a cluster that does not answer
 
 
 class ClusterApplications:
@@ -47,10 +51,14 @@ class ClusterApplications:
         return found
 
     def unregister(self, name: str) -> None:
-        if self.get(name) is None:
+        self._unregister(name, PATIENCE_S)
+
+    def _unregister(self, name: str, patience_s: float) -> None:
+        if self._get(name, patience_s) is None:
             raise NotFound(f"application {name!r} not found: list_applications() shows those that are there.")
         request = messages.UnregisterApplicationRequest(name=name)
-        _check(self._connection.ask(self._connection.call("UnregisterApplication", request)), name)
+        call = self._connection.call("UnregisterApplication", request, patience_s=patience_s)
+        _check(self._connection.ask(call), name)
 
     def lease(
         self, lease_id: str, name: str, attributes: ApplicationAttributes | None, *, must_be_new: bool = False
@@ -81,26 +89,48 @@ class ClusterApplications:
                 return False
             self._by_lease.discard(name)
             try:
-                self.unregister(name)
+                application = self._get(name, _LEAVE_S)
+                self._unregister(name, _LEAVE_S)
             except NotFound:
                 return False
             except InvalidState as error:  # other programs have sessions on it: theirs to remove
                 logger.debug("application kept name=%s reason=%s", name, error)
                 return False
-            self._forget(ObjectKey.for_all_sessions(name).to_prefix())
+            assert application is not None, "else it could not be unregistered"
+            self._forget_objects(application)
             return True
 
+    def _forget_objects(self, gone: Application) -> None:
+        """Those of its sessions, and its package: it lies below the name that Runners of several contents share."""
+        left = self._list(_LEAVE_S)
+        in_use = {each.name for each in left} | {_home_of_package(each) for each in left}
+        for home in {gone.name, _home_of_package(gone)} - in_use - {""}:
+            self._forget(ObjectKey.for_all_sessions(home).to_prefix())
+
     def get(self, name: str) -> Application | None:
+        return self._get(name, PATIENCE_S)
+
+    def _get(self, name: str, patience_s: float) -> Application | None:
+        request = messages.GetApplicationRequest(name=name)
         try:
-            return application_of(
-                self._connection.ask(self._connection.call("GetApplication", messages.GetApplicationRequest(name=name)))
-            )
+            call = self._connection.call("GetApplication", request, patience_s=patience_s)
+            return application_of(self._connection.ask(call))
         except NotFound:
             return None
 
     def list(self) -> Sequence[Application]:
-        reply = self._connection.ask(self._connection.call("ListApplication", messages.ListApplicationRequest()))
+        return self._list(PATIENCE_S)
+
+    def _list(self, patience_s: float) -> Sequence[Application]:
+        call = self._connection.call("ListApplication", messages.ListApplicationRequest(), patience_s=patience_s)
+        reply = self._connection.ask(call)
         return [application_of(each) for each in reply.applications]
+
+
+def _home_of_package(application: Application) -> str:
+    """Below which name of the object cache its package is; "" = in another storage."""
+    parts = urlsplit(application.url or "")
+    return parts.path.lstrip("/").partition("/")[0] if parts.scheme in PACKAGE_SCHEMES else ""
 
 
 def _check(result: messages.Result, name: str) -> None:

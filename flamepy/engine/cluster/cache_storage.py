@@ -12,7 +12,7 @@ from flamepy.cache.flight.client import FlightClient, location_of
 from flamepy.errors import InvalidArgument
 
 _SESSION = "pkg"  # where 0.6 keeps packages
-_SCHEMES = ("grpc", "grpcs")
+PACKAGE_SCHEMES = ("grpc", "grpcs")
 
 
 class CacheStorage:
@@ -26,7 +26,7 @@ class CacheStorage:
 
     def is_at(self, url: str) -> bool:
         """Does a configuration mean this cache?"""
-        return urlsplit(url).scheme in _SCHEMES and location_of(url) == location_of(self._connected().endpoint)
+        return urlsplit(url).scheme in PACKAGE_SCHEMES and location_of(url) == location_of(self._connected().endpoint)
 
     @classmethod
     def at(cls, url: str) -> CacheStorage:

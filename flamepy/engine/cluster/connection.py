@@ -43,11 +43,17 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", _KEEP_ALIVE_MS),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.use_local_subchannel_pool", 1),  # else a new channel waits with those that have just been refused
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # how long an attempt to connect may take, far away and with TLS
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
 _PORT = 8080
+_CAUSES = {  # what gRPC says -> in words
+    "lookup error": "there is no host of that name",
+    "Failed parsing HTTP/2": "another program listens there, no cluster",
+    "before receiving SETTINGS": "another program listens there, no cluster",
+}
 _KINDS = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
@@ -208,6 +214,9 @@ class Connection:
     def error_of(self, error: aio.AioRpcError, name: str) -> FlameError:
         """The cluster's answer as an error of ours."""
         text = error.details() or error.code().name
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            text = f"what answers at {self.endpoint} has no {name}: it is not the address of a Flame 0.6 cluster."
+            return FlameError(FlameErrorCode.INTERNAL, text)
         kind = _KINDS.get(error.code())
         if kind is None:
             return FlameError(FlameErrorCode.INTERNAL, f"the cluster at {self.endpoint} refuses {name}: {text}")
@@ -229,4 +238,11 @@ def back_off_s(attempt: int) -> float:
 def reason_of(error: aio.AioRpcError) -> str:
     """In few words: gRPC puts the last of several reasons behind the names of its own layers."""
     text = str(error.details() or error.code().name).partition("\n")[0]
-    return text.rpartition("last error: UNKNOWN: ")[2]
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "no answer in time"
+    for sign, cause in _CAUSES.items():
+        if sign in text:
+            return cause
+    for layer in ("last error: UNKNOWN: ", "Failed to connect to remote host: "):
+        text = text.rpartition(layer)[2]
+    return text.rstrip(". ")

@@ -17,6 +17,7 @@ from flamepy.cache.api import ObjectStore
 from flamepy.codec.payload import Payload
 from flamepy.config import ContextFields
 from flamepy.core.addresses import in_url
+from flamepy.core.cluster import ClusterView
 from flamepy.core.session import SessionState
 from flamepy.core.task import Task, TaskState
 from flamepy.engine.api import FORKED, Call, CancelResult, Capability, EngineInfo, WorkerView
@@ -28,6 +29,7 @@ from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.cluster.objects import ClusterObjects
 from flamepy.engine.cluster.provisioner import ClusterProvisioner
 from flamepy.engine.cluster.sessions import ClusterSessions
+from flamepy.engine.cluster.survey import Surveyor
 from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.dependencies import Dependencies, failed_dependency, when_all_ended
@@ -56,12 +58,11 @@ class ClusterEngine:
         self.info = EngineInfo("cluster", context.endpoint, _CAPABILITIES)
         self._pid = os.getpid()
         self._is_closed = self._is_forked = False
-        authority = None if context.tls is None else _read(context.tls.ca_file)
         cache_authority = None if context.cache_tls is None else _read(context.cache_tls.ca_file)
         self._objects = ClusterObjects(
             context.cache_endpoint or cache_beside(context.endpoint), authority=cache_authority
         )
-        self._connection = Connection(context.endpoint, authority=authority)
+        self._connection = connection_to(context)
         try:
             self._begin()
         except BaseException:
@@ -77,6 +78,7 @@ class ClusterEngine:
             self._connection, self._dispatcher, self._objects, DeferringCompletion, self.applications.get
         )
         self.provisioner = ClusterProvisioner(CacheStorage(lambda: self._objects.client))
+        self._surveyor = Surveyor(self._connection, self._dispatcher.session_ids)
         self._thread = threading.Thread(target=self._run_callbacks, name="flame-callbacks", daemon=True)
         self._thread.start()
 
@@ -199,8 +201,12 @@ class ClusterEngine:
                 views.append(WorkerView(number, None, pool.key.application, pool.key.alone or None, None, state))
         return views
 
+    def cluster(self, *, wait_s: float) -> ClusterView:
+        self._check()
+        return self._surveyor.latest(wait_s)
+
     def resize(self, workers: int) -> None:
-        raise InvalidState("the cluster decides how many workers run calls: give a service max_instances= instead.")
+        raise InvalidState("the cluster decides how many workers run calls, by what waits: leave their number out.")
 
     def _check(self) -> None:
         if self._is_forked:
@@ -238,6 +244,12 @@ class ClusterEngine:
         self._callbacks.put(None)
         self._thread.join(_CLOSE_S)
         self._objects.close()
+
+
+def connection_to(context: ContextFields) -> Connection:
+    """A connection to the cluster that is configured. Raises InvalidArgument, InvalidConfig."""
+    assert context.endpoint is not None, "see engine/select.py"
+    return Connection(context.endpoint, authority=None if context.tls is None else _read(context.tls.ca_file))
 
 
 def cache_beside(endpoint: str) -> str:

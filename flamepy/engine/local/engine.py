@@ -200,6 +200,9 @@ class EmbeddedEngine:
         self._core.check()
         return self._loop.ask(lambda: [worker.view() for worker in self._loop.pool.all()])
 
+    def cluster(self, *, wait_s: float) -> None:
+        """The workers are processes of this machine."""
+
     def close(self, *, grace_s: float = 5.0) -> None:
         with self._closing:
             if self._core.is_closed:

@@ -299,6 +299,9 @@ class UplinkEngine:
         views: Sequence[WorkerView] = self.ask("call", "workers").value
         return views
 
+    def cluster(self, *, wait_s: float) -> None:
+        """Not known in a call: it has one worker, wherever that is."""
+
     @property
     def worker_limit(self) -> None:
         """The process decides that has started the workers."""

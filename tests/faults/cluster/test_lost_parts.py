@@ -15,12 +15,14 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 import flamepy
 from flamepy import CallCancelled, ObjectFuture, Runner
+from flamepy.cache.flight.client import FlightClient
 from flamepy.codec.framed import parts_of, payload_of
 from flamepy.codec.pickling import encode
 from flamepy.config import ContextFields
@@ -135,6 +137,55 @@ def test_a_state_that_the_cache_has_dropped_is_said_to_be_lost(
         error = box.fill(1).exception(BOUND_S)
         assert isinstance(error, StateLost)
         assert "the object cache has dropped it" in str(error)
+
+
+def test_a_session_that_the_cluster_has_forgotten_is_opened_again_and_an_application_is_missed_in_words(
+    cluster_engine: ClusterEngine, cluster: ContextFields
+) -> None:
+    """As after a server was started anew that keeps nothing."""
+    connection = Connection(str(cluster.endpoint))
+    with Runner("forgotten") as runner:
+        length = runner.service(len)
+        assert length("one").get(BOUND_S) == 3
+        _forget_sessions(connection, "forgotten")
+        assert length("three").get(BOUND_S) == 5
+        _forget_sessions(connection, "forgotten")
+        request = messages.UnregisterApplicationRequest(name="forgotten")
+        connection.ask(connection.call("UnregisterApplication", request))
+        error = length("four").exception(BOUND_S)
+        assert "the cluster does not know the application 'forgotten' any more" in str(error)
+        assert "Open the Runner again" in str(error)
+    connection.close(BOUND_S)
+
+
+@pytest.mark.usefixtures("cluster_engine")
+def test_a_package_stays_as_long_as_an_application_uses_it(cluster: ContextFields, project: Path) -> None:
+    """Those of one name lie together, whatever application got which: a Runner, and one that takes its place."""
+    cache = FlightClient(str(cluster.cache_endpoint))
+    (project / "data.txt").write_text("first")
+    first = Runner("packed")
+    (project / "data.txt").write_text("second")
+    first.service(len).close()
+    assert first.application != "packed"
+    with Runner("packed") as second:
+        assert second.package is not None
+        key = urlsplit(second.package.url).path.lstrip("/")
+        first.close()
+        assert cache.has(key)
+        with Runner("packed") as third:
+            assert third.application == "packed"
+            second.close()
+            assert cache.has(key)
+    assert not cache.has(key), "it goes with the last of them"
+    cache.close()
+
+
+def _forget_sessions(connection: Connection, application: str) -> None:
+    for each in connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions:
+        if each.spec.application == application:
+            named = {"session_id": each.metadata.id}
+            connection.ask(connection.call("CloseSession", messages.CloseSessionRequest(**named)))
+            connection.ask(connection.call("DeleteSession", messages.DeleteSessionRequest(**named)))
 
 
 def test_the_end_of_the_engine_ends_every_call_and_callbacks_may_wait(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from flame_jupyter.lines import SUBCOMMANDS, RunnerLine
 from flame_jupyter.magics.commands import _Commands
 from flame_jupyter.magics.parse import parse_runner
 from flame_jupyter.options import flags_of
-from flame_jupyter.project.contexts import reachable
+from flame_jupyter.project.contexts import PROBE_S
 from flame_jupyter.project.requirements import read_requirements
 from tests.notebook.shells import Shell
 
@@ -208,7 +209,7 @@ def test_logs_shows_what_calls_have_printed_and_no_more_than_the_limit(shell: Sh
 
 
 @pytest.fixture
-def listening() -> Iterator[int]:
+def silent() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -221,38 +222,56 @@ def configure(home: Path, port: int = 1) -> None:
     )
 
 
-def test_contexts_lists_what_is_configured_and_what_answers(shell: Shell, private_home: Path, listening: int) -> None:
+def test_contexts_lists_what_is_configured_and_what_answers(shell: Shell, private_home: Path) -> None:
     assert "no configuration file" in repr(shell.run("%flame_runner contexts").value)
-    configure(private_home, listening)
+    configure(private_home)
     table = shell.run("%flame_runner contexts").value
     rows = [each.cells() for each in table.rows]
     assert rows == [
-        ("*", "here", "embedded", "", "runs here"),
-        ("", "laptop", "embedded", "", "runs here"),
-        ("", "prod", "cluster", f"http://127.0.0.1:{listening}", "yes"),
+        ("*", "here", "this machine", "runs here"),
+        ("", "laptop", "this machine", "runs here"),
+        ("", "prod", "http://127.0.0.1:1", "no: Connection refused"),
     ]
     assert str(private_home) in table._repr_html_()
 
 
-def test_an_endpoint_that_nobody_listens_at_is_not_reachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert reachable({f"http://127.0.0.1:{port}"}) == {f"http://127.0.0.1:{port}": False}
+def test_contexts_waits_for_no_endpoint_that_is_silent(shell: Shell, private_home: Path, silent: int) -> None:
+    """Another program listens there, and says nothing."""
+    configure(private_home, silent)
+    began_s = time.monotonic()
+    row = shell.run("%flame_runner contexts").value.rows[-1]
+    assert row.answer == f"no: no answer in {PROBE_S:g} s"
+    assert time.monotonic() - began_s < 10 * PROBE_S, "not the half minute of a call"
 
 
-def test_use_switches_the_context_of_new_runners_only(shell: Shell, private_home: Path) -> None:
+def test_use_moves_the_runner_with_its_services(shell: Shell, private_home: Path) -> None:
     configure(private_home)
+    assert "new services run on this machine" in shell.run("%flame_runner use here").printed
     shell.run("r = %flame_runner start")
     shell.run(SQUARE)
-    said = shell.mistake("%flame_runner use laptop")
-    assert "services are open (square)" in said
-    assert "%flame_runner use laptop --stop" in said
+    shell.run(COUNTER)
+    shell.run("Counter.add(2).get()")
     assert "no context 'laptpo'" in shell.mistake("%flame_runner use laptpo")
-    assert shell.run("square(2).get()").value == 4
-    printed = shell.run("%flame_runner use laptop --stop").printed
-    assert f"new Runners use the context 'laptop', the embedded engine. Runner {shell['r'].name} stopped." in printed
+    assert "context 'prod': http://127.0.0.1:1 does not answer" in shell.mistake("%flame_runner use prod")
+    assert not shell["r"].is_closed(), "what fails leaves everything as it was"
+    assert "uses this machine already" in shell.run("%flame_runner use here").printed
+    printed = shell.run("%flame_runner use laptop").printed
+    assert printed == (
+        "Flame: square and Counter now run on this machine. The state of Counter does not move: it begins anew.\n"
+    )
     assert shell["r"].is_closed()
     assert [each.name for each in shell.run("%flame_runner contexts").value.rows if each.is_chosen] == ["laptop"]
+    assert shell.run("square(3).get(), Counter.add(3).get()").value == (9, 3)
+    assert "Runner" in repr(shell.run("%flame_runner start --cluster laptop").value), "it is there already"
+    assert "stopped. New services run on this machine." in shell.run("%flame_runner use here --stop").printed
+    assert "is stopped" in str(shell.run_any("square(3)").error)
+
+
+def test_local_is_this_machine_without_any_file(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAME_ENDPOINT", "http://127.0.0.1:1")
+    table = shell.run("%flame_runner contexts").value
+    assert [each.cells()[:3] for each in table.rows] == [("*", "(FLAME_ENDPOINT)", "http://127.0.0.1:1")]
+    shell.run("%flame_runner use local")
     shell.run(SQUARE)
     assert shell.run("square(3).get()").value == 9
 
@@ -260,8 +279,10 @@ def test_use_switches_the_context_of_new_runners_only(shell: Shell, private_home
 def test_a_cluster_that_cannot_be_used_says_how_to_go_on_without(shell: Shell, private_home: Path) -> None:
     configure(private_home)
     said = shell.mistake("%flame_runner start --cluster prod")
-    assert "context 'prod' (http://127.0.0.1:1): " in said
-    assert "Or start with --local." in said
+    assert said == (
+        "UsageError: context 'prod': http://127.0.0.1:1 does not answer (Connection refused): see whether it runs, and "
+        "at this address. Without the cluster: --local."
+    )
     assert "Did you mean 'prod'?" in shell.mistake("%flame_runner start --cluster prd")
     shell.run("%flame_runner use prod")
     assert "context 'prod'" in shell.mistake(SQUARE)

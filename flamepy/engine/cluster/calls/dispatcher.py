@@ -139,6 +139,10 @@ class Dispatcher:
         """That this session of the cluster is. From any thread: a look."""
         return next((each for each in list(self._pools.values()) if each.session_id == session_id), None)
 
+    def session_ids(self) -> list[str]:
+        """The sessions of the cluster that calls are sent to. In the event loop."""
+        return [each.session_id for each in self._pools.values() if each.session_id is not None]
+
     def service(self, service_id: str) -> ClusterService:
         return self._services[service_id]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Coroutine
 from flamepy.core.task import TaskState
 from flamepy.engine.cluster.calls.watching import NotDelivered, TaskWatch
 from flamepy.engine.cluster.connection import PATIENCE_S, Connection, back_off_s
-from flamepy.errors import ConnectionLost, ExecutorLost, FlameError
+from flamepy.errors import ConnectionLost, ExecutorLost, FlameError, NotFound
 from flamepy.wire import messages
 from flamepy.wire.tasks import words_of_failure
 
@@ -59,6 +59,8 @@ async def _create(connection: Connection, session_id: str, data: bytes, packet_i
                 raise
             await asyncio.sleep(back_off_s(attempt))
             attempt += 1
+        except NotFound as error:
+            raise NotDelivered("the cluster has forgotten its session") from error
         else:
             return str(reply.metadata.id)
 

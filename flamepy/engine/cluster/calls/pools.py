@@ -13,7 +13,7 @@ from flamepy.core.resources import ResourceRequirement
 from flamepy.core.session import SessionAttributes
 from flamepy.engine.api import SessionSpec
 from flamepy.engine.cluster.connection import Connection
-from flamepy.errors import FlameError
+from flamepy.errors import FlameError, InvalidState, NotFound
 from flamepy.protocol.cluster.packets import ONE_PROCESS
 from flamepy.wire import messages
 from flamepy.wire.sessions import specification
@@ -71,7 +71,13 @@ class Pool:
                 )
                 # the id is ours alone: opening it twice gives the one session
                 request = messages.OpenSessionRequest(session_id=session_id, session=specification(attributes))
-                await connection.call("OpenSession", request)
+                try:
+                    await connection.call("OpenSession", request)
+                except NotFound as error:
+                    raise InvalidState(
+                        f"the cluster does not know the application {self.key.application!r} any more: it was started "
+                        "anew and kept nothing, or somebody has removed it. Open the Runner again."
+                    ) from error
                 self.session_id = session_id
             return self.session_id
 

@@ -37,7 +37,8 @@ class ParcelValue:
 
     @property
     def nbytes(self) -> int:
-        return self.parcel.nbytes
+        """Of the value itself, as on every engine: without the lengths that it travels with."""
+        return self.parcel.nbytes if self.parcel.data is None else payload_of(self.parcel.data).nbytes
 
     def payload(self) -> Payload:
         return self.objects.payload(self.parcel.key) if self.parcel.data is None else payload_of(self.parcel.data)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster that is configured: does it answer, has it room, does its object cache answer?"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flamepy.config import ContextFields
+from flamepy.core.cluster import ClusterView
+from flamepy.engine.select import cluster_of
+from flamepy.errors import FlameError
+from flamepy.tools.findings import Finding, Level
+
+GROUP = "Cluster"
+ENDPOINT = "endpoint"
+TIMEOUT_S = 2.0
+_MAX_NODES = 8
+_CACHE_PORTS = {"http": 80, "https": 443}
+_CACHE_PORT = 9090
+
+
+def look_at_cluster(context: ContextFields) -> Iterator[Finding]:
+    """Nothing where calls run on this machine. The first finding is WRONG when the cluster does not answer."""
+    if context.endpoint is None:
+        return
+    try:
+        view = cluster_of(context, timeout_s=TIMEOUT_S)
+    except FlameError as error:
+        yield Finding.of_error(GROUP, ENDPOINT, error)
+        return
+    if view.problem:
+        seen = f"{view.endpoint} does not answer ({view.problem})"
+        yield Finding(GROUP, ENDPOINT, seen, Level.WRONG, _cure(context))
+        return
+    yield Finding(GROUP, ENDPOINT, f"{view.endpoint} answers in {view.answer_s * 1000:.1f} ms")
+    yield _nodes(view)
+    yield _executors(view)
+    yield Finding(GROUP, "sessions", f"{view.sessions or 'none'} open, of all programs")
+    if context.cache_endpoint is not None:
+        yield _cache(context.cache_endpoint)
+
+
+def _cure(context: ContextFields) -> str:
+    is_variable = context.endpoint == os.environ.get("FLAME_ENDPOINT")
+    without = "unset FLAME_ENDPOINT" if is_variable else f"take its 'endpoint' out of {context.source}"
+    return f"See whether it runs, and at this address. To run calls on this machine, {without}."
+
+
+def connection_problem(endpoint: str, timeout_s: float) -> str:
+    """Why nothing takes a connection at the address of an object cache; "" = something does."""
+    parts = urlsplit(endpoint)
+    try:
+        address = (parts.hostname or "", parts.port or _CACHE_PORTS.get(parts.scheme, _CACHE_PORT))
+        with socket.create_connection(address, timeout=timeout_s):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _nodes(view: ClusterView) -> Finding:
+    named = [
+        f"{each.name} ({f'{each.slots} slots' if each.is_ready else 'not ready'})" for each in view.nodes[:_MAX_NODES]
+    ]
+    more = len(view.nodes) - len(named)
+    shown = ", ".join([*named, *([f"{more} more"] if more else [])])
+    if not any(each.is_ready for each in view.nodes):
+        cure = "Start an executor manager, or wait until a node has come back: calls wait until then."
+        return Finding(GROUP, "nodes", f"none is ready{f': {shown}' if shown else ''}", Level.WRONG, cure)
+    return Finding(GROUP, "nodes", shown)
+
+
+def _executors(view: ClusterView) -> Finding:
+    used = view.own + view.others
+    seen = f"{used} of {view.slots} slots in use" if used else f"all {view.slots} slots are free"
+    if used < view.slots:
+        return Finding(GROUP, "executors", seen)
+    cure = (
+        "Calls wait for a free one: a session gives its executors back some time after its last call (delay_release)."
+    )
+    return Finding(GROUP, "executors", seen, Level.NOTE, cure)
+
+
+def _cache(endpoint: str) -> Finding:
+    problem = connection_problem(endpoint, TIMEOUT_S)
+    if not problem:
+        return Finding(GROUP, "object cache", f"{endpoint} takes connections")
+    cure = "See whether it runs, and at this address (cache.endpoint in flame.yaml, or FLAME_CACHE_ENDPOINT)."
+    return Finding(GROUP, "object cache", f"{endpoint} does not answer ({problem})", Level.WRONG, cure)
