@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import threading
@@ -142,7 +143,13 @@ def _same(context: FlameContext, chosen: FlameContext) -> bool:
 
 def _answers(contexts: Sequence[FlameContext]) -> dict[str, str]:
     """The words of each cluster, by its endpoint."""
+    from flamepy.front_ends import load_cluster
+
+    if not contexts:
+        return {}
     answers = {each.endpoint or "": f"no: no answer in {PROBE_S:g} s" for each in contexts}
+    with contextlib.suppress(FlameError):  # each says so by itself
+        load_cluster()
 
     def probe(context: FlameContext) -> None:
         answers[context.endpoint or ""] = _answer(context)

@@ -46,17 +46,24 @@ def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
         return EmbeddedEngine(workers=context.workers, memory_limit_bytes=context.memory_limit_bytes, startup=startup)
 
 
+def load_cluster() -> None:
+    """Load what speaks to clusters: that takes time, which is not theirs. Raises InvalidArgument without grpcio."""
+    try:
+        import flamepy.engine.cluster.engine  # noqa: F401
+    except ImportError as error:
+        raise InvalidArgument(f"{_extra_for(error)}.") from error
+
+
 def cluster_of(context: ContextFields, *, timeout_s: float) -> ClusterView:
     """How the cluster is that the configuration means, without an engine: whether it answers, and with what.
 
     Raises FlameError for what does answer, and is no cluster, and where grpcio is not installed.
     """
     assert context.endpoint is not None
-    try:
-        from flamepy.engine.cluster.engine import connection_to
-        from flamepy.engine.cluster.survey import ask
-    except ImportError as error:
-        raise InvalidArgument(f"{_extra_for(error)}.") from error
+    load_cluster()
+    from flamepy.engine.cluster.engine import connection_to
+    from flamepy.engine.cluster.survey import ask
+
     connection = connection_to(context)
     try:
         return ask(connection, timeout_s)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flamepy.core.resources import parse_bytes as parse_bytes
     from flamepy.core.shown import short_repr as short_repr
     from flamepy.engine.select import cluster_of as cluster_of
+    from flamepy.engine.select import load_cluster as load_cluster
     from flamepy.runner.service.handle import RESERVED_NAMES as RESERVED_NAMES
     from flamepy.runner.service.handle import view_of as view_of
     from flamepy.runner.service.interface import ConstructorNeedsArguments as ConstructorNeedsArguments
@@ -50,6 +51,7 @@ _HOMES = {
     "parse_bytes": "flamepy.core.resources",
     "short_repr": "flamepy.core.shown",
     "cluster_of": "flamepy.engine.select",
+    "load_cluster": "flamepy.engine.select",
     "RESERVED_NAMES": "flamepy.runner.service.handle",
     "view_of": "flamepy.runner.service.handle",
     "ConstructorNeedsArguments": "flamepy.runner.service.interface",
