@@ -19,6 +19,7 @@ from flamepy.errors import ExecutorLost, FlameError, NotFound, StateLost
 from flamepy.instance.attendance import LOOK_S, Attendance
 from flamepy.instance.cache_access import CacheAccess
 from flamepy.protocol.cluster import packets
+from flamepy.protocol.cluster.attendance import begun_of
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
 from flamepy.protocol.cluster.parcels import Parcel
 
@@ -57,7 +58,7 @@ class Calls:
     def _refusal(self, packet_id: str) -> Callable[[str], FlameError] | None:
         """Why the calls of the packet must not begin here, of each by its name."""
         try:
-            if self._cache.count(f"begun-{packet_id}") == 1:
+            if self._cache.count(begun_of(packet_id)) == 1:
                 return None
         except FlameError as error:
             cause = error

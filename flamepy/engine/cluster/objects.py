@@ -45,6 +45,10 @@ class ClusterObjects:
     def payload(self, key: str) -> Payload:
         return self.store.get(ObjectRef(self.endpoint, key)).base.payload()
 
+    def put_once(self, key: str, data: bytes) -> int:
+        """See ``FlightClient.put_once``."""
+        return self.client.put_once(key, data)
+
     def tell(self, key: str, data: bytes) -> None:
         """See ``FlightClient.tell``."""
         self.client.tell(key, data)

@@ -17,6 +17,11 @@ CALLER_SILENT_S = 600.0  # and the caller for gone: a laptop that sleeps for som
 _NUMBER = struct.Struct("<Q")
 
 
+def begun_of(packet_id: str) -> str:
+    """The name of the object that whoever puts it first owns the packet by: a worker that begins it, or its caller."""
+    return f"begun-{packet_id}"
+
+
 def control_of(packet_id: str) -> str:
     """The name of the object by which the caller tells the worker what to do with the packet, and that it is there."""
     return f"control-{packet_id}"

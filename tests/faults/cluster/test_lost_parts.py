@@ -220,6 +220,12 @@ def _sessions(cluster: ContextFields) -> list[str]:
         return [each.metadata.id for each in found if each.status.state == messages.SessionState.Open]
 
 
+def _pending_tasks(cluster: ContextFields) -> int:
+    with _connected(cluster) as connection:
+        found = connection.ask(connection.call("ListSession", messages.ListSessionRequest())).sessions
+        return sum(each.status.pending for each in found)
+
+
 def _close_sessions(cluster: ContextFields) -> None:
     """Those that an engine had to leave, because their worker was not done with a call."""
 
@@ -275,6 +281,30 @@ def test_a_packet_that_is_handed_over_twice_runs_once(
     finally:
         engine.close()
     assert path.read_text() == "ran\n"
+
+
+def _append(path: Path) -> None:
+    with open(path, "a") as file:
+        file.write("ran")
+
+
+def test_a_call_that_waits_on_the_cluster_is_cancelled_at_once_and_never_runs(
+    cluster_engine: ClusterEngine, cluster: ContextFields, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with Runner("waits") as runner:
+        service, append = runner.service(_print_and_wait), runner.service(_append)
+        running = [service(gate) for _ in range(4)]  # as many as the server has workers
+        assert reached(lambda: all(each.state == "running" for each in running)), running
+        future, other = append(tmp_path / "notes"), append(tmp_path / "others")
+        assert reached(lambda: _pending_tasks(cluster) >= 2)
+        assert future.cancel()
+        assert isinstance(future.exception(BOUND_S), CallCancelled)
+        assert not gate.exists()
+        gate.touch()
+        assert [each.get(BOUND_S) for each in running] == ["through"] * 4
+        other.get(BOUND_S)
+    assert not (tmp_path / "notes").exists()
 
 
 def test_what_a_call_prints_is_there_while_it_runs(cluster_engine: ClusterEngine, tmp_path: Path) -> None:

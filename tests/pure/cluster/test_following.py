@@ -40,6 +40,9 @@ class Cache:
     def put_parts(self, key: str, parts: Sequence[bytes | memoryview]) -> ObjectRef:
         raise AssertionError(key)
 
+    def put_once(self, key: str, data: bytes) -> int:
+        raise AssertionError(key)
+
     def tell(self, key: str, data: bytes) -> None:
         assert key == CONTROL
         self.put.append(cancels_of(data))

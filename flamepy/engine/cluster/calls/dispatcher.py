@@ -28,7 +28,7 @@ from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.held_sessions import cancelled
 from flamepy.errors import ExecutorLost, FlameError, InvalidState, StateLost, as_fault
 from flamepy.protocol.cluster import packets
-from flamepy.protocol.cluster.attendance import Sign
+from flamepy.protocol.cluster.attendance import Sign, begun_of
 from flamepy.protocol.cluster.packets import RemoteCall, RemoteReport
 from flamepy.protocol.cluster.parcels import Parcel
 
@@ -78,12 +78,16 @@ class ClusterCall:
 
 @dataclass(eq=False)
 class Packet:
-    """Calls in one task. session_id: on the cluster; "" = they are not there yet."""
+    """Calls in one task. session_id: on the cluster; "" = they are not there yet.
+
+    is_withdrawn: no worker begins it any more.
+    """
 
     id: str
     application: str
     session_id: str = ""
     cancels: set[int] = field(default_factory=set)
+    is_withdrawn: bool = False
 
 
 @dataclass(eq=False)
@@ -202,12 +206,32 @@ class Dispatcher:
         return True
 
     async def cancel(self, call: ClusterCall) -> None:
-        """The call is on its way, or runs: have its worker end it. Raises FlameError when that cannot be told."""
+        """The call is on its way, or runs: have its worker end it, or not begin it.
+
+        Raises FlameError when that cannot be told.
+        """
         packet = call.packet
-        if packet is not None and call.number not in packet.cancels:
-            packet.cancels.add(call.number)
-            if packet.session_id:
-                await self._tell_cancels(packet)
+        if packet is None or call.number in packet.cancels:
+            return
+        packet.cancels.add(call.number)
+        if not packet.session_id:
+            return  # see _run
+        if call.completion.state is TaskState.PENDING and await self._is_withdrawn(packet):
+            call.completion.complete(
+                cancelled(call.completion.name, "it was cancelled before it ran."), self._call_back
+            )
+        else:
+            await self._tell_cancels(packet)
+
+    async def _is_withdrawn(self, packet: Packet) -> bool:
+        """Own the packet, unless a worker does. Its other calls go again when the worker has refused it."""
+        if not packet.is_withdrawn:
+            key = f"{packet.application}/{packet.session_id}/{begun_of(packet.id)}"
+            try:
+                packet.is_withdrawn = await asyncio.to_thread(self._objects.put_once, key, b"withdrawn") == 1
+            except FlameError as error:
+                logger.debug("packet not withdrawn error=%s", error)
+        return packet.is_withdrawn
 
     async def _tell_cancels(self, packet: Packet) -> None:
         await asyncio.to_thread(self._following(packet, []).write_control, packet.cancels)
@@ -264,8 +288,10 @@ class Dispatcher:
                 self._numbers += 1
                 each.number, each.packet = self._numbers, packet
             packet.session_id = await pool.opened(self._connection)
-            if packet.cancels:
-                await self._tell_cancels(packet)
+            if packet.cancels:  # while its session was being opened
+                packet.is_withdrawn = True
+                self._take_withdrawn(service, batch)
+                return
             self._connection.start(self._give_way(pool, batch))
             output = await run_packet(
                 self._connection,
@@ -275,6 +301,9 @@ class Dispatcher:
                 lambda: self._follow(packet, batch),
                 lambda: [each for one in self._pools.values() for each in one.abandoned],
             )
+            if packet.is_withdrawn:
+                self._take_withdrawn(service, batch)
+                return
             reports = packets.reports_of(output)
             for call, report in zip(batch, reports, strict=True):
                 self._take(call, report)
@@ -351,6 +380,17 @@ class Dispatcher:
             error = StateLost(service.spec.name or service.id, service.unsaved_reason)
         return Outcome(state, None, None, error, None, *told)
 
+    def _take_withdrawn(self, service: ClusterService, batch: list[ClusterCall]) -> None:
+        """No worker has begun the packet: what was not cancelled waits again."""
+        self._end_cancelled(batch)
+        self._wait_again(service, [each for each in batch if not each.completion.is_done()])
+
+    def _end_cancelled(self, batch: list[ClusterCall]) -> None:
+        """Those that gave no result before it was known that they were cancelled."""
+        for call in batch:
+            if call.packet is not None and call.number in call.packet.cancels:
+                self.finish(call, cancelled(call.completion.name, "it was cancelled before it ended."))
+
     def _take_failure(self, service: ClusterService, batch: list[ClusterCall], error: Exception) -> None:
         if isinstance(error, NotDelivered):
             fault: FlameError = InvalidState(
@@ -361,20 +401,27 @@ class Dispatcher:
             fault = as_fault(error)
             if fault is not error:
                 logger.error("unexpected error in the engine", exc_info=error)
+        self._end_cancelled(batch)
         again = []
         for call in batch:
+            if call.completion.is_done():
+                continue
             may_run_again = isinstance(error, ExecutorLost) and call.attempt < call.retries
             is_undelivered = isinstance(error, NotDelivered) and call.undelivered < _MOST_DELIVERIES
             if may_run_again or is_undelivered:
                 call.attempt += may_run_again
                 call.undelivered += is_undelivered
-                service.running.discard(call)
-                call.completion.enter(TaskState.PENDING)
-                call.output = b""
                 again.append(call)
             else:
                 self.finish(call, Outcome(TaskState.FAILED, error=lost(fault, call.completion.name)))
-        service.waiting.extendleft(reversed(again))
+        self._wait_again(service, again)
+
+    def _wait_again(self, service: ClusterService, calls: Sequence[ClusterCall]) -> None:
+        for call in calls:
+            service.running.discard(call)
+            call.completion.enter(TaskState.PENDING)
+            call.output = b""
+        service.waiting.extendleft(reversed(calls))
 
 
 def _begin(call: ClusterCall) -> None:
