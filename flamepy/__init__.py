@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         StateLost,
         StreamLost,
         TaskFailed,
+        TlsFailed,
         WorkerLost,
     )
     from flamepy.runner.runner import Runner
@@ -100,7 +101,8 @@ __all__ = [  # noqa: RUF022 - grouped by what they are for
     # what can go wrong
     "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists", "NotFound",
     "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout", "CallCancelled",
-    "ConnectionLost", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost", "StateLost", "StreamLost",
+    "ConnectionLost", "TlsFailed", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost", "StateLost",
+    "StreamLost",
     # the rest
     "short_name", "errors", "rl", "runner", "util", "__version__",
 ]  # fmt: skip
@@ -137,8 +139,8 @@ _HOMES = {
     "flamepy.errors": (
         "FlameError", "FlameErrorCode", "InvalidConfig", "InvalidState", "InvalidArgument", "AlreadyExists",
         "NotFound", "RunnerClosed", "EngineFailed", "EngineForked", "PackageError", "NotPicklable", "CallTimeout",
-        "CallCancelled", "ConnectionLost", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost", "StateLost",
-        "StreamLost",
+        "CallCancelled", "ConnectionLost", "TlsFailed", "TaskFailed", "DependencyFailed", "WorkerLost", "ExecutorLost",
+        "StateLost", "StreamLost",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

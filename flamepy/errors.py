@@ -270,6 +270,18 @@ class ConnectionLost(FlameError):
         self.reason = reason
 
 
+class TlsFailed(ConnectionLost):
+    """A cluster, or its object cache, and this side come to no connection, because one refuses the other's certificate.
+
+    Or only one of them speaks TLS. reason: ends with the cure.
+    """
+
+    def __init__(self, endpoint: str, reason: str, call: str = "") -> None:
+        super().__init__(endpoint, reason, call)
+        unknown = f" {call} may have begun: what became of it is not known." if call else ""
+        self.message = f"no connection to {endpoint}: {reason}{unknown}"
+
+
 class StateLost(TaskFailed):
     """A stateful service lost its worker, and its state could not be saved before."""
 

@@ -12,6 +12,7 @@ from flamepy.config.records import (
     FlameContextTls,
     FlamePackage,
 )
+from flamepy.config.schemas import tls_of_environment
 
 __all__ = [
     "DEFAULT_EXCLUDES",
@@ -23,4 +24,5 @@ __all__ = [
     "FlameContextRunner",
     "FlameContextTls",
     "FlamePackage",
+    "tls_of_environment",
 ]

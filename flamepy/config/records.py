@@ -13,13 +13,19 @@ DEFAULT_TEMPLATE = "flmrun"
 
 @dataclass(frozen=True)
 class FlameContextTls:
-    """Whom to trust at the other end.
+    """Whom to trust at the other end, and what to show to it. Files are in PEM format.
 
     Attributes:
         ca_file: The authority that signed the server's certificate; None = those of the system.
+        cert_file: The certificate of this side, with those between it and its authority; None = it shows none.
+        key_file: The private key of that certificate, without a password.
+        server_name: The name to look for in the server's certificate; None = the host of the address.
     """
 
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from flamepy.errors import InvalidConfig
 ENDPOINT_SCHEMES = ("http", "https")
 CACHE_SCHEMES = ("grpc", "grpcs", "http", "https")
 _EXAMPLES = {"http": "http://127.0.0.1:8080", "grpc": "grpc://127.0.0.1:9090", "file": "file:///opt/flame/packages"}
+_TLS_KEYS = ("ca_file", "cert_file", "key_file", "server_name")
 _TOP_KEYS = ("current-context", "contexts", "current-cluster", "clusters")
 
 
@@ -48,15 +49,14 @@ def all_fields_from(document: Section) -> list[ContextFields]:
 def with_environment(fields: ContextFields, environ: Mapping[str, str]) -> ContextFields:
     """``fields`` with what the environment says instead; an empty variable says nothing. Raises InvalidConfig."""
     given = {name: value for name, value in environ.items() if name.startswith("FLAME_") and value.strip()}
-    ca_file = given.get("FLAME_CA_FILE")
     cache = fields.cache
     return replace(
         fields,
         endpoint=_environment_url(given, "FLAME_ENDPOINT", ENDPOINT_SCHEMES) or fields.endpoint,
-        tls=_with_authority(fields.tls, ca_file),
+        tls=_with_trust(fields.tls, given),
         cache=FlameContextCache(
             _environment_url(given, "FLAME_CACHE_ENDPOINT", CACHE_SCHEMES) or cache.endpoint,
-            _with_authority(cache.tls, ca_file),
+            _with_trust(cache.tls, given),
             given.get("FLAME_CACHE_STORAGE") or cache.storage,
         ),
         workers=_environment_workers(given) or fields.workers,
@@ -116,13 +116,14 @@ def _from_context(source: str, entry: Section) -> ContextFields:
 
 
 def _from_cluster(source: str, entry: Section) -> ContextFields:
-    entry.warn_of_unknown(("name", "endpoint", "cache", "package", "runner"))
+    entry.warn_of_unknown(("name", "endpoint", "tls", "cache", "package", "runner"))
     is_address = entry.is_text("cache")
     return ContextFields(
         name=entry.text("name"),
         source=source,
         schema="clusters",
         endpoint=_url(entry, "endpoint", ENDPOINT_SCHEMES),
+        tls=_tls(entry),
         cache=FlameContextCache(_url(entry, "cache", CACHE_SCHEMES)) if is_address else _cache(entry),
         package=_package(entry),
         runner=_runner(entry),
@@ -141,8 +142,11 @@ def _tls(entry: Section) -> FlameContextTls | None:
     tls = entry.section("tls")
     if tls is None:
         return None
-    tls.warn_of_unknown(("ca_file",))
-    return FlameContextTls(tls.text("ca_file"))
+    tls.warn_of_unknown(_TLS_KEYS)
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if tls.text(one) is not None and tls.text(other) is None:
+            raise tls.error(one, f"needs {other} beside it", "A certificate is shown with its key: name both files.")
+    return FlameContextTls(*map(tls.text, _TLS_KEYS))
 
 
 def _package(entry: Section) -> FlamePackage | None:
@@ -209,9 +213,27 @@ def problem_of_url(url: str, schemes: Sequence[str] | None) -> tuple[str, str] |
     return None
 
 
-def _with_authority(tls: FlameContextTls | None, ca_file: str | None) -> FlameContextTls | None:
-    """FLAME_CA_FILE fills in where the file names no authority, and never replaces one."""
-    return FlameContextTls(ca_file) if ca_file and (tls is None or tls.ca_file is None) else tls
+def _with_trust(tls: FlameContextTls | None, given: Mapping[str, str]) -> FlameContextTls | None:
+    """The environment fills in where the file names no authority, or no certificate, and never replaces one."""
+    kept, filling = tls or FlameContextTls(), tls_of_environment(given)
+    if kept.ca_file is None:
+        kept = replace(kept, ca_file=filling.ca_file)
+    if kept.cert_file is None:
+        kept = replace(kept, cert_file=filling.cert_file, key_file=filling.key_file)
+    return tls if kept == FlameContextTls() else kept
+
+
+def tls_of_environment(environ: Mapping[str, str]) -> FlameContextTls:
+    """What the variables alone say, in a worker too. Raises InvalidConfig."""
+    names = ("FLAME_CA_FILE", "FLAME_CERT_FILE", "FLAME_KEY_FILE")
+    ca_file, cert_file, key_file = (environ.get(name) or None for name in names)
+    if (cert_file is None) != (key_file is None):
+        missing = "FLAME_KEY_FILE" if key_file is None else "FLAME_CERT_FILE"
+        raise InvalidConfig(
+            f"environment variable {missing} is missing: a certificate is shown with its key. Set FLAME_CERT_FILE and "
+            "FLAME_KEY_FILE, or unset both."
+        )
+    return FlameContextTls(ca_file, cert_file, key_file)
 
 
 def _environment_url(given: Mapping[str, str], name: str, schemes: Sequence[str]) -> str | None:

@@ -19,7 +19,7 @@ from typing import cast
 
 from flamepy.config import ContextFields, FlameConfigWarning, FlameContext
 from flamepy.engine.api import Engine
-from flamepy.engine.select import HERE, is_inside_worker, start_engine, target_of
+from flamepy.engine.select import HERE, Target, is_inside_worker, start_engine, target_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 class _Engines:
     """default: what the configuration of the process connects to, None = not looked at yet."""
 
-    by_target: dict[str, Engine] = field(default_factory=dict)
-    default: str | None = None
+    by_target: dict[Target, Engine] = field(default_factory=dict)
+    default: Target | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flamepy.config import ContextFields
+from flamepy.config import ContextFields, FlameContextTls
 from flamepy.core.cluster import ClusterView
 from flamepy.core.descriptors import descriptors_needed
 from flamepy.engine.api import Engine
-from flamepy.errors import ConnectionLost, FlameError, InvalidArgument
+from flamepy.errors import ConnectionLost, FlameError, InvalidArgument, TlsFailed
 
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
-HERE = ""  # what is connected to without an endpoint: this machine, or in a call the engine that runs it
 
 
 def is_inside_worker(environ: Mapping[str, str]) -> bool:
@@ -21,14 +21,24 @@ def is_inside_worker(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(UPLINK_VARIABLE))
 
 
-def target_of(context: ContextFields) -> str:
-    """What the configuration connects to: contexts with the same target share an engine."""
-    return context.endpoint or HERE
+@dataclass(frozen=True)
+class Target:
+    """What a configuration connects to, and as whom: contexts with the same target share an engine."""
+
+    endpoint: str
+    tls: FlameContextTls | None = None
+
+
+HERE = Target("")  # what is meant without an endpoint: this machine, or in a call the engine that runs it
+
+
+def target_of(context: ContextFields) -> Target:
+    return HERE if context.endpoint is None else Target(context.endpoint, context.tls)
 
 
 def start_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
     """Start the engine of this configuration. Raises InvalidArgument."""
-    return _STARTERS[urlsplit(target_of(context)).scheme](context, environ)
+    return _STARTERS[urlsplit(target_of(context).endpoint).scheme](context, environ)
 
 
 def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
@@ -82,6 +92,8 @@ def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine
         raise no_cluster(context.endpoint, _extra_for(error), cure) from error
     try:
         return ClusterEngine(context)
+    except TlsFailed as error:
+        raise no_cluster(context.endpoint, error.reason.rstrip("."), cure) from error
     except ConnectionLost as error:
         reason = f"it does not answer ({error.reason}). See whether it runs, and at this address"
         raise no_cluster(context.endpoint, reason, cure) from error
@@ -94,7 +106,7 @@ def _extra_for(error: ImportError) -> str:
 
 
 _STARTERS: Mapping[str, Callable[[ContextFields, Mapping[str, str]], Engine]] = {
-    HERE: _start_here,
+    "": _start_here,
     "http": _start_cluster,
     "https": _start_cluster,
 }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from flamepy.clock import monotonic_s
 from flamepy.codec.framed import nbytes_of, parts_of, payload_of
 from flamepy.codec.payload import Payload
-from flamepy.errors import FlameError
+from flamepy.config import tls_of_environment
+from flamepy.errors import FlameError, TlsFailed
 from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 
 if TYPE_CHECKING:
@@ -23,18 +24,20 @@ _PAUSE_S = 0.5
 
 
 class CacheAccess:
-    """endpoint: of the cache; prefix: ``<app>/<session>``, below which this worker puts what it makes."""
+    """endpoint: of the cache; prefix: ``<app>/<session>``, below which this worker puts what it makes.
 
-    def __init__(self, endpoint: str, prefix: str, *, authority: bytes | None = None) -> None:
+    Whom it trusts there, and what it shows, says the environment: that of a cluster's executor has FLAME_CA_FILE.
+    """
+
+    def __init__(self, endpoint: str, prefix: str) -> None:
         self._endpoint = endpoint
         self._prefix = prefix
-        self._authority = authority
 
     @functools.cached_property
     def _client(self) -> FlightClient:
         from flamepy.cache.flight.client import FlightClient  # half a second, and small calls do without it
 
-        return FlightClient(self._endpoint, authority=self._authority)
+        return FlightClient(self._endpoint, tls=tls_of_environment(os.environ))
 
     def payload(self, parcel: Parcel) -> Payload:
         """Raises NotFound and other FlameErrors."""
@@ -74,6 +77,8 @@ class CacheAccess:
         while True:
             try:
                 return self._client.put_once(f"{self._prefix}/{name}", mark)
+            except TlsFailed:
+                raise  # waiting changes nothing
             except FlameError:
                 if monotonic_s() >= give_up_s:
                     raise

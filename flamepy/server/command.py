@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from flamepy.core.resources import parse_bytes
 from flamepy.engine.local.workers.cpu_limits import usable_cpus
 from flamepy.errors import FlameError, InvalidArgument
+from flamepy.server.certificates import ServerTls
 from flamepy.server.ports import check_is_free
 from flamepy.server.settings import DEFAULT_GRACE_S, DEFAULT_MEMORY_BYTES, DEFAULT_START_LIMIT_S, Settings
 
@@ -63,10 +64,17 @@ def main(argv: Sequence[str]) -> int:
 def settings_from(argv: Sequence[str]) -> Settings:
     """What the arguments say. Raises InvalidArgument; exits as argparse does for what is no argument."""
     given = _parser().parse_args(argv)
-    if not given.allow_remote and not _is_loopback(given.host):
+    if (given.tls_cert is None) != (given.tls_key is None):
+        missing = "--tls-cert" if given.tls_cert is None else "--tls-key"
+        raise InvalidArgument(f"{missing} is missing: a certificate is shown with its key. Give both files.")
+    if given.tls_client_ca is not None and given.tls_cert is None:
+        raise InvalidArgument("--tls-client-ca needs a server with TLS: give --tls-cert and --tls-key, too.")
+    # who has a certificate of that authority may come from anywhere
+    if given.tls_client_ca is None and not given.allow_remote and not _is_loopback(given.host):
         raise InvalidArgument(
             f"{given.host} can be reached from other machines, and whoever reaches the server runs code as you: it "
-            "asks for no password. Leave out --host, or add --allow-remote if the network is yours alone."
+            "asks for no password. Leave out --host, let only those in who have a certificate of --tls-client-ca, or "
+            "add --allow-remote if the network is yours alone."
         )
     return Settings(
         host=given.host,
@@ -76,6 +84,8 @@ def settings_from(argv: Sequence[str]) -> Settings:
         memory_bytes=given.memory,
         grace_s=given.grace,
         start_limit_s=given.start_limit,
+        advertised_name=given.advertise,
+        tls=None if given.tls_cert is None else ServerTls(given.tls_cert, given.tls_key, given.tls_client_ca),
     )
 
 
@@ -122,6 +132,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--allow-remote", action="store_true", help="listen on an address that other machines reach; they run code here"
+    )
+    parser.add_argument(
+        "--advertise",
+        metavar="NAME",
+        help="what others call this machine, where it has several names (default: --host)",
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="encrypt, and show this certificate (PEM)")
+    parser.add_argument("--tls-key", metavar="FILE", help="the private key of it")
+    parser.add_argument(
+        "--tls-client-ca", metavar="FILE", help="let only those in who have a certificate of this authority"
     )
     return parser
 

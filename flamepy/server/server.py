@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 import grpc
 import pyarrow as pa
 
+from flamepy.config import tls_of_environment
 from flamepy.core.addresses import in_url
 from flamepy.core.descriptors import raise_descriptor_limit
 from flamepy.protocol.scratch import left_behind, new_scratch
 from flamepy.server.application_table import ApplicationTable
+from flamepy.server.certificates import ServerCertificates, read_certificates
 from flamepy.server.daemon_threads import in_daemon_thread
 from flamepy.server.executors.executor import Workshop
 from flamepy.server.executors.executor_pool import ExecutorPool
@@ -91,16 +93,20 @@ class Server:
         directories = {name: scratch / name for name in ("packages", "objects", "logs", "home")}
         for directory in directories.values():
             directory.mkdir()
-        host = advertised_host(settings.host)
+        host = settings.advertised_name or advertised_host(settings.host)
+        certificates = None
+        if settings.tls is not None:
+            certificates = read_certificates(settings.tls, host=host, workers=tls_of_environment(os.environ))
 
         objects = ObjectTable(PayloadMemory(settings.memory_bytes, directories["objects"]))
-        self._flight = _flight_server(objects, settings, host)
+        self._flight = _flight_server(objects, settings, host, certificates)
         self._undo.push_async_callback(self._end_flight)
-        self.cache_endpoint = self._flight.endpoint
+        scheme = "grpc" if certificates is None else "grpcs"
+        self.cache_endpoint = f"{scheme}://{in_url(host)}:{self._flight.port}"
 
         grpc_server = grpc.aio.server(options=_OPTIONS)
-        port = _listen(grpc_server, settings.host, settings.port)
-        self.endpoint = f"http://{in_url(host)}:{port}"
+        port = _listen(grpc_server, settings.host, settings.port, certificates)
+        self.endpoint = f"{'http' if certificates is None else 'https'}://{in_url(host)}:{port}"
 
         def content_of(url: str) -> str:
             parts = urlsplit(url)
@@ -108,6 +114,12 @@ class Server:
                 stored = objects.find(parts.path.lstrip("/"))
                 return "" if stored is None else str(stored.version)
             return file_content(url)
+
+        workers_tls = None if certificates is None else certificates.workers
+
+        def download(url: str, target: str) -> None:
+            is_ours = url.startswith(f"{self.cache_endpoint}/")
+            download_object(url, target, workers_tls if is_ours else tls_of_environment(os.environ))
 
         self._watchers = TaskWatchers()
         applications = ApplicationTable(_now, lambda name: sessions.has_open(name))  # noqa: PLW0108 - it comes below
@@ -120,8 +132,9 @@ class Server:
             endpoint=self.endpoint,
             cache_endpoint=self.cache_endpoint,
             inherited={_PYTHON_VARIABLE: sys.executable, **os.environ},
+            tls=workers_tls,
             start_limit_s=settings.start_limit_s,
-            installer=PackageInstaller(str(directories["packages"]), download_object, content_of),
+            installer=PackageInstaller(str(directories["packages"]), download, content_of),
             guard=guard,
         )
         self._pool = ExecutorPool(settings.slots, node, applications, sessions, workshop)
@@ -167,16 +180,32 @@ def _socket_directory(scratch: Path) -> str:
     return tempfile.mkdtemp(prefix="flame-", dir="/tmp")  # a short one, made for us alone
 
 
-def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
+def _listen(server: grpc.aio.Server, host: str, port: int, certificates: ServerCertificates | None) -> int:
+    address = f"{in_url(host)}:{port}"
     try:
-        return int(server.add_insecure_port(f"{in_url(host)}:{port}"))
+        if certificates is None:
+            return int(server.add_insecure_port(address))
+        ours = grpc.ssl_server_credentials(
+            [(certificates.key, certificates.certificate)],
+            root_certificates=certificates.client_authority,
+            require_client_auth=certificates.client_authority is not None,
+        )
+        return int(server.add_secure_port(address, ours))
     except RuntimeError as error:
         raise cannot_listen("port", host, port, "it cannot be listened on") from error
 
 
-def _flight_server(objects: ObjectTable, settings: Settings, host: str) -> ObjectFlightServer:
+def _flight_server(
+    objects: ObjectTable, settings: Settings, host: str, certificates: ServerCertificates | None
+) -> ObjectFlightServer:
     try:
-        return ObjectFlightServer(objects, host=settings.host, port=settings.cache_port, advertised_host=host)
+        return ObjectFlightServer(
+            objects,
+            host=settings.host,
+            port=settings.cache_port,
+            advertised_host=host,
+            certificates=certificates,
+        )
     except (pa.ArrowException, OSError) as error:
         raise cannot_listen("cache port", settings.host, settings.cache_port, "it cannot be listened on") from error
 

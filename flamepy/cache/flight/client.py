@@ -13,15 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import flight
 
+from flamepy.cache.flight.connecting import DEFAULT_PORT, connected, location_of
 from flamepy.clock import monotonic_s
-from flamepy.core.addresses import in_url
+from flamepy.config import FlameContextTls
 from flamepy.core.cache import ObjectRef
-from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound
+from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound, TlsFailed
+from flamepy.tls.diagnosis import why_refused
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ _BYTES_PER_S = 1_000_000  # the slowest link that a big object is still waited f
 _SCHEMA = pa.schema([pa.field("version", pa.uint64(), nullable=False), pa.field("data", pa.binary(), nullable=False)])
 # of buffers, because pa.array loads pandas, where it is installed: half a second
 _VERSION_0 = pa.Array.from_buffers(pa.uint64(), 1, [None, pa.py_buffer(bytes(8))])
-_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _FORMAT = b"flame.cache.format"  # in the schema of a table that is kept as a table
 _Answer = TypeVar("_Answer")
 
@@ -52,12 +52,13 @@ class Fetched:
 
 
 class FlightClient:
-    """endpoint: such as ``grpc://host:9090``; authority: certificates (PEM) to trust, None = those of the system."""
+    """endpoint: such as ``grpc://host:9090``; tls: whom to trust and what to show, for ``grpcs``."""
 
-    def __init__(self, endpoint: str, *, authority: bytes | None = None) -> None:
+    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None) -> None:
+        location_of(endpoint)  # a wrong address is told at once
         self.endpoint = endpoint
-        self._location = location_of(endpoint)
-        self._authority = authority
+        self._tls = tls
+        self._has_answered = False
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
         self._lost_since_s: float | None = None  # by the monotonic clock; None = the cache answers
@@ -181,7 +182,12 @@ class FlightClient:
                 self._drop(client)
                 now_s = monotonic_s()
                 since_s = self._lost_since_s = self._lost_since_s or now_s
-                if not is_repeatable or (attempt and now_s - since_s >= patience_s):
+                gives_up = not is_repeatable or (attempt > 0 and now_s - since_s >= patience_s)
+                if gives_up or (attempt == 1 and not self._has_answered):
+                    refusal = why_refused(self.endpoint, self._tls, default_port=DEFAULT_PORT)
+                    if refusal is not None:
+                        raise TlsFailed(self.endpoint, refusal) from error
+                if gives_up:
                     raise FlameError(
                         FlameErrorCode.INTERNAL,
                         f"the object cache at {self.endpoint} does not answer: {_first_line(error)}. See whether it "
@@ -206,28 +212,19 @@ class FlightClient:
             except pa.ArrowException as error:
                 raise _odd(self.endpoint, f"{what}: {_first_line(error)}") from error
             self._lost_since_s = None
+            self._has_answered = True
             return answer
 
     def _connected(self) -> flight.FlightClient:
         with self._lock:
             if self._client is None:
-                trust = {} if self._authority is None else {"tls_root_certs": self._authority}
-                self._client = flight.FlightClient(self._location, generic_options=_UNLIMITED, **trust)
+                self._client = connected(self.endpoint, self._tls)
             return self._client
 
     def _drop(self, client: flight.FlightClient) -> None:
         with self._lock:
             if self._client is client:
                 self._client = None
-
-
-def location_of(endpoint: str) -> str:
-    """As Flight writes addresses. Raises InvalidArgument."""
-    parts = urlsplit(endpoint)
-    scheme = {"grpc": "grpc", "http": "grpc", "grpcs": "grpc+tls", "https": "grpc+tls", "grpc+tls": "grpc+tls"}
-    if parts.scheme not in scheme or not parts.hostname:
-        raise InvalidArgument(f"{endpoint!r} is no address of an object cache: write it as grpc://host:9090.")
-    return f"{scheme[parts.scheme]}://{in_url(parts.hostname)}:{parts.port or 9090}"
 
 
 def _flat(parts: Sequence[bytes | memoryview]) -> list[memoryview]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flamepy.cache.flight.client import FlightClient, location_of
+from flamepy.cache.flight.client import FlightClient
+from flamepy.cache.flight.connecting import location_of
 from flamepy.errors import InvalidArgument
 
 _SESSION = "pkg"  # where 0.6 keeps packages

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from flamepy.clock import monotonic_s
+from flamepy.config import FlameContextTls
 from flamepy.core.addresses import in_url
 from flamepy.engine.completion import INTERRUPT_CHECK_S
 from flamepy.errors import (
@@ -28,7 +29,10 @@ from flamepy.errors import (
     InvalidArgument,
     InvalidState,
     NotFound,
+    TlsFailed,
 )
+from flamepy.tls.credentials import TlsCredentials, read_credentials
+from flamepy.tls.diagnosis import why_refused
 from flamepy.wire.methods import FRONTEND
 
 logger = logging.getLogger(__name__)
@@ -66,13 +70,14 @@ _Answer = TypeVar("_Answer")
 class Connection:
     """``post`` and ``ask`` are for any thread; coroutines run in the thread of the event loop, which writes all state.
 
-    endpoint: such as ``http://host:8080``. authority: certificates (PEM) to trust, for ``https``.
+    endpoint: such as ``http://host:8080``. tls: whom to trust and what to show, for ``https``. Raises InvalidConfig.
     """
 
-    def __init__(self, endpoint: str, *, authority: bytes | None = None) -> None:
+    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None) -> None:
         self.endpoint = endpoint
-        self._target, self._is_secure = target_of(endpoint)
-        self._authority = authority
+        self._target, is_secure = target_of(endpoint)
+        self._tls = tls
+        self._credentials = read_credentials(tls) if is_secure else None
         self._inbox: deque[Callable[[], object]] = deque()
         self._is_woken = False
         self._has_ended = False
@@ -93,9 +98,10 @@ class Connection:
         self._loop.close()
 
     async def _open(self) -> None:
-        if self._is_secure:
-            trust = grpc.ssl_channel_credentials(self._authority)
-            self._channel = aio.secure_channel(self._target, trust, options=_OPTIONS)
+        if self._credentials is not None:
+            name = self._tls.server_name if self._tls is not None else None
+            options = [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
+            self._channel = aio.secure_channel(self._target, _channel_credentials(self._credentials), options=options)
         else:
             self._channel = aio.insecure_channel(self._target, options=_OPTIONS)
 
@@ -186,12 +192,19 @@ class Connection:
                     self.lost_since_s = began_s
                 # what is asked of a cluster that has been away for long has no patience of its own
                 if not is_repeatable or self.is_lost_for(patience_s):
-                    raise ConnectionLost(self.endpoint, reason_of(error)) from error
+                    raise await self._lost(error) from error
                 await asyncio.sleep(back_off_s(attempt))
                 attempt += 1
             else:
                 self.lost_since_s = None
                 return reply
+
+    async def _lost(self, error: aio.AioRpcError) -> ConnectionLost:
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            refusal = await asyncio.to_thread(why_refused, self.endpoint, self._tls, default_port=_PORT)
+            if refusal is not None:
+                return TlsFailed(self.endpoint, refusal)
+        return ConnectionLost(self.endpoint, reason_of(error))
 
     async def stream(self, name: str, request: Message) -> AsyncIterator[Any]:
         """What the cluster sends, as it comes. Raises FlameError; ConnectionLost at once."""
@@ -229,6 +242,10 @@ def target_of(endpoint: str) -> tuple[str, bool]:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgument(f"{endpoint!r} is no address of a cluster: write it as http://host:8080.")
     return f"{in_url(parts.hostname)}:{parts.port or _PORT}", parts.scheme == "https"
+
+
+def _channel_credentials(ours: TlsCredentials) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(ours.authority, ours.key, ours.certificate)
 
 
 def back_off_s(attempt: int) -> float:

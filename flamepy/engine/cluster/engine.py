@@ -34,8 +34,10 @@ from flamepy.engine.completion import Completion, Outcome
 from flamepy.engine.deferring import DeferringCompletion
 from flamepy.engine.dependencies import Dependencies, failed_dependency, when_all_ended
 from flamepy.engine.held_sessions import HeldCall, cancelled, task_of
-from flamepy.errors import EngineForked, FlameError, InvalidConfig, InvalidState, NotFound, as_fault
+from flamepy.errors import EngineForked, FlameError, InvalidState, NotFound, as_fault
 from flamepy.protocol.cluster.parcels import Parcel
+from flamepy.tls.credentials import read_credentials
+from flamepy.tls.diagnosis import is_secure
 from flamepy.wire import messages
 
 logger = logging.getLogger(__name__)
@@ -58,10 +60,12 @@ class ClusterEngine:
         self.info = EngineInfo("cluster", context.endpoint, _CAPABILITIES)
         self._pid = os.getpid()
         self._is_closed = self._is_forked = False
-        cache_authority = None if context.cache_tls is None else _read(context.cache_tls.ca_file)
-        self._objects = ClusterObjects(
-            context.cache_endpoint or cache_beside(context.endpoint), authority=cache_authority
-        )
+        cache_endpoint, cache_tls = context.cache_endpoint, context.cache_tls
+        if cache_endpoint is None:
+            cache_endpoint, cache_tls = cache_beside(context.endpoint), cache_tls or context.tls
+        if is_secure(cache_endpoint):
+            read_credentials(cache_tls)  # they are used later, and what is wrong with them is said now
+        self._objects = ClusterObjects(cache_endpoint, tls=cache_tls)
         self._connection = connection_to(context)
         try:
             self._begin()
@@ -249,20 +253,10 @@ class ClusterEngine:
 def connection_to(context: ContextFields) -> Connection:
     """A connection to the cluster that is configured. Raises InvalidArgument, InvalidConfig."""
     assert context.endpoint is not None, "see engine/select.py"
-    return Connection(context.endpoint, authority=None if context.tls is None else _read(context.tls.ca_file))
+    return Connection(context.endpoint, tls=context.tls)
 
 
 def cache_beside(endpoint: str) -> str:
     """Where a cluster has its object cache when nothing else is said: on the same host, at the usual port."""
     parts = urlsplit(endpoint)
     return f"{'grpcs' if parts.scheme == 'https' else 'grpc'}://{in_url(parts.hostname or '')}:{_CACHE_PORT}"
-
-
-def _read(path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InvalidConfig(f"cannot read the certificates in {path}: {error.strerror}. Mend tls.ca_file.") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flamepy.cache.api import StoredObject, Value
 from flamepy.codec.payload import Payload
+from flamepy.config import FlameContextTls
 from flamepy.core.cache import ObjectRef
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class ClusterObjects:
     """Implements ``cache.api.ObjectStore``, and what values of calls need besides."""
 
-    def __init__(self, endpoint: str, *, authority: bytes | None = None) -> None:
+    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None) -> None:
         self.endpoint = endpoint
-        self._authority = authority
+        self._tls = tls
         self._lock = threading.Lock()
         self._store: FlightStore | None = None
 
@@ -32,7 +33,7 @@ class ClusterObjects:
                 from flamepy.cache.flight.client import FlightClient
                 from flamepy.cache.flight.store import FlightStore
 
-                self._store = FlightStore(FlightClient(self.endpoint, authority=self._authority))
+                self._store = FlightStore(FlightClient(self.endpoint, tls=self._tls))
             return self._store
 
     @property

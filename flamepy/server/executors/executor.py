@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flamepy.clock import monotonic_s
+from flamepy.config import FlameContextTls
 from flamepy.core.task import Task, TaskState
 from flamepy.errors import FlameError
 from flamepy.protocol.app_directory import remove_tree
@@ -40,7 +41,10 @@ class BindFailed(Exception):
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all executors share. directory: for files; inherited: the environment of the server."""
+    """What all executors share. directory: for files; inherited: the environment of the server.
+
+    tls: what workers trust and show when they come for objects; None = nothing is encrypted.
+    """
 
     directory: Path
     socket_directory: str
@@ -48,6 +52,7 @@ class Workshop:
     endpoint: str
     cache_endpoint: str
     inherited: dict[str, str]
+    tls: FlameContextTls | None
     start_limit_s: float
     installer: PackageInstaller
     guard: Guard
@@ -167,6 +172,7 @@ class Executor:
             home=shop.home,
             socket_directory=shop.socket_directory,
             temporary=str(temporary),
+            tls=shop.tls,
         )
         environ = worker_environ(shop.inherited, application.environments, installed, around)
         return await InstanceProcess.start(

@@ -7,13 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flamepy.config import FlameContextTls
+
 _VARIABLE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")  # what an installed package adds to stands in front
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where a worker of this server is. instance_socket: the path to listen on; temporary: a directory of its own."""
+    """Where a worker of this server is. instance_socket: the path to listen on; temporary: a directory of its own.
+
+    tls: what it trusts and shows when it comes for objects.
+    """
 
     instance_socket: str
     endpoint: str
@@ -21,6 +26,7 @@ class Surroundings:
     home: str
     socket_directory: str
     temporary: str
+    tls: FlameContextTls | None = None
 
 
 def worker_environ(
@@ -42,6 +48,13 @@ def worker_environ(
         "FLAME_CACHE_ENDPOINT": around.cache_endpoint,
         "FLAME_SOCKET_DIR": around.socket_directory,
     }
+    if around.tls is not None:
+        told = {
+            "FLAME_CA_FILE": around.tls.ca_file,
+            "FLAME_CERT_FILE": around.tls.cert_file,
+            "FLAME_KEY_FILE": around.tls.key_file,
+        }
+        environ.update({name: file for name, file in told.items() if file is not None})
     for name, value in installed.items():
         if name in _PATHS:
             environ[name] = f"{value}:{environ[name]}" if environ.get(name) else value

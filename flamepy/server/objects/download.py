@@ -9,21 +9,20 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import flight
 
+from flamepy.cache.flight.connecting import connected
+from flamepy.config import FlameContextTls
 from flamepy.errors import FlameError, FlameErrorCode, NotFound
 
-_DEFAULT_PORT = 9090
-_SCHEMES = {"grpc": "grpc", "grpcs": "grpc+tls"}
 _LIMIT_S = 300.0  # for all of a package; a cluster's nodes wait as long
 
 
-def download_object(url: str, target: str) -> None:
+def download_object(url: str, target: str, tls: FlameContextTls | None) -> None:
     """Write what lies at ``grpc://host:port/<key>`` into the file ``target``. Raises FlameError."""
     parts = urlsplit(url)
     key = unquote(parts.path).lstrip("/")
-    location = f"{_SCHEMES[parts.scheme]}://{parts.hostname}:{parts.port or _DEFAULT_PORT}"
     nbytes = 0
     try:
-        with flight.connect(location) as client, open(target, "wb") as file:
+        with connected(url, tls) as client, open(target, "wb") as file:
             reader = client.do_get(flight.Ticket(f"{key}:0".encode()), flight.FlightCallOptions(timeout=_LIMIT_S))
             for chunk in reader:
                 nbytes += _write_data(chunk.data, file)
@@ -32,7 +31,8 @@ def download_object(url: str, target: str) -> None:
     except (pa.ArrowException, OSError) as error:
         raise FlameError(
             FlameErrorCode.INTERNAL,
-            f"{location} does not give {key}: {str(error).partition(chr(10))[0]}. See that it can be reached.",
+            f"{parts.scheme}://{parts.netloc} does not give {key}: {str(error).partition(chr(10))[0]}. See that it can "
+            "be reached.",
         ) from error
     if not nbytes:
         raise _not_found(key)

@@ -13,6 +13,7 @@ from pyarrow import flight
 from flamepy.core.addresses import in_url
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import FlameError, FlameErrorCode, InvalidArgument
+from flamepy.server.certificates import ServerCertificates
 from flamepy.server.objects.columns import SCHEMA, is_table, opaque_payload, reply, table_payload, table_schema
 from flamepy.server.objects.object_table import ObjectTable, StoredObject, checked_key
 
@@ -27,11 +28,27 @@ class ObjectFlightServer(flight.FlightServerBase):
     advertised_host: what clients and workers reach this machine by; they keep it in the references that they get.
     """
 
-    def __init__(self, objects: ObjectTable, *, host: str, port: int, advertised_host: str) -> None:
+    def __init__(
+        self,
+        objects: ObjectTable,
+        *,
+        host: str,
+        port: int,
+        advertised_host: str,
+        certificates: ServerCertificates | None = None,
+    ) -> None:
         """Raises OSError or pyarrow's errors where it cannot listen."""
-        super().__init__(f"grpc://{in_url(host)}:{port}")
+        scheme, options = "grpc", {}
+        if certificates is not None:
+            scheme = "grpc+tls"
+            options = {
+                "tls_certificates": [(certificates.certificate, certificates.key)],
+                "verify_client": certificates.client_authority is not None,
+                "root_certificates": certificates.client_authority,
+            }
+        super().__init__(f"{scheme}://{in_url(host)}:{port}", **options)
         self._objects = objects
-        self.endpoint = f"grpc://{in_url(advertised_host)}:{self.port}"
+        self.endpoint = f"{scheme}://{in_url(advertised_host)}:{self.port}"
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Store an object or append a patch, and answer with its reference."""

@@ -77,4 +77,4 @@ def lost(error: FlameError, call: str) -> FlameError:
     """The same for one call of the packet, by its name."""
     if isinstance(error, ExecutorLost):
         return ExecutorLost(call, error.args[1])
-    return ConnectionLost(error.args[0], error.args[1], call) if isinstance(error, ConnectionLost) else error
+    return type(error)(error.args[0], error.args[1], call) if isinstance(error, ConnectionLost) else error

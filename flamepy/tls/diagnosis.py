@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why an encrypted connection does not come about: gRPC says little of it, and the same for different reasons.
+
+So the connection is tried once more, with the standard library, whose errors tell more.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flamepy.config import FlameContextTls
+from flamepy.tls.credentials import authority_file
+
+_LIMIT_S = 1.0  # for each step: what does not answer in that time has other reasons than this
+# What a client of HTTP/2 begins with: a server answers it at once, when it lets the client in.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_SECURE = ("https", "grpcs", "grpc+tls")
+_PLAIN_OF = {"https": "http", "grpcs": "grpc", "grpc+tls": "grpc"}
+_SECURE_OF = {"http": "https", "grpc": "grpcs"}
+_NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64  # as OpenSSL counts reasons
+
+
+@dataclass(frozen=True)
+class _Server:
+    """host, port: where it is; scheme: of the address that was given for it."""
+
+    host: str
+    port: int
+    scheme: str
+    tls: FlameContextTls
+
+    @property
+    def name(self) -> str:
+        return self.tls.server_name or self.host
+
+
+def is_secure(endpoint: str) -> bool:
+    return urlsplit(endpoint).scheme in _SECURE
+
+
+def why_refused(endpoint: str, tls: FlameContextTls | None, *, default_port: int) -> str | None:
+    """What one side refuses of the other, with the cure; None when that is not what keeps them apart."""
+    parts = urlsplit(endpoint)
+    server = _Server(parts.hostname or "", parts.port or default_port, parts.scheme, tls or FlameContextTls())
+    try:
+        return _why_not_secure(server) if is_secure(endpoint) else _why_not_plain(server)
+    except OSError:
+        return None
+
+
+def _why_not_secure(server: _Server) -> str | None:
+    context = _context(server.tls)
+    try:
+        greeting = _greeted(server, context)
+    except ssl.SSLCertVerificationError as error:
+        return _why_distrusted(server, error)
+    except ssl.SSLError as error:
+        if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+            return f"it does not speak TLS. Write {_PLAIN_OF[server.scheme]}:// in the address, or start it with TLS."
+        return _why_shut_out(server) if any(each in (error.reason or "") for each in _ALERTS) else None
+    if greeting:
+        return None
+    # Servers that want another client end the connection without a word. One that was just being ended does so, too.
+    return _why_shut_out(server) if not _greeted(server, context) else None
+
+
+_ALERTS = ("ALERT_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE")
+_NO_CLIENT = (
+    "it wants a certificate of this side, and gets none. Name one that it trusts in tls.cert_file, with its key in "
+    "tls.key_file, or in FLAME_CERT_FILE and FLAME_KEY_FILE."
+)
+
+
+def _why_shut_out(server: _Server) -> str:
+    if server.tls.cert_file is None:
+        return _NO_CLIENT
+    return (
+        f"it does not take the certificate of this side, which is that in {server.tls.cert_file}. Name one of the "
+        "authority that it trusts, that has not expired, and may be used by clients."
+    )
+
+
+def _why_distrusted(server: _Server, error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code == _EXPIRED:
+        return "its certificate has expired. Have it renewed there, or see whether the clock here is right."
+    if error.verify_code == _NOT_YET:
+        return "its certificate is not valid yet. See whether the clocks of both sides are right."
+    if error.verify_code in (_OTHER_NAME, _OTHER_ADDRESS):
+        return (
+            f"its certificate is for {_names_of(server)}, not for {server.name}. Write a name that it has in the "
+            "address, or, where you know that it is the right one, in tls.server_name."
+        )
+    trusted = server.tls.ca_file or "the authorities of the system"
+    return (
+        f"this side does not know who signed its certificate ({error.verify_message}): it trusts {trusted}. Name the "
+        "file of that authority in tls.ca_file, or in FLAME_CA_FILE."
+    )
+
+
+def _names_of(server: _Server) -> str:
+    context = _context(server.tls)
+    context.check_hostname = False
+    try:
+        with _connected(server) as plain, context.wrap_socket(plain, server_hostname=server.name) as connection:
+            told = connection.getpeercert() or {}
+    except OSError:
+        return "another name"
+    names = [str(pair[1]) for pair in told.get("subjectAltName", ())]
+    return ", ".join(names) or "no name"
+
+
+def _why_not_plain(server: _Server) -> str | None:
+    with _connected(server) as connection:
+        connection.sendall(_GREETING)
+        try:
+            if b"\0\0" in connection.recv(3):  # the length of a first frame; TLS answers with an alert, or not at all
+                return None
+        except TimeoutError:
+            return None
+        except OSError:
+            pass
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # nothing is said to it: does it speak TLS?
+        with _connected(server) as plain, context.wrap_socket(plain, server_hostname=server.host):
+            pass
+    except OSError:
+        return None
+    return f"it speaks TLS. Write {_SECURE_OF[server.scheme]}:// in the address."
+
+
+def _greeted(server: _Server, context: ssl.SSLContext) -> bool:
+    """Does it let us in? Raises OSError, of which ssl.SSLError is one."""
+    with _connected(server) as plain, context.wrap_socket(plain, server_hostname=server.name) as connection:
+        try:
+            connection.sendall(_GREETING)
+            return bool(connection.recv(1))
+        except (ConnectionError, ssl.SSLEOFError):
+            return False
+
+
+def _connected(server: _Server) -> socket.socket:
+    return socket.create_connection((server.host, server.port), _LIMIT_S)
+
+
+def _context(tls: FlameContextTls) -> ssl.SSLContext:
+    """As gRPC does it, so that what this says is what gRPC has met."""
+    context = ssl.create_default_context(cafile=authority_file(tls.ca_file))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # also a server's own certificate can be trusted
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.set_alpn_protocols(["h2"])
+    if tls.cert_file is not None:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
