@@ -391,8 +391,10 @@ class Notebook:
         """The rules that the Runner will follow: configured excludes, then those of the magic and the settings."""
         from flamepy.packaging import PackageOptions
 
-        configured = self._context_of(line).required_package().excludes
-        return PackageOptions.for_this_machine((*configured, *self.excludes(line)), self.includes(line))
+        context = self._context_of(line)
+        excludes = (*context.required_package().excludes, *self.excludes(line))
+        options = PackageOptions.for_this_machine(excludes, self.includes(line))
+        return replace(options, private_files=context.private_files)
 
     def _archives(self) -> Packager:
         if self._packager is None:

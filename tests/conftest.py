@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -199,6 +200,26 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextFields]
         assert server.end() == 0
 
 
+@pytest.fixture(scope="session")
+def tls_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContextFields]:
+    """As ``cluster``, and encrypted: both sides show a certificate."""
+    from tests.projects.certificates import Authority
+    from tests.server.running import RunningServer
+
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    ours, client = authority.issue(), authority.issue("client.example")
+    shown = ("--tls-cert", str(ours.cert_file), "--tls-key", str(ours.key_file), "--tls-client-ca", authority.ca_file)
+    server = RunningServer.of(tmp_path_factory.mktemp("tls-cluster"), "--workers", "4", *shown, tls=client)
+    process = psutil.Process(server.process.pid)
+    _kept.extend([process, *process.children(recursive=True)])
+    try:
+        yield ContextFields(
+            endpoint=server.endpoint, tls=client, cache=FlameContextCache(server.cache_endpoint, client)
+        )
+    finally:
+        assert server.end() == 0
+
+
 @contextmanager
 def _inline(request: pytest.FixtureRequest) -> Iterator[Engine]:
     request.getfixturevalue("project")
@@ -224,11 +245,11 @@ def _uplink(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @contextmanager
-def _cluster(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def _cluster(request: pytest.FixtureRequest, fixture: str = "cluster") -> Iterator[Engine]:
     """The cluster that FLAME_ENDPOINT and FLAME_CACHE_ENDPOINT name, or a server of our own."""
     from flamepy.engine.cluster.engine import ClusterEngine
 
-    cluster = request.getfixturevalue("cluster")
+    cluster = request.getfixturevalue(fixture)
     request.getfixturevalue("project")
     request.getfixturevalue("nothing_is_left")
     engine = ClusterEngine(cluster)
@@ -245,4 +266,5 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Engi
     "embedded": _embedded,
     "uplink": _uplink,
     "cluster": _cluster,
+    "tls": functools.partial(_cluster, fixture="tls_cluster"),
 }

@@ -98,6 +98,11 @@ class ContextFields:
         """Whom to trust there; None = nothing is said."""
         return self.cache.tls
 
+    @property
+    def private_files(self) -> tuple[str, ...]:
+        """What must not leave this machine: the keys that connections are made with."""
+        return tuple(each.key_file for each in (self.tls, self.cache.tls) if each is not None and each.key_file)
+
     def required_package(self) -> FlamePackage:
         """The package settings of a Runner. Raises InvalidConfig when a file of the ``clusters:`` schema has none.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -146,7 +147,13 @@ def _tls(entry: Section) -> FlameContextTls | None:
     for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if tls.text(one) is not None and tls.text(other) is None:
             raise tls.error(one, f"needs {other} beside it", "A certificate is shown with its key: name both files.")
-    return FlameContextTls(*map(tls.text, _TLS_KEYS))
+    ca_file, cert_file, key_file = (_file(tls, key) for key in ("ca_file", "cert_file", "key_file"))
+    return FlameContextTls(ca_file, cert_file, key_file, tls.text("server_name"))
+
+
+def _file(entry: Section, key: str) -> str | None:
+    path = entry.text(key)
+    return None if path is None else os.path.expanduser(path)
 
 
 def _package(entry: Section) -> FlamePackage | None:

@@ -17,7 +17,7 @@ class PackageOptions:
 
     max_bytes, max_files: of the unpacked content. link_over_bytes: bigger files become links to themselves and do not
     count (same machine only); None = never. compresslevel: of gzip, 0 to 9. is_for_cluster: with flamepy beside it,
-    which no node needs to have then.
+    which no node needs to have then. private_files: never packed, whatever the patterns say.
     """
 
     excludes: tuple[str, ...] = ()
@@ -27,6 +27,7 @@ class PackageOptions:
     link_over_bytes: int | None = None
     compresslevel: int = 6
     is_for_cluster: bool = False
+    private_files: tuple[str, ...] = ()
 
     @classmethod
     def for_this_machine(cls, excludes: Iterable[str] = (), includes: Iterable[str] = ()) -> PackageOptions:

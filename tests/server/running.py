@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import grpc
 import psutil
@@ -20,8 +21,11 @@ import pyarrow as pa
 from google.protobuf.message import Message
 from pyarrow import flight
 
+from flamepy.cache.flight.connecting import connected
+from flamepy.config import FlameContextTls
 from flamepy.core.cache import ObjectRef
 from flamepy.core.names import short_name
+from flamepy.tls.credentials import read_credentials
 from flamepy.wire import messages
 from flamepy.wire.methods import FRONTEND
 from tests.signs import BOUND_S, reached
@@ -41,7 +45,7 @@ OPAQUE = pa.schema([("version", pa.uint64()), ("data", pa.binary())])
 class RunningServer:
     """Started by ``of``; ``temporary`` is where all of its files are."""
 
-    def __init__(self, process: subprocess.Popen[str], temporary: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], temporary: Path, tls: FlameContextTls | None) -> None:
         self.process = process
         self.temporary = temporary
         assert process.stdout is not None
@@ -49,15 +53,23 @@ class RunningServer:
         told = dict(part.split("=", 1) for part in self.first_line.split())
         self.endpoint = told["FLAME_ENDPOINT"]
         self.cache_endpoint = told["FLAME_CACHE_ENDPOINT"]
-        self.channel = grpc.insecure_channel(self.endpoint.removeprefix("http://"))
-        self.cache = flight.connect(self.cache_endpoint)
+        address = urlsplit(self.endpoint).netloc
+        if tls is None:
+            self.channel = grpc.insecure_channel(address)
+        else:
+            ours = read_credentials(tls)
+            trust = grpc.ssl_channel_credentials(ours.authority, ours.key, ours.certificate)
+            self.channel = grpc.secure_channel(address, trust)
+        self.cache = connected(self.cache_endpoint, tls)
 
     @classmethod
-    def of(cls, temporary: Path, *arguments: str) -> RunningServer:
+    def of(cls, temporary: Path, *arguments: str, tls: FlameContextTls | None = None) -> RunningServer:
+        """tls: what its client here trusts and shows."""
         temporary.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "flamepy", "serve", "--grace", "0.2", *arguments]
         environ = {**os.environ, "TMPDIR": str(temporary)}
-        return cls(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ, cwd=temporary), temporary)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ, cwd=temporary)
+        return cls(process, temporary, tls)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Tell it to end, and see that nothing of it is left; returns its exit code."""

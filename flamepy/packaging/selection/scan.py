@@ -6,9 +6,10 @@ A scanner remembers its last walk. Where nothing has changed since, there is no 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flamepy.errors import PackageError
@@ -83,6 +84,7 @@ class _Walk:
         self._archives_in = archives_in
         self._on_row = on_row
         self._file_count = 0
+        self._private = _identities(self._options.private_files)
         self.entries: list[Entry] = []
         self.notes: list[str] = []
         self.verdicts: dict[tuple[str, bool], Verdict] = {}
@@ -149,6 +151,8 @@ class _Walk:
             self._leave_out(path, nbytes, "a link to a directory that holds it")
         elif link is not None:
             self._take(Entry(path, Kind.LINK, source, Stamp.of(status), link.target), verdict)
+        elif (status.st_dev, status.st_ino) in self._private:
+            self._leave_out(path, nbytes, "the private key of a connection")
         elif stat.S_ISREG(status.st_mode):
             entry = self._file(path, source, status)
             self._take(entry, verdict)
@@ -235,3 +239,13 @@ class _Walk:
         file = IgnoreFile(seen.path, name, text)
         known[key] = (text, file)
         return file
+
+
+def _identities(paths: Iterable[str]) -> frozenset[tuple[int, int]]:
+    """Device and inode of the files, by which they are known under every name; what is not there has none."""
+    found = set()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            found.add((status.st_dev, status.st_ino))
+    return frozenset(found)

@@ -193,6 +193,7 @@ def _template(engine: Engine, context: ContextFields) -> Application:
 
 def _packaged(provisioner: Provisioner, project: ProjectRequest, storage: Storage | None) -> Package:
     options = provisioner.options((*project.settings.excludes, *project.excludes), project.includes)
+    options = replace(options, private_files=project.context.private_files)
     if project.max_bytes is not None:
         options = replace(options, max_bytes=project.max_bytes)
     if project.max_files is not None:

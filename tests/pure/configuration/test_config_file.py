@@ -215,7 +215,7 @@ def test_a_mistake_names_the_file_the_line_and_the_cure(tmp_path: Path, text: st
         pytest.param(
             one("package: {exclude: [a]}"), r"'clusters\[0\]\.package\.exclude'. Did you mean 'excludes'", id="package"
         ),
-        pytest.param(one("zzz: a"), "Remove it; the keys here are name, endpoint, cache", id="nothing like it"),
+        pytest.param(one("zzz: a"), "Remove it; the keys here are name, endpoint, tls, cache", id="nothing like it"),
         pytest.param(CONTEXTS.replace("ca_file: /etc/ca.", "cafile: /etc/ca."), "Did you mean 'ca_file'", id="tls"),
         pytest.param(CONTEXTS.replace("storage: /var", "store: /var"), "Did you mean 'storage'", id="cache"),
         pytest.param(CONTEXTS.replace("template:", "templat:"), "Did you mean 'template'", id="runner"),

@@ -114,6 +114,20 @@ def test_the_authority_of_the_environment_fills_in_and_never_replaces(home: Path
     assert context.cache_tls == FlameContextTls("/from-environment")
 
 
+def test_so_do_certificate_and_key_of_the_environment_together(home: Path) -> None:
+    pair = {"FLAME_CERT_FILE": "/c", "FLAME_KEY_FILE": "/k"}
+    text = TEXT.replace("/kept", "/kept, cert_file: ~/mine, key_file: /its, server_name: other")
+    context = FlameContext.load(write(home / "f.yaml", text), pair)
+    assert context.tls == FlameContextTls("/kept", str(home / "mine"), "/its", "other")
+    assert context.cache_tls == FlameContextTls(None, "/c", "/k")
+    assert context.private_files == ("/its", "/k")
+    with pytest.raises(InvalidConfig, match="FLAME_KEY_FILE is missing: a certificate is shown with its key"):
+        FlameContext.load(home / "f.yaml", {"FLAME_CERT_FILE": "/c"})
+    write(home / "f.yaml", TEXT.replace("/kept", "/kept, key_file: /its"))
+    with pytest.raises(InvalidConfig, match=r"line 4: .*tls\.key_file needs cert_file beside it"):
+        FlameContext.load(home / "f.yaml", {})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -51,6 +51,7 @@ class Slow:
 
 
 @pytest.mark.cluster
+@pytest.mark.tls
 @pytest.mark.uplink
 def test_a_running_call_is_interrupted(engine: Engine, tmp_path: Path) -> None:
     with Runner("cancel") as runner:

@@ -323,6 +323,7 @@ def test_a_finished_future_keeps_its_value_after_its_runner(engine: Engine) -> N
 
 @pytest.mark.cluster
 @pytest.mark.inline
+@pytest.mark.tls
 @pytest.mark.uplink
 def test_what_a_call_prints_comes_with_its_future(runner: Runner) -> None:
     def talk() -> None:
