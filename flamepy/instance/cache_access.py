@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ class CacheAccess:
     def _client(self) -> FlightClient:
         from flamepy.cache.flight.client import FlightClient  # half a second, and small calls do without it
 
-        return FlightClient(self._endpoint, tls=tls_of_environment(os.environ))
+        side = f"the worker on {socket.gethostname()}"
+        return FlightClient(self._endpoint, tls=tls_of_environment(os.environ), side=side)
 
     def payload(self, parcel: Parcel) -> Payload:
         """Raises NotFound and other FlameErrors."""

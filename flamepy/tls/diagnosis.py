@@ -14,23 +14,26 @@ from urllib.parse import urlsplit
 from flamepy.config import FlameContextTls
 from flamepy.tls.credentials import authority_file
 
+THIS_PROGRAM = "this program"
 _LIMIT_S = 1.0  # for each step: what does not answer in that time has other reasons than this
 # What a client of HTTP/2 begins with: a server answers it at once, when it lets the client in.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _SECURE = ("https", "grpcs", "grpc+tls")
 _PLAIN_OF = {"https": "http", "grpcs": "grpc", "grpc+tls": "grpc"}
 _SECURE_OF = {"http": "https", "grpc": "grpcs"}
+_ALERTS = ("ALERT_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE")
 _NOT_YET, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64  # as OpenSSL counts reasons
 
 
 @dataclass(frozen=True)
 class _Server:
-    """host, port: where it is; scheme: of the address that was given for it."""
+    """host, port: where it is; scheme: of the address that was given for it; side: what messages call ours."""
 
     host: str
     port: int
     scheme: str
     tls: FlameContextTls
+    side: str
 
     @property
     def name(self) -> str:
@@ -41,10 +44,15 @@ def is_secure(endpoint: str) -> bool:
     return urlsplit(endpoint).scheme in _SECURE
 
 
-def why_refused(endpoint: str, tls: FlameContextTls | None, *, default_port: int) -> str | None:
-    """What one side refuses of the other, with the cure; None when that is not what keeps them apart."""
+def why_refused(
+    endpoint: str, tls: FlameContextTls | None, *, default_port: int, side: str = THIS_PROGRAM
+) -> str | None:
+    """What one side refuses of the other, with the cure; None when that is not what keeps them apart.
+
+    side: what this one is called, where users read of it.
+    """
     parts = urlsplit(endpoint)
-    server = _Server(parts.hostname or "", parts.port or default_port, parts.scheme, tls or FlameContextTls())
+    server = _Server(parts.hostname or "", parts.port or default_port, parts.scheme, tls or FlameContextTls(), side)
     try:
         return _why_not_secure(server) if is_secure(endpoint) else _why_not_plain(server)
     except OSError:
@@ -67,18 +75,14 @@ def _why_not_secure(server: _Server) -> str | None:
     return _why_shut_out(server) if not _greeted(server, context) else None
 
 
-_ALERTS = ("ALERT_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE")
-_NO_CLIENT = (
-    "it wants a certificate of this side, and gets none. Name one that it trusts in tls.cert_file, with its key in "
-    "tls.key_file, or in FLAME_CERT_FILE and FLAME_KEY_FILE."
-)
-
-
 def _why_shut_out(server: _Server) -> str:
     if server.tls.cert_file is None:
-        return _NO_CLIENT
+        return (
+            f"it wants a certificate of {server.side}, and gets none. Name one that it trusts in tls.cert_file, with "
+            "its key in tls.key_file, or in FLAME_CERT_FILE and FLAME_KEY_FILE."
+        )
     return (
-        f"it does not take the certificate of this side, which is that in {server.tls.cert_file}. Name one of the "
+        f"it does not take the certificate of {server.side}, which is that in {server.tls.cert_file}. Name one of the "
         "authority that it trusts, that has not expired, and may be used by clients."
     )
 
@@ -95,8 +99,8 @@ def _why_distrusted(server: _Server, error: ssl.SSLCertVerificationError) -> str
         )
     trusted = server.tls.ca_file or "the authorities of the system"
     return (
-        f"this side does not know who signed its certificate ({error.verify_message}): it trusts {trusted}. Name the "
-        "file of that authority in tls.ca_file, or in FLAME_CA_FILE."
+        f"{server.side} does not know who signed its certificate ({error.verify_message}): it trusts {trusted}. Name "
+        "the file of that authority in tls.ca_file, or in FLAME_CA_FILE."
     )
 
 

@@ -21,6 +21,7 @@ from flamepy.config import ContextFields, FlameContextCache, FlameContextTls
 from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.select import HERE, target_of
 from flamepy.errors import InvalidArgument, InvalidConfig
+from flamepy.instance.cache_access import CacheAccess
 from flamepy.server.certificates import ServerCertificates, ServerTls, read_certificates
 from flamepy.server.command import settings_from
 from flamepy.server.objects.flight_server import ObjectFlightServer
@@ -124,7 +125,7 @@ ROWS: dict[str, Row] = {
         lambda made: files(made.known.issue()),
         lambda made: FlameContextTls(made.other.ca_file),
         True,
-        r"this side does not know who signed its certificate \(.*\): it trusts .*other.*ca\.pem\. Name .*tls\.ca_file",
+        r"this program does not know who signed its certificate \(.*\): it trusts .*other.*pem\. Name .*tls\.ca_file",
     ),
     "name": (
         lambda made: files(made.known.issue("elsewhere.example")),
@@ -142,13 +143,13 @@ ROWS: dict[str, Row] = {
         lambda made: files(made.known.issue(), made.known.ca_file),
         lambda made: made.anyone,
         True,
-        r"it wants a certificate of this side, and gets none\. Name one .* FLAME_CERT_FILE and FLAME_KEY_FILE",
+        r"it wants a certificate of this program, and gets none\. Name one .* FLAME_CERT_FILE and FLAME_KEY_FILE",
     ),
     "foreign client certificate": (
         lambda made: files(made.known.issue(), made.known.ca_file),
         lambda made: replace(made.other.issue("client.example"), ca_file=made.known.ca_file),
         True,
-        r"it does not take the certificate of this side, which is that in .*client\.example\.pem\. Name one",
+        r"it does not take the certificate of this program, which is that in .*client\.example\.pem\. Name one",
     ),
     "only it speaks TLS": (
         lambda made: files(made.known.issue()),
@@ -259,6 +260,17 @@ def test_a_file_that_is_not_there_is_one_line_of_the_server() -> None:
     assert ended.code == 1
     assert ended.said.startswith("flamepy serve: cannot read ")
     assert ended.said.count("\n") == 1
+
+
+def test_a_worker_that_does_not_know_the_cache_says_so_at_once(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_cache(files(made.known.issue()), tmp_path) as port:
+        monkeypatch.setenv("FLAME_CA_FILE", made.other.ca_file)
+        with pytest.raises(TlsFailed, match=r"the worker on .* does not know who signed its certificate"):
+            CacheAccess(f"grpcs://{HOST}:{port}", "app/session").count("workers")
+        monkeypatch.setenv("FLAME_CA_FILE", made.known.ca_file)
+        assert CacheAccess(f"grpcs://{HOST}:{port}", "app/session").count("workers") == 1
 
 
 def seen_by_a_call(value: bytes) -> tuple[list[str], dict[str, str], bytes]:

@@ -22,7 +22,7 @@ from flamepy.clock import monotonic_s
 from flamepy.config import FlameContextTls
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound, TlsFailed
-from flamepy.tls.diagnosis import why_refused
+from flamepy.tls.diagnosis import THIS_PROGRAM, why_refused
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +52,16 @@ class Fetched:
 
 
 class FlightClient:
-    """endpoint: such as ``grpc://host:9090``; tls: whom to trust and what to show, for ``grpcs``."""
+    """endpoint: such as ``grpc://host:9090``; tls: whom to trust and what to show, for ``grpcs``.
 
-    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None) -> None:
+    side: what messages call this end of the connection.
+    """
+
+    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None, side: str = THIS_PROGRAM) -> None:
         location_of(endpoint)  # a wrong address is told at once
         self.endpoint = endpoint
         self._tls = tls
+        self._side = side
         self._has_answered = False
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
@@ -184,7 +188,7 @@ class FlightClient:
                 since_s = self._lost_since_s = self._lost_since_s or now_s
                 gives_up = not is_repeatable or (attempt > 0 and now_s - since_s >= patience_s)
                 if gives_up or (attempt == 1 and not self._has_answered):
-                    refusal = why_refused(self.endpoint, self._tls, default_port=DEFAULT_PORT)
+                    refusal = why_refused(self.endpoint, self._tls, default_port=DEFAULT_PORT, side=self._side)
                     if refusal is not None:
                         raise TlsFailed(self.endpoint, refusal) from error
                 if gives_up:
