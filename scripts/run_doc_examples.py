@@ -79,6 +79,7 @@ def run(blocks: list[CodeBlock]) -> None:
             new_notebook(cells=cells),
             timeout=CELL_LIMIT_S,
             kernel_name=KERNEL_NAME,
+            coalesce_streams=True,  # a command's output comes in pieces that end in the middle of words
             resources={"metadata": {"path": directory}},
             config=kernel_config(),
         )
