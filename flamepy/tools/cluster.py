@@ -8,10 +8,11 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from flamepy.config import ContextFields
+from flamepy.config import ContextFields, FlameContextTls
 from flamepy.core.cluster import ClusterView
 from flamepy.engine.select import cluster_of
-from flamepy.errors import FlameError
+from flamepy.errors import FlameError, TlsFailed
+from flamepy.tls.diagnosis import why_refused
 from flamepy.tools.findings import Finding, Level
 
 GROUP = "Cluster"
@@ -40,7 +41,7 @@ def look_at_cluster(context: ContextFields) -> Iterator[Finding]:
     yield _executors(view)
     yield Finding(GROUP, "sessions", f"{view.sessions or 'none'} open, of all programs")
     if context.cache_endpoint is not None:
-        yield _cache(context.cache_endpoint)
+        yield _cache(context.cache_endpoint, context.cache_tls)
 
 
 def _cure(context: ContextFields) -> str:
@@ -83,9 +84,12 @@ def _executors(view: ClusterView) -> Finding:
     return Finding(GROUP, "executors", seen, Level.NOTE, cure)
 
 
-def _cache(endpoint: str) -> Finding:
+def _cache(endpoint: str, tls: FlameContextTls | None) -> Finding:
     problem = connection_problem(endpoint, TIMEOUT_S)
     if not problem:
+        refusal = why_refused(endpoint, tls, default_port=_CACHE_PORT)
+        if refusal is not None:
+            return Finding.of_error(GROUP, "object cache", TlsFailed(endpoint, refusal))
         return Finding(GROUP, "object cache", f"{endpoint} takes connections")
     cure = "See whether it runs, and at this address (cache.endpoint in flame.yaml, or FLAME_CACHE_ENDPOINT)."
     return Finding(GROUP, "object cache", f"{endpoint} does not answer ({problem})", Level.WRONG, cure)

@@ -28,6 +28,8 @@ from flamepy.server.objects.flight_server import ObjectFlightServer
 from flamepy.server.objects.object_table import ObjectTable
 from flamepy.server.objects.payload_memory import PayloadMemory
 from flamepy.tls.credentials import read_credentials
+from flamepy.tools.cluster import look_at_cluster
+from flamepy.tools.findings import Level
 from flamepy.wire import messages
 from tests.projects.certificates import Authority
 from tests.server.running import refused_server
@@ -190,6 +192,20 @@ def test_where_nobody_listens_certificates_are_not_blamed(made: Made, scheme: st
     with pytest.raises(ConnectionLost, match="Connection refused") as lost:
         ask_frontend(f"{scheme}://{HOST}:1", made.anyone)
     assert not isinstance(lost.value, TlsFailed)
+
+
+def test_the_doctor_says_which_of_both_connections_is_refused_and_why(made: Made, tmp_path: Path) -> None:
+    stranger = FlameContextTls(made.other.ca_file)
+    with a_frontend(files(made.known.issue())) as port, a_cache(files(made.known.issue()), tmp_path) as cache_port:
+        cache = FlameContextCache(f"grpcs://{HOST}:{cache_port}", stranger)
+        context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=stranger, cache=cache)
+        (frontend,) = look_at_cluster(context)
+        *_, objects = look_at_cluster(replace(context, tls=made.anyone))
+    for found in (frontend, objects):
+        assert found.level is Level.WRONG
+        assert "this program does not know who signed its certificate" in found.seen
+        assert found.cure.startswith("Name the file of that authority in tls.ca_file")
+    assert objects.subject == "object cache"
 
 
 def broken(directory: Path, made: Made) -> dict[str, tuple[FlameContextTls, str]]:

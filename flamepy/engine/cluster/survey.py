@@ -13,7 +13,7 @@ from flamepy.core.cluster import ClusterView
 from flamepy.core.session import SessionView
 from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.cluster.views import executors_of, nodes_of, why_waiting
-from flamepy.errors import ConnectionLost, FlameError, NotFound
+from flamepy.errors import ConnectionLost, FlameError, NotFound, TlsFailed
 from flamepy.wire import messages
 from flamepy.wire.sessions import view_of
 
@@ -47,9 +47,14 @@ async def _session(connection: Connection, session_id: str) -> SessionView | Non
 
 
 def ask(connection: Connection, timeout_s: float) -> ClusterView:
-    """How it is, or that it does not answer within ``timeout_s``. Raises FlameError for what is no cluster."""
+    """How it is, or that it does not answer within ``timeout_s``.
+
+    Raises FlameError for what is no cluster, TlsFailed where one side refuses the other.
+    """
     try:
         return connection.ask(asyncio.wait_for(_survey_of_all(connection), timeout_s))
+    except TlsFailed:
+        raise
     except (ConnectionLost, TimeoutError, asyncio.TimeoutError) as error:
         return ClusterView(connection.endpoint, problem=problem_of(error) or f"no answer in {timeout_s:g} s")
 
