@@ -306,7 +306,9 @@ def test_a_key_stays_where_it_is_and_is_shown_nowhere(
     context = FlameContext(environ={}, endpoint=tls_cluster.endpoint, tls=tls, cache=cache)
     with Runner("private", context=context, includes=["*"]) as runner:
         listed, environ, value = runner.service(seen_by_a_call)(bytes(1 << 20)).get()
-        shown = [repr(context), repr(runner), repr(read_credentials(tls))]
+        # what a notebook prints, and keeps
+        shown = [repr(context), repr(runner), repr(runner.cluster()), repr(list(look_at_cluster(context)))]
+        shown.append(repr(read_credentials(tls)))
     assert len(value) == 1 << 20
     assert environ["FLAME_CACHE_ENDPOINT"].startswith("grpcs://")
     assert "client.key" not in listed
