@@ -71,19 +71,24 @@ def examples(page: Path) -> list[CodeBlock]:
 
 def run(blocks: list[CodeBlock]) -> None:
     """Run the blocks in a directory of their own. Raises ExampleFailed, CellExecutionError, CellTimeoutError."""
-    cells = [cell for block in blocks for cell in _cells_of(block)]
     with tempfile.TemporaryDirectory(prefix="flame-docs-") as directory:
-        if any(block.info == "sh run" for block in blocks):
-            shutil.copytree(ROOT / "notebooks", Path(directory, "notebooks"))
-        client = NotebookClient(
-            new_notebook(cells=cells),
-            timeout=CELL_LIMIT_S,
-            kernel_name=KERNEL_NAME,
-            coalesce_streams=True,  # a command's output comes in pieces that end in the middle of words
-            resources={"metadata": {"path": directory}},
-            config=kernel_config(),
-        )
-        executed = client.execute()
+        run_in(directory, blocks)
+
+
+def run_in(directory: str, blocks: list[CodeBlock]) -> None:
+    """Run the blocks in this directory, which keeps what they leave. Raises as ``run`` does."""
+    cells = [cell for block in blocks for cell in _cells_of(block)]
+    if any(block.info == "sh run" for block in blocks):
+        shutil.copytree(ROOT / "notebooks", Path(directory, "notebooks"))
+    client = NotebookClient(
+        new_notebook(cells=cells),
+        timeout=CELL_LIMIT_S,
+        kernel_name=KERNEL_NAME,
+        coalesce_streams=True,  # a command's output comes in pieces that end in the middle of words
+        resources={"metadata": {"path": directory}},
+        config=kernel_config(),
+    )
+    executed = client.execute()
     _check(blocks, {cell.metadata["line"]: cell for cell in executed.cells if "line" in cell.metadata})
 
 

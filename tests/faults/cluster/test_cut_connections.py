@@ -7,8 +7,6 @@ import os
 from collections import Counter as Counts
 from pathlib import Path
 
-import pytest
-
 from flamepy import FlameError, ObjectFuture, Runner
 from flamepy.config import ContextFields
 from flamepy.config.records import FlameContextCache
@@ -75,9 +73,8 @@ def check_calls_over_cut_connections(cluster: ContextFields, seed: int, notes: P
         return front.breaks + cache.breaks, errors
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_connections_that_break_lose_no_result_and_run_no_call_twice(
-    cluster: ContextFields, project: Path, nothing_is_left: None, tmp_path: Path, seed: int
+    cluster: ContextFields, project: Path, nothing_is_left: None, tmp_path: Path
 ) -> None:
-    breaks, _ = check_calls_over_cut_connections(cluster, seed, tmp_path / "notes", rounds=1)
+    breaks, _ = check_calls_over_cut_connections(cluster, 1, tmp_path / "notes", rounds=1)
     assert breaks > 1, "the connections held: the test would prove nothing"

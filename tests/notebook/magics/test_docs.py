@@ -14,11 +14,12 @@ from scripts.markdown import code_blocks
 from scripts.run_doc_examples import ROOT, ExampleFailed, examples, is_shown, run, runnable_pages
 
 PAGES = runnable_pages(ROOT)
+RUN_ELSEWHERE = "run-in-ci-with-papermill"  # by sessions/test_notebooks.py, which reads what its commands leave
 
 pytestmark = pytest.mark.kernel
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != RUN_ELSEWHERE], ids=lambda page: page.stem)
 def test_the_examples_of_a_page_do_what_it_says(page: Path, private_home: Path) -> None:
     blocks = examples(page)
     assert blocks, f"{page.name} has no example that is run"

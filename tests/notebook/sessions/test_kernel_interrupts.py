@@ -117,7 +117,7 @@ def test_a_cell_that_catches_the_interrupt_goes_on(kernel: Kernel) -> None:
 LOOK_AND_SLEEP = """
 told = False
 while not all(f.done() for f in calls):
-    told = told or not print('waiting', flush=True)
+    told = told or not print('waiting\\n', end='', flush=True)
     time.sleep(0.01)
 """
 LOOPS = [

@@ -22,8 +22,10 @@ import pytest
 from nbformat import NotebookNode
 
 from scripts.demo import results
+from scripts.run_doc_examples import examples, run_in
 
-NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
+ROOT = Path(__file__).resolve().parents[3]
+NOTEBOOKS = ROOT / "notebooks"
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 RUN_S = 100.0  # the longer notebook takes a third of it on two busy cores
 LEAVE_S = 5.0
@@ -46,10 +48,6 @@ class Run:
     def notebook(self) -> NotebookNode:
         assert self.exit_code == 0, self.printed
         return read(self.saved)
-
-    def page(self) -> str:
-        assert self.exit_code == 0, self.printed
-        return self.saved.read_text(encoding="utf-8")
 
 
 class NotebookRuns:
@@ -135,8 +133,21 @@ def test_a_notebook_is_stored_clean(path: Path) -> None:
     assert node.metadata.kernelspec.name == "python3"
 
 
-def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: NotebookRuns) -> None:
-    page = desk.nbconvert("quickstart").page()
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory in which the commands of the page on programs have run the quickstart; nothing else is left."""
+    temporary = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("TMPDIR", str(temporary))
+        directory = tmp_path_factory.mktemp("page")
+        run_in(str(directory), examples(ROOT / "docs" / "how-to" / "run-in-ci-with-papermill.md"))
+    yield directory
+    assert not list(temporary.glob("flame-*")), "directories are left"
+
+
+def test_nbconvert_makes_a_page_that_needs_neither_kernel_nor_widgets(left: Path) -> None:
+    page = (left / "quickstart.html").read_text(encoding="utf-8")
 
     results_in_page = re.sub(r"<[^>]+>", "", page)
     assert re.search(r"sum_fn\(1, 3\).*?Done in .*? 4", results_in_page, re.DOTALL)
@@ -147,10 +158,9 @@ def test_the_page_of_quickstart_needs_neither_kernel_nor_widgets(desk: NotebookR
     assert "html-manager" not in page  # what nbconvert loads from the network when a widget's state is saved
 
 
-def test_papermill_sets_the_parameter_and_the_directory_and_saves_every_result(desk: NotebookRuns) -> None:
-    (desk.notebooks / "beside.txt").write_text("shipped")
-
-    node = desk.papermill("quickstart", n=3).notebook()
+@pytest.mark.parametrize("saved", ["out.ipynb", "named.ipynb", "notebooks/executed.ipynb"])
+def test_quickstart_is_saved_with_every_result(left: Path, saved: str) -> None:
+    node = read(left / saved)
 
     assert dict(results(node)) == QUICKSTART_RESULTS
     assert "caught: -1.0 has no real square root" in shown(node, "error-catch")
@@ -160,8 +170,12 @@ def test_papermill_sets_the_parameter_and_the_directory_and_saves_every_result(d
     assert "done in" in future["text/plain"]
     assert "Done" in future["text/html"]
     assert "<script" not in future["text/html"]
-    assert re.search("3 calls ended: 3 succeeded|ended in .*: 3 done", shown(node, "many-call"))
-    assert "They get a copy of `notebooks/` (1 file, 7 B)" in shown(node, "function-define")
+
+
+def test_papermill_sets_the_parameter_and_the_directory(left: Path) -> None:
+    node = read(left / "out.ipynb")
+    assert re.search("4 calls ended: 4 succeeded|ended in .*: 4 done", shown(node, "many-call"))
+    assert "`notebooks/` has no files to give them" in shown(node, "function-define")
 
 
 def test_the_search_takes_parameters_gives_its_numbers_and_pictures_and_is_saved_whole(desk: NotebookRuns) -> None:
