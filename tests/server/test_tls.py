@@ -336,4 +336,6 @@ def test_an_engine_is_shared_by_those_that_show_the_same_certificate() -> None:
     one = ContextFields(endpoint="https://host", tls=FlameContextTls("ca", "one.pem", "one.key"))
     assert target_of(one) == target_of(replace(one, name="again"))
     assert target_of(one) != target_of(replace(one, tls=FlameContextTls("ca", "two.pem", "two.key")))
+    # who corrects what is trusted at the cache needs no new program
+    assert target_of(one) != target_of(replace(one, cache=FlameContextCache(tls=FlameContextTls("ca"))))
     assert target_of(ContextFields(tls=one.tls)) == HERE
