@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import urlsplit
 
 from flamepy.config import FlameContextTls
@@ -68,6 +71,11 @@ class _Server:
         return self.tls.server_name or self.host
 
 
+def _server_at(endpoint: str, tls: FlameContextTls | None, default_port: int, side: Side) -> _Server:
+    parts = urlsplit(endpoint)
+    return _Server(parts.hostname or "", parts.port or default_port, parts.scheme, tls or FlameContextTls(), side)
+
+
 def is_secure(endpoint: str) -> bool:
     return urlsplit(endpoint).scheme in _SECURE
 
@@ -76,12 +84,22 @@ def why_refused(
     endpoint: str, tls: FlameContextTls | None, *, default_port: int, side: Side = THIS_PROGRAM
 ) -> str | None:
     """What one side refuses of the other, with the cure; None when that is not what keeps them apart."""
-    parts = urlsplit(endpoint)
-    server = _Server(parts.hostname or "", parts.port or default_port, parts.scheme, tls or FlameContextTls(), side)
+    server = _server_at(endpoint, tls, default_port, side)
     try:
         return _why_not_secure(server) if is_secure(endpoint) else _why_not_plain(server)
     except OSError:
         return None
+
+
+def end_of_certificate(endpoint: str, tls: FlameContextTls | None, *, default_port: int) -> datetime | None:
+    """When the certificate of the server expires; None = it has none, or shows none to us."""
+    server = _server_at(endpoint, tls, default_port, THIS_PROGRAM)
+    try:
+        told = _told_by(server, _context(server.tls)) if is_secure(endpoint) else {}
+    except OSError:
+        return None
+    ends = told.get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), timezone.utc) if ends else None
 
 
 def _why_not_secure(server: _Server) -> str | None:
@@ -131,12 +149,17 @@ def _names_of(server: _Server) -> str:
     context = _context(server.tls)
     context.check_hostname = False
     try:
-        with _connected(server) as plain, context.wrap_socket(plain, server_hostname=server.name) as connection:
-            told = connection.getpeercert() or {}
+        told = _told_by(server, context)
     except OSError:
         return "another name"
     names = [str(pair[1]) for pair in told.get("subjectAltName", ())]
     return ", ".join(names) or "no name"
+
+
+def _told_by(server: _Server, context: ssl.SSLContext) -> Mapping[str, Any]:
+    """What stands in its certificate. Raises OSError."""
+    with _connected(server) as plain, context.wrap_socket(plain, server_hostname=server.name) as connection:
+        return connection.getpeercert() or {}
 
 
 def _why_not_plain(server: _Server) -> str | None:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -123,11 +123,26 @@ def test_the_doctor_says_which_of_both_connections_is_refused_and_why(made: Made
         context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=stranger, cache=cache)
         (frontend,) = look_at_cluster(context)
         *_, objects = look_at_cluster(replace(context, tls=made.anyone))
+        assert not [
+            each for each in look_at_cluster(replace(context, tls=made.anyone)) if "certificate" in each.subject
+        ]
     for found in (frontend, objects):
         assert found.level is Level.WRONG
         assert "this program does not know who signed its certificate" in found.seen
         assert found.cure.startswith("Name the file of that authority in tls.ca_file")
     assert objects.subject == "object cache"
+
+
+def test_the_doctor_says_that_a_certificate_is_about_to_expire(made: Made, tmp_path: Path) -> None:
+    soon = made.known.issue(ends=datetime.now(timezone.utc) + timedelta(days=3, hours=12))
+    with a_frontend(files(soon)) as port, a_cache(files(soon), tmp_path) as cache_port:
+        cache = FlameContextCache(f"grpcs://{HOST}:{cache_port}", made.anyone)
+        context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=made.anyone, cache=cache)
+        told = {each.subject: each for each in look_at_cluster(context)}
+    for subject in ("certificate", "certificate of the object cache"):
+        assert told[subject].level is Level.NOTE
+        assert told[subject].seen.endswith("in 3 days")
+        assert told[subject].cure.startswith("Have it renewed there")
 
 
 def broken(directory: Path, made: Made) -> dict[str, tuple[FlameContextTls, str]]:
