@@ -122,10 +122,8 @@ def test_the_doctor_says_which_of_both_connections_is_refused_and_why(made: Made
         cache = FlameContextCache(f"grpcs://{HOST}:{cache_port}", stranger)
         context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=stranger, cache=cache)
         (frontend,) = look_at_cluster(context)
-        *_, objects = look_at_cluster(replace(context, tls=made.anyone))
-        assert not [
-            each for each in look_at_cluster(replace(context, tls=made.anyone)) if "certificate" in each.subject
-        ]
+        *others, objects = look_at_cluster(replace(context, tls=made.anyone))
+    assert not any("certificate" in each.subject for each in others)  # it is good for long
     for found in (frontend, objects):
         assert found.level is Level.WRONG
         assert "this program does not know who signed its certificate" in found.seen
@@ -223,13 +221,12 @@ def test_what_a_worker_is_refused_for_is_said_at_once_with_what_the_cluster_has_
             (
                 made.other.ca_file,
                 TlsFailed,
-                r"the worker on .* does not know who signed .*: it trusts .*other.*\. Put the certificate of that "
-                r"authority into the file that cluster\.tls\.ca_file of the cluster's own configuration names",
+                r"the worker on .* does not know who signed .*: it trusts .*other.*\. Put .* cluster\.tls\.ca_file of",
             ),
             (
                 str(tmp_path / "none"),
                 InvalidConfig,
-                r"the worker on .* cannot use what its environment names for TLS: cannot read .*none,",
+                r"the worker on .* cannot use what its environment names for TLS: cannot read .*none, .*: No such file",
             ),
         ):
             monkeypatch.setenv("FLAME_CA_FILE", trusted)
