@@ -91,15 +91,22 @@ def why_refused(
         return None
 
 
-def end_of_certificate(endpoint: str, tls: FlameContextTls | None, *, default_port: int) -> datetime | None:
-    """When the certificate of the server expires; None = it has none, or shows none to us."""
+@dataclass(frozen=True)
+class Validity:
+    """Of a certificate."""
+
+    begins: datetime
+    ends: datetime
+
+
+def validity_of(endpoint: str, tls: FlameContextTls | None, *, default_port: int) -> Validity | None:
+    """Of the certificate of the server; None = it has none, or shows none to us."""
     server = _server_at(endpoint, tls, default_port, THIS_PROGRAM)
     try:
         told = _told_by(server, _context(server.tls)) if is_secure(endpoint) else {}
     except OSError:
         return None
-    ends = told.get("notAfter")
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), timezone.utc) if ends else None
+    return Validity(_time_in(told["notBefore"]), _time_in(told["notAfter"])) if told else None
 
 
 def _why_not_secure(server: _Server) -> str | None:
@@ -154,6 +161,10 @@ def _names_of(server: _Server) -> str:
         return "another name"
     names = [str(pair[1]) for pair in told.get("subjectAltName", ())]
     return ", ".join(names) or "no name"
+
+
+def _time_in(text: str) -> datetime:
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), timezone.utc)
 
 
 def _told_by(server: _Server, context: ssl.SSLContext) -> Mapping[str, Any]:

@@ -28,7 +28,8 @@ from flamepy.instance.cache_access import CacheAccess
 from flamepy.server.certificates import ServerTls, read_certificates
 from flamepy.server.command import settings_from
 from flamepy.tls.credentials import read_credentials
-from flamepy.tools.cluster import look_at_cluster
+from flamepy.tls.diagnosis import Validity
+from flamepy.tools.cluster import is_renewal_late, look_at_cluster
 from flamepy.tools.findings import Level
 from tests.projects.certificates import Authority
 from tests.server.running import refused_server
@@ -139,8 +140,17 @@ def test_the_doctor_says_that_a_certificate_is_about_to_expire(made: Made, tmp_p
         told = {each.subject: each for each in look_at_cluster(context)}
     for subject in ("certificate", "certificate of the object cache"):
         assert told[subject].level is Level.NOTE
-        assert told[subject].seen.endswith("in 3 days")
+        assert told[subject].seen.startswith("it expires on 2")
         assert told[subject].cure.startswith("Have it renewed there")
+
+
+@pytest.mark.parametrize(
+    ("lives", "left", "is_late"), [(24, 9, False), (24, 3, True), (9000, 400, False), (9000, 300, True)]
+)
+def test_that_is_said_when_renewal_should_have_been_done(lives: int, left: int, is_late: bool) -> None:
+    now = datetime.now(timezone.utc)
+    ends = now + timedelta(hours=left)
+    assert is_renewal_late(Validity(ends - timedelta(hours=lives), ends), now) is is_late
 
 
 def broken(directory: Path, made: Made) -> dict[str, tuple[FlameContextTls, str]]:
