@@ -233,7 +233,7 @@ def _with_trust(tls: FlameContextTls | None, given: Mapping[str, str]) -> FlameC
 def tls_of_environment(environ: Mapping[str, str]) -> FlameContextTls:
     """What the variables alone say, in a worker too. Raises InvalidConfig."""
     names = ("FLAME_CA_FILE", "FLAME_CERT_FILE", "FLAME_KEY_FILE")
-    ca_file, cert_file, key_file = (environ.get(name) or None for name in names)
+    ca_file, cert_file, key_file = (os.path.expanduser(environ.get(name, "").strip()) or None for name in names)
     if (cert_file is None) != (key_file is None):
         missing = "FLAME_KEY_FILE" if key_file is None else "FLAME_CERT_FILE"
         raise InvalidConfig(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from flamepy.core.descriptors import descriptors_needed
 from flamepy.engine.api import Engine
 from flamepy.errors import ConnectionLost, FlameError, InvalidArgument, TlsFailed
 
+_GRPC_VERBOSITY = "GRPC_VERBOSITY"
 UPLINK_VARIABLE = "FLAME_UPLINK"  # set in our worker processes: the socket of the engine that runs them
 
 
@@ -27,13 +29,17 @@ class Target:
 
     endpoint: str
     tls: FlameContextTls | None = None
+    cache_endpoint: str | None = None
+    cache_tls: FlameContextTls | None = None
 
 
 HERE = Target("")  # what is meant without an endpoint: this machine, or in a call the engine that runs it
 
 
 def target_of(context: ContextFields) -> Target:
-    return HERE if context.endpoint is None else Target(context.endpoint, context.tls)
+    if context.endpoint is None:
+        return HERE
+    return Target(context.endpoint, context.tls, context.cache_endpoint, context.cache_tls)
 
 
 def start_engine(context: ContextFields, environ: Mapping[str, str]) -> Engine:
@@ -59,9 +65,25 @@ def _start_here(context: ContextFields, environ: Mapping[str, str]) -> Engine:
 def load_cluster() -> None:
     """Load what speaks to clusters: that takes time, which is not theirs. Raises InvalidArgument without grpcio."""
     try:
-        import flamepy.engine.cluster.engine  # noqa: F401
+        _load_cluster_engine()
     except ImportError as error:
         raise InvalidArgument(f"{_extra_for(error)}.") from error
+
+
+def _load_cluster_engine() -> None:
+    """Raises ImportError.
+
+    gRPC looks into the environment when it is loaded: without a word there, it writes each certificate that one side
+    refuses to the terminal, and so into notebooks, beside the error that says it better.
+    """
+    is_ours = _GRPC_VERBOSITY not in os.environ
+    if is_ours:
+        os.environ[_GRPC_VERBOSITY] = "NONE"  # older ones call a refused certificate an error
+    try:
+        import flamepy.engine.cluster.engine  # noqa: F401
+    finally:
+        if is_ours:
+            os.environ.pop(_GRPC_VERBOSITY, None)
 
 
 def cluster_of(context: ContextFields, *, timeout_s: float) -> ClusterView:
@@ -87,9 +109,11 @@ def _start_cluster(context: ContextFields, environ: Mapping[str, str]) -> Engine
     if context.source and context.endpoint == environ.get("FLAME_ENDPOINT"):
         cure = "unset FLAME_ENDPOINT"
     try:
-        from flamepy.engine.cluster.engine import ClusterEngine
+        _load_cluster_engine()
     except ImportError as error:
         raise no_cluster(context.endpoint, _extra_for(error), cure) from error
+    from flamepy.engine.cluster.engine import ClusterEngine
+
     try:
         return ClusterEngine(context)
     except TlsFailed as error:

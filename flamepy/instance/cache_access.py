@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import socket
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING
 from flamepy.clock import monotonic_s
 from flamepy.codec.framed import nbytes_of, parts_of, payload_of
 from flamepy.codec.payload import Payload
-from flamepy.config import tls_of_environment
-from flamepy.errors import FlameError, TlsFailed
+from flamepy.errors import FlameError, InvalidConfig, TlsFailed
 from flamepy.protocol.cluster.parcels import INLINE_LIMIT_BYTES, Parcel
 
 if TYPE_CHECKING:
@@ -25,10 +23,7 @@ _PAUSE_S = 0.5
 
 
 class CacheAccess:
-    """endpoint: of the cache; prefix: ``<app>/<session>``, below which this worker puts what it makes.
-
-    Whom it trusts there, and what it shows, says the environment: that of a cluster's executor has FLAME_CA_FILE.
-    """
+    """endpoint: of the cache; prefix: ``<app>/<session>``, below which this worker puts what it makes."""
 
     def __init__(self, endpoint: str, prefix: str) -> None:
         self._endpoint = endpoint
@@ -36,10 +31,9 @@ class CacheAccess:
 
     @functools.cached_property
     def _client(self) -> FlightClient:
-        from flamepy.cache.flight.client import FlightClient  # half a second, and small calls do without it
+        from flamepy.instance.cache_connection import connect_to_cache  # half a second; small calls do without it
 
-        side = f"the worker on {socket.gethostname()}"
-        return FlightClient(self._endpoint, tls=tls_of_environment(os.environ), side=side)
+        return connect_to_cache(self._endpoint, os.environ)
 
     def payload(self, parcel: Parcel) -> Payload:
         """Raises NotFound and other FlameErrors."""
@@ -79,7 +73,7 @@ class CacheAccess:
         while True:
             try:
                 return self._client.put_once(f"{self._prefix}/{name}", mark)
-            except TlsFailed:
+            except (InvalidConfig, TlsFailed):
                 raise  # waiting changes nothing
             except FlameError:
                 if monotonic_s() >= give_up_s:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from flamepy.config import ContextFields, FlameContextTls
 from flamepy.core.cluster import ClusterView
 from flamepy.engine.select import cluster_of
 from flamepy.errors import FlameError, TlsFailed
-from flamepy.tls.diagnosis import why_refused
+from flamepy.tls.diagnosis import Validity, validity_of, why_refused
 from flamepy.tools.findings import Finding, Level
 
 GROUP = "Cluster"
@@ -20,7 +21,8 @@ ENDPOINT = "endpoint"
 TIMEOUT_S = 2.0
 _MAX_NODES = 8
 _CACHE_PORTS = {"http": 80, "https": 443}
-_CACHE_PORT = 9090
+_PORT, _CACHE_PORT = 8080, 9090
+_RENEWAL_MAX = timedelta(days=14)  # of years, too
 
 
 def look_at_cluster(context: ContextFields) -> Iterator[Finding]:
@@ -37,11 +39,27 @@ def look_at_cluster(context: ContextFields) -> Iterator[Finding]:
         yield Finding(GROUP, ENDPOINT, seen, Level.WRONG, _cure(context))
         return
     yield Finding(GROUP, ENDPOINT, f"{view.endpoint} answers in {view.answer_s * 1000:.1f} ms")
+    yield from _expiry("certificate", view.endpoint, context.tls, _PORT)
     yield _nodes(view)
     yield _executors(view)
     yield Finding(GROUP, "sessions", f"{view.sessions or 'none'} open, of all programs")
     if context.cache_endpoint is not None:
         yield _cache(context.cache_endpoint, context.cache_tls)
+        subject = "certificate of the object cache"
+        yield from _expiry(subject, context.cache_endpoint, context.cache_tls, _CACHE_PORT)
+
+
+def _expiry(subject: str, endpoint: str, tls: FlameContextTls | None, default_port: int) -> Iterator[Finding]:
+    validity = validity_of(endpoint, tls, default_port=default_port)
+    if validity is not None and is_renewal_late(validity, datetime.now(timezone.utc)):
+        seen = f"it expires on {validity.ends:%Y-%m-%d at %H:%M} UTC"
+        yield Finding(GROUP, subject, seen, Level.NOTE, "Have it renewed there: no program connects afterwards.")
+
+
+def is_renewal_late(validity: Validity, now: datetime) -> bool:
+    """Where it works by itself, it is done at two thirds of the time, be that a day or 90: half of the rest is left."""
+    left = validity.ends - now
+    return left < min(_RENEWAL_MAX, (validity.ends - validity.begins) / 6)
 
 
 def _cure(context: ContextFields) -> str:

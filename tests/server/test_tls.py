@@ -6,13 +6,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import grpc
 import pytest
 
 from flamepy import ConnectionLost, FlameContext, Runner, TlsFailed, shutdown
@@ -22,102 +25,22 @@ from flamepy.engine.cluster.connection import Connection
 from flamepy.engine.select import HERE, target_of
 from flamepy.errors import InvalidArgument, InvalidConfig
 from flamepy.instance.cache_access import CacheAccess
-from flamepy.server.certificates import ServerCertificates, ServerTls, read_certificates
+from flamepy.server.certificates import ServerTls, read_certificates
 from flamepy.server.command import settings_from
-from flamepy.server.objects.flight_server import ObjectFlightServer
-from flamepy.server.objects.object_table import ObjectTable
-from flamepy.server.objects.payload_memory import PayloadMemory
 from flamepy.tls.credentials import read_credentials
-from flamepy.tools.cluster import look_at_cluster
+from flamepy.tls.diagnosis import Validity
+from flamepy.tools.cluster import is_renewal_late, look_at_cluster
 from flamepy.tools.findings import Level
-from flamepy.wire import messages
 from tests.projects.certificates import Authority
 from tests.server.running import refused_server
+from tests.server.secure_servers import HOST, Made, a_cache, a_frontend, ask_cache, ask_frontend, files, list_nodes
 
-HOST = "127.0.0.1"
 PAST = datetime(2020, 2, 1, tzinfo=timezone.utc)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the tests of this file show and trust."""
-
-    known: Authority
-    other: Authority
-
-    @property
-    def anyone(self) -> FlameContextTls:
-        """A client that trusts the known authority and shows nothing."""
-        return FlameContextTls(self.known.ca_file)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(Authority(tmp_path_factory.mktemp("known")), Authority(tmp_path_factory.mktemp("other")))
-
-
-def files(tls: FlameContextTls, client_ca_file: str | None = None) -> ServerTls:
-    return ServerTls(str(tls.cert_file), str(tls.key_file), client_ca_file)
-
-
-def certificates(tls: ServerTls) -> ServerCertificates:
-    """As they are read, also where no client would take them."""
-    authority = None if tls.client_ca_file is None else Path(tls.client_ca_file).read_bytes()
-    key = Path(tls.key_file).read_bytes()
-    return ServerCertificates(Path(tls.cert_file).read_bytes(), key, authority, FlameContextTls())
-
-
-class Nodes(grpc.GenericRpcHandler):
-    """A Frontend that lists no nodes."""
-
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        return grpc.unary_unary_rpc_method_handler(lambda request, _: messages.NodeList().SerializeToString())
-
-
-@contextlib.contextmanager
-def a_frontend(tls: ServerTls | None) -> Iterator[int]:
-    server = grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((Nodes(),))
-    if tls is None:
-        port = server.add_insecure_port(f"{HOST}:0")
-    else:
-        ours = certificates(tls)
-        shown = grpc.ssl_server_credentials(
-            [(ours.key, ours.certificate)], ours.client_authority, ours.client_authority is not None
-        )
-        port = server.add_secure_port(f"{HOST}:0", shown)
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait()
-
-
-@contextlib.contextmanager
-def a_cache(tls: ServerTls | None, directory: Path) -> Iterator[int]:
-    objects = ObjectTable(PayloadMemory(1 << 20, directory))
-    shown = None if tls is None else certificates(tls)
-    server = ObjectFlightServer(objects, host=HOST, port=0, advertised_host=HOST, certificates=shown)
-    try:
-        yield server.port
-    finally:
-        server.shutdown()
-
-
-def ask_frontend(endpoint: str, tls: FlameContextTls | None) -> None:
-    connection = Connection(endpoint, tls=tls)
-    try:
-        connection.ask(connection.call("ListNodes", messages.ListNodesRequest(), patience_s=0))
-    finally:
-        connection.close(5)
-
-
-def ask_cache(endpoint: str, tls: FlameContextTls | None) -> None:
-    client = FlightClient(endpoint, tls=tls)
-    try:
-        client.delete("app/session")
-    finally:
-        client.close()
 
 
 # server's certificate; who signs for clients; what the client has; does it speak TLS; what it is told
@@ -200,12 +123,34 @@ def test_the_doctor_says_which_of_both_connections_is_refused_and_why(made: Made
         cache = FlameContextCache(f"grpcs://{HOST}:{cache_port}", stranger)
         context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=stranger, cache=cache)
         (frontend,) = look_at_cluster(context)
-        *_, objects = look_at_cluster(replace(context, tls=made.anyone))
+        *others, objects = look_at_cluster(replace(context, tls=made.anyone))
+    assert not any("certificate" in each.subject for each in others)  # it is good for long
     for found in (frontend, objects):
         assert found.level is Level.WRONG
         assert "this program does not know who signed its certificate" in found.seen
         assert found.cure.startswith("Name the file of that authority in tls.ca_file")
     assert objects.subject == "object cache"
+
+
+def test_the_doctor_says_that_a_certificate_is_about_to_expire(made: Made, tmp_path: Path) -> None:
+    soon = made.known.issue(ends=datetime.now(timezone.utc) + timedelta(days=3, hours=12))
+    with a_frontend(files(soon)) as port, a_cache(files(soon), tmp_path) as cache_port:
+        cache = FlameContextCache(f"grpcs://{HOST}:{cache_port}", made.anyone)
+        context = ContextFields(endpoint=f"https://{HOST}:{port}", tls=made.anyone, cache=cache)
+        told = {each.subject: each for each in look_at_cluster(context)}
+    for subject in ("certificate", "certificate of the object cache"):
+        assert told[subject].level is Level.NOTE
+        assert told[subject].seen.startswith("it expires on 2")
+        assert told[subject].cure.startswith("Have it renewed there")
+
+
+@pytest.mark.parametrize(
+    ("lives", "left", "is_late"), [(24, 9, False), (24, 3, True), (9000, 400, False), (9000, 300, True)]
+)
+def test_that_is_said_when_renewal_should_have_been_done(lives: int, left: int, is_late: bool) -> None:
+    now = datetime.now(timezone.utc)
+    ends = now + timedelta(hours=left)
+    assert is_renewal_late(Validity(ends - timedelta(hours=lives), ends), now) is is_late
 
 
 def broken(directory: Path, made: Made) -> dict[str, tuple[FlameContextTls, str]]:
@@ -278,15 +223,105 @@ def test_a_file_that_is_not_there_is_one_line_of_the_server() -> None:
     assert ended.said.count("\n") == 1
 
 
-def test_a_worker_that_does_not_know_the_cache_says_so_at_once(
+def test_what_a_worker_is_refused_for_is_said_at_once_with_what_the_cluster_has_to_change(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with a_cache(files(made.known.issue()), tmp_path) as port:
-        monkeypatch.setenv("FLAME_CA_FILE", made.other.ca_file)
-        with pytest.raises(TlsFailed, match=r"the worker on .* does not know who signed its certificate"):
-            CacheAccess(f"grpcs://{HOST}:{port}", "app/session").count("workers")
+        for trusted, kind, message in (
+            (
+                made.other.ca_file,
+                TlsFailed,
+                r"the worker on .* does not know who signed .*: it trusts .*other.*\. Put .* cluster\.tls\.ca_file of",
+            ),
+            (
+                str(tmp_path / "none"),
+                InvalidConfig,
+                r"the worker on .* cannot use what its environment names for TLS: cannot read .*none, .*: No such file",
+            ),
+        ):
+            monkeypatch.setenv("FLAME_CA_FILE", trusted)
+            with pytest.raises(kind, match=message):
+                CacheAccess(f"grpcs://{HOST}:{port}", "app/session").count("workers")
         monkeypatch.setenv("FLAME_CA_FILE", made.known.ca_file)
         assert CacheAccess(f"grpcs://{HOST}:{port}", "app/session").count("workers") == 1
+
+
+class WebServer(socketserver.BaseRequestHandler):
+    """One that speaks TLS, and no HTTP/2."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.request.do_handshake()
+            self.request.recv(1)
+
+
+def test_a_server_or_a_proxy_without_http_2_is_said_to_be_one(made: Made) -> None:
+    shown = made.known.issue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(shown.cert_file), shown.key_file)
+    with socketserver.ThreadingTCPServer((HOST, 0), WebServer) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            address = f"{HOST}:{server.server_address[1]}"
+            for ask in (
+                lambda: ask_frontend(f"https://{address}", shown),
+                lambda: ask_cache(f"grpcs://{address}", shown),
+            ):
+                with pytest.raises(
+                    TlsFailed, match=r"it speaks TLS, but not HTTP/2\. Correct the address, or have the"
+                ):
+                    ask()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_certificate_that_was_renewed_is_shown_when_the_connection_is_made_again(made: Made, tmp_path: Path) -> None:
+    shown = made.known.issue()
+    old, new = made.known.issue("client.example"), made.other.issue("client.example")
+    names = ("ca.pem", "client.pem", "client.key")
+    mine = FlameContextTls(*(str(tmp_path / name) for name in names))
+
+    def write(tls: FlameContextTls) -> None:
+        for name, file in zip(names, (made.known.ca_file, tls.cert_file, tls.key_file), strict=True):
+            (tmp_path / name).write_bytes(Path(str(file)).read_bytes())
+
+    write(old)
+    with a_frontend(files(shown, made.known.ca_file)) as port:
+        connection = Connection(f"https://{HOST}:{port}", tls=mine)
+        try:
+            list_nodes(connection)
+        except BaseException:
+            connection.close(5)
+            raise
+    try:
+        with a_frontend(files(shown, made.other.ca_file), port=port):
+            write(new)
+            list_nodes(connection, patience_s=20)
+    finally:
+        connection.close(5)
+
+
+REFUSED = """
+import sys
+from flamepy import FlameContext, FlameError, Runner
+from flamepy.config import FlameContextTls
+try:
+    Runner("refused", context=FlameContext(environ={}, endpoint=sys.argv[1], tls=FlameContextTls(sys.argv[2])))
+except FlameError as error:
+    print(error)
+"""
+
+
+def test_the_library_below_does_not_write_to_the_terminal_what_the_error_says(made: Made, tmp_path: Path) -> None:
+    with a_frontend(files(made.known.issue())) as port:
+        command = [sys.executable, "-c", REFUSED, f"https://{HOST}:{port}", made.other.ca_file]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+    assert "does not know who signed its certificate" in ended.stdout
+    assert not ended.stderr
 
 
 def seen_by_a_call(value: bytes) -> tuple[list[str], dict[str, str], bytes]:
@@ -323,4 +358,6 @@ def test_an_engine_is_shared_by_those_that_show_the_same_certificate() -> None:
     one = ContextFields(endpoint="https://host", tls=FlameContextTls("ca", "one.pem", "one.key"))
     assert target_of(one) == target_of(replace(one, name="again"))
     assert target_of(one) != target_of(replace(one, tls=FlameContextTls("ca", "two.pem", "two.key")))
+    # who corrects what is trusted at the cache needs no new program
+    assert target_of(one) != target_of(replace(one, cache=FlameContextCache(tls=FlameContextTls("ca"))))
     assert target_of(ContextFields(tls=one.tls)) == HERE

@@ -22,7 +22,7 @@ from flamepy.clock import monotonic_s
 from flamepy.config import FlameContextTls
 from flamepy.core.cache import ObjectRef
 from flamepy.errors import CallTimeout, FlameError, FlameErrorCode, InvalidArgument, NotFound, TlsFailed
-from flamepy.tls.diagnosis import THIS_PROGRAM, why_refused
+from flamepy.tls.diagnosis import THIS_PROGRAM, Side, why_refused
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +54,10 @@ class Fetched:
 class FlightClient:
     """endpoint: such as ``grpc://host:9090``; tls: whom to trust and what to show, for ``grpcs``.
 
-    side: what messages call this end of the connection.
+    side: this end of the connection.
     """
 
-    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None, side: str = THIS_PROGRAM) -> None:
+    def __init__(self, endpoint: str, *, tls: FlameContextTls | None = None, side: Side = THIS_PROGRAM) -> None:
         location_of(endpoint)  # a wrong address is told at once
         self.endpoint = endpoint
         self._tls = tls

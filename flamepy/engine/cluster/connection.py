@@ -27,6 +27,7 @@ from flamepy.errors import (
     FlameError,
     FlameErrorCode,
     InvalidArgument,
+    InvalidConfig,
     InvalidState,
     NotFound,
     TlsFailed,
@@ -98,12 +99,27 @@ class Connection:
         self._loop.close()
 
     async def _open(self) -> None:
-        if self._credentials is not None:
-            name = self._tls.server_name if self._tls is not None else None
-            options = [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
-            self._channel = aio.secure_channel(self._target, _channel_credentials(self._credentials), options=options)
-        else:
-            self._channel = aio.insecure_channel(self._target, options=_OPTIONS)
+        self._channel = self._new_channel()
+
+    def _new_channel(self) -> aio.Channel:
+        if self._credentials is None:
+            return aio.insecure_channel(self._target, options=_OPTIONS)
+        name = self._tls.server_name if self._tls is not None else None
+        options = [*_OPTIONS, ("grpc.ssl_target_name_override", name)] if name else _OPTIONS
+        return aio.secure_channel(self._target, _channel_credentials(self._credentials), options=options)
+
+    async def _show_renewed(self) -> None:
+        """Go on with a new channel where certificates were renewed: one keeps those that it was made with."""
+        if self._credentials is None:
+            return
+        try:
+            found = await asyncio.to_thread(read_credentials, self._tls)
+        except InvalidConfig:  # one of two files is written already, or none is there any more: what we have may do
+            return
+        if found != self._credentials:
+            self._credentials, replaced = found, self._channel
+            self._channel = self._new_channel()
+            self.start(replaced.close(DEADLINE_S))  # by then what was asked on it has an answer, or none
 
     async def _shut(self) -> None:
         for each in list(self._tasks):
@@ -174,14 +190,14 @@ class Connection:
         Raises FlameError: the cluster's own words, or ConnectionLost.
         """
         method = FRONTEND[name]
-        call = self._channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.reply.FromString,
-        )
         attempt = 0
         while True:
             began_s = monotonic_s()
+            call = self._channel.unary_unary(
+                method.path,
+                request_serializer=method.request.SerializeToString,
+                response_deserializer=method.reply.FromString,
+            )
             try:
                 reply = await call(request, timeout=DEADLINE_S)
             except aio.AioRpcError as error:
@@ -193,6 +209,7 @@ class Connection:
                 # what is asked of a cluster that has been away for long has no patience of its own
                 if not is_repeatable or self.is_lost_for(patience_s):
                     raise await self._lost(error) from error
+                await self._show_renewed()
                 await asyncio.sleep(back_off_s(attempt))
                 attempt += 1
             else:
@@ -208,8 +225,8 @@ class Connection:
 
     async def stream(self, name: str, request: Message) -> AsyncIterator[Any]:
         """What the cluster sends, as it comes. Raises FlameError; ConnectionLost at once."""
-        method = FRONTEND[name]
-        call = self._channel.unary_stream(
+        method, channel = FRONTEND[name], self._channel
+        call = channel.unary_stream(
             method.path,
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.reply.FromString,
@@ -221,6 +238,10 @@ class Connection:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 raise ConnectionLost(self.endpoint, reason_of(error)) from error
             raise self.error_of(error, name) from error
+        except asyncio.CancelledError:
+            if channel is self._channel or self._has_ended:
+                raise
+            raise ConnectionLost(self.endpoint, "its certificates were renewed") from None
         finally:
             call.cancel()
 
